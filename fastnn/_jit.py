@@ -1,0 +1,122 @@
+"""The one place with compiler options, the compile cache and the compile notice.
+
+Every compiled function of fastnn is made by :func:`jit`, so that one decision holds everywhere:
+
+* ``error_model="numpy"``: a division by zero gives inf, as in NumPy, and costs no branch.
+* ``nogil``: a training step holds no interpreter lock, so Python threads can train side by side.
+* ``FASTMATH``: sums may be reordered and contracted into fused multiply-adds. ``nnan`` and ``ninf``
+  are left out on purpose: they would let LLVM delete the tests that detect a divergence.
+* ``cache``: compiled code is kept on disk. numba's own cache looks at the modification time of the one
+  file a function stands in; a kernel that inlines another file would go stale. Here every entry
+  carries a stamp of all kernel sources, so an edit or an upgrade anywhere in them is seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from pathlib import Path
+
+import numba
+from numba.core import caching, event
+
+FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
+
+_PACKAGE = Path(__file__).parent
+
+
+def _source_stamp() -> tuple[str, str]:
+    """Digest of every source that compiled code is made from, and numba's version."""
+    digest = hashlib.sha256(repr(sorted(FASTMATH)).encode())
+    sources = [*_PACKAGE.glob("_*.py"), *(_PACKAGE / "kernels").glob("*.py")]
+    for path in sorted(sources):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest(), numba.__version__
+
+
+_STAMP = _source_stamp()
+
+
+def jit(function=None, *, parallel=False):
+    """Compile `function` with the options that hold for all of fastnn.
+
+    Parameters
+    ----------
+    function : callable
+        A module-level function of arrays and scalars.
+    parallel : bool
+        Whether its ``prange`` loops run on several threads.
+
+    Returns
+    -------
+    numba dispatcher
+        Compiled at its first call, then taken from the cache.
+    """
+    if function is None:
+        return lambda f: jit(f, parallel=parallel)
+    dispatcher = numba.njit(
+        function,
+        parallel=parallel,
+        nogil=True,
+        error_model="numpy",
+        fastmath=set(FASTMATH),
+    )
+    if numba.config.DISABLE_JIT:
+        return dispatcher
+    try:
+        dispatcher.enable_caching()
+        cache = dispatcher._cache
+        cache._cache_file = caching.IndexDataCacheFile(
+            cache_path=cache._cache_path,
+            filename_base=cache._impl.filename_base,
+            source_stamp=_STAMP,
+        )
+    except (AttributeError, RuntimeError):
+        # RuntimeError: no folder on this machine can be written to (numba has tried the package's
+        # own and the user's). AttributeError: a numba whose cache is built otherwise keeps its own.
+        pass
+    return dispatcher
+
+
+class _CompileNotice(event.Listener):
+    """Says once per process that fastnn is being compiled, and adds up the seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._depth = 0
+        self._start = 0.0
+
+    def on_start(self, event) -> None:
+        if not _is_ours(event):
+            return
+        self._depth += 1
+        if self._depth == 1:
+            if self.seconds == 0.0:
+                print(
+                    "fastnn: compiling for this CPU, once; the next start takes it from the cache ...",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            self._start = time.perf_counter()
+
+    def on_end(self, event) -> None:
+        if not _is_ours(event):
+            return
+        self._depth -= 1
+        if self._depth == 0:
+            self.seconds += time.perf_counter() - self._start
+
+
+def _is_ours(event) -> bool:
+    return event.data["dispatcher"].py_func.__module__.startswith("fastnn.")
+
+
+_notice = _CompileNotice()
+event.register("numba:compile", _notice)
+
+
+def compile_seconds() -> float:
+    """Seconds this process has spent compiling fastnn's kernels; what the cache held adds nothing."""
+    return _notice.seconds

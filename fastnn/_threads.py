@@ -1,0 +1,123 @@
+"""How many threads a call gets, and whether it may open a parallel region at all.
+
+numba's threading layers each forbid something: workqueue aborts the process when two Python threads enter
+it, GNU OpenMP when a forked child does. So a region is opened only by one Python thread at a time and
+never in a child that inherited a started layer. Whoever may not, works on its own thread: the results are
+the same to the bit, and where several threads or processes train at once, no cores stand idle anyway.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from pathlib import Path
+
+import numba
+
+from ._checks import check_count
+
+
+def usable_cores() -> int:
+    """Cores this process may use: its affinity, a container's CPU quota, and ``NUMBA_NUM_THREADS``.
+
+    Examples
+    --------
+    >>> usable_cores() >= 1
+    True
+    """
+    return min(_cores(), numba.config.NUMBA_NUM_THREADS)
+
+
+@functools.cache
+def _cores() -> int:
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        cores = os.cpu_count() or 1
+    return max(1, min(cores, _quota(Path("/sys/fs/cgroup"), cores)))
+
+
+def _quota(root: Path, cores: int) -> int:
+    """CPU quota of the control group in whole cores, rounded up; `cores` where there is none."""
+    try:
+        quota, period = (root / "cpu.max").read_text().split()  # cgroup 2
+    except (OSError, ValueError):
+        try:  # cgroup 1
+            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
+            period = (root / "cpu/cpu.cfs_period_us").read_text()
+        except OSError:
+            return cores
+    try:
+        return max(1, -(-int(quota) // int(period))) if int(quota) > 0 else cores
+    except ValueError:  # "max"
+        return cores
+
+
+def parts_for(n_threads: int | None, flops: float, cutoff: float, n_shares: int) -> int:
+    """How many threads work of `flops` in `n_shares` separate pieces gets.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        What the user asked for; None for all usable cores. Never more than the usable cores.
+    flops : float
+        Floating-point operations of the work; below `cutoff` one thread is faster.
+    cutoff : float
+    n_shares : int
+        More threads than this would stand idle.
+    """
+    if n_threads is not None:
+        check_count("n_threads", n_threads)
+    if flops < cutoff or numba.config.DISABLE_JIT:
+        return 1
+    return max(1, min(n_threads or usable_cores(), usable_cores(), n_shares))
+
+
+_gate = threading.Lock()
+_forked_with_layer = False
+
+
+def _layer() -> str | None:
+    """Name of numba's threading layer if it has been started."""
+    try:
+        return numba.threading_layer()
+    except ValueError:
+        return None
+
+
+def _after_fork_in_child() -> None:
+    global _gate, _forked_with_layer
+    _gate = threading.Lock()
+    _forked_with_layer = _layer() not in (None, "tbb")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _layer_allows() -> bool:
+    if _forked_with_layer:
+        return False
+    numba.get_num_threads()  # starts the layer
+    # Other numba code of this process may enter workqueue from its own thread; the main one is likeliest
+    # to be where it, too, is called.
+    return _layer() != "workqueue" or threading.current_thread() is threading.main_thread()
+
+
+def launch(serial, parallel, n_parts: int, *args) -> None:
+    """Call ``parallel(n_parts, *args)`` if a region may be opened now, else ``serial(*args)``."""
+    if n_parts > 1 and _gate.acquire(blocking=False):
+        gate = _gate
+        try:
+            if _layer_allows():
+                before = numba.get_num_threads()
+                numba.set_num_threads(n_parts)
+                try:
+                    parallel(n_parts, *args)
+                finally:
+                    numba.set_num_threads(before)
+                return
+        finally:
+            gate.release()
+    serial(*args)

@@ -1,0 +1,49 @@
+"""Tile shapes, block sizes and cut-offs: numbers only, each with what chose it.
+
+Measured on 2 cores of a Zen 4 server CPU (AVX-512, 32 KiB L1, 1 MiB L2), float32, unless said otherwise.
+"""
+
+from __future__ import annotations
+
+# Register tile: TILE_ROWS x TILE_VECS vectors of accumulators. By vector width in bytes: 512-bit CPUs and
+# ARM have 32 vector registers, the others 16. On AVX-512, GFLOP/s at 384 x 768 x 768, where a loop that
+# touches only registers reaches 117: 6 x 4 gives 110, 8 x 3 109, 12 x 2 74 (it spills).
+TILE_ROWS = 6
+TILE_VECS = {64: 4, 32: 2, 16: 2}
+
+# Row lengths are multiples of this many elements: a whole cache line of float32, so that no vector
+# operation meets a ragged column at any vector width.
+PAD = 16
+
+# A row length that is a multiple of this many bytes is padded by one cache line more: its rows would
+# share a few cache sets. At 120 x 1024 x 1024: 100-108 GFLOP/s unpadded, 108-111 at 1040.
+ALIAS_BYTES = 2048
+
+# Elements of the summed axis that one pass over a panel takes: 384 x 64 float32 of the right operand are
+# 96 KiB, a tenth of L2, and stay there while all row tiles pass.
+K_BLOCK = 384
+
+# Rows that go through the whole network together: their activations stay in L2 between layers, and the
+# weights are read once per that many rows. A multiple of TILE_ROWS.
+ROW_BLOCK = 240
+
+# Weight rows that one thread computes the gradient of, updates and transposes in one go. A multiple of
+# TILE_ROWS; small enough that 16 threads share out a layer of 400 inputs.
+UNIT_ROWS = 24
+
+# A step of fewer floating-point operations runs on one thread: below this the two barriers of a step
+# cost as much as the second core saves (64-64-10, batch 32: 0.9 MFLOP, 64-128-64-10, batch 64: 6.6).
+PARALLEL_STEP_FLOPS = 2_000_000
+
+# The same for one call of predict or evaluate, which opens a parallel region of its own (up to 100 us
+# where only numba's workqueue layer is there).
+PARALLEL_CALL_FLOPS = 50_000_000
+
+# Polls of a shared word before a waiting thread offers its core to another: about 30 us.
+SPINS_BEFORE_YIELD = 2_000
+
+# How often a part offers its core while the others have not come, before the region is given up.
+ASSEMBLE_YIELDS = 2_000
+
+# Seconds of training between two looks at the clock, the progress display and Ctrl-C.
+CHUNK_SECONDS = 0.1

@@ -1,0 +1,144 @@
+"""The three passes of a dense layer, on one register-tiled product.
+
+``forward`` computes a layer's activations, ``backward_data`` the gradient with respect to its inputs,
+``backward_weights`` the gradient with respect to its weights. Each is ``out = left @ right`` with another
+left and right; the right one is always read along its rows, so nothing is packed.
+"""
+
+from __future__ import annotations
+
+from .._jit import jit
+from .._tuning import K_BLOCK, PAD, TILE_ROWS, TILE_VECS
+from .activations import activate, multiply_by_derivative
+from .simd import (
+    WIDTH_BYTES,
+    tile_add_outer,
+    tile_load,
+    tile_shape,
+    tile_store,
+    tile_zeros,
+)
+
+_VECS = TILE_VECS[WIDTH_BYTES]
+
+
+@jit
+def padded(n):
+    """`n` rounded up to whole vectors."""
+    return (n + PAD - 1) // PAD * PAD
+
+
+@jit
+def _tile_product(shape, out, left, right, row, col, k0, k1):
+    tile = tile_load(shape, out, row, col) if k0 > 0 else tile_zeros(shape)
+    for k in range(k0, k1):
+        tile = tile_add_outer(tile, left, row, k, right, col)
+    tile_store(tile, out, row, col)
+
+
+@jit
+def _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1):
+    """Every row tile of one panel of columns, the tallest tiles first."""
+    row = row0
+    while row + TILE_ROWS <= row1:
+        _tile_product(tall, out, left, right, row, col, k0, k1)
+        row += TILE_ROWS
+    while row + 2 <= row1:
+        _tile_product(pair, out, left, right, row, col, k0, k1)
+        row += 2
+    if row < row1:
+        _tile_product(single, out, left, right, row, col, k0, k1)
+
+
+@jit
+def _widest_panel_product(out, left, right, row0, row1, col, n_cols, k0, k1):
+    """The product in the widest panel that fits from `col` on; returns its width."""
+    lanes = WIDTH_BYTES // out.itemsize
+    left_cols = n_cols - col
+    if left_cols >= _VECS * lanes:
+        vecs = _VECS
+        _panel_product(
+            tile_shape(out, TILE_ROWS, _VECS),
+            tile_shape(out, 2, _VECS),
+            tile_shape(out, 1, _VECS),
+            *(out, left, right, row0, row1, col, k0, k1),
+        )
+    elif left_cols >= 2 * lanes:
+        vecs = 2
+        _panel_product(
+            tile_shape(out, TILE_ROWS, 2),
+            tile_shape(out, 2, 2),
+            tile_shape(out, 1, 2),
+            *(out, left, right, row0, row1, col, k0, k1),
+        )
+    else:
+        vecs = 1
+        _panel_product(
+            tile_shape(out, TILE_ROWS, 1),
+            tile_shape(out, 2, 1),
+            tile_shape(out, 1, 1),
+            *(out, left, right, row0, row1, col, k0, k1),
+        )
+    return vecs * lanes
+
+
+@jit
+def dense_forward(a_out, a_in, w, activation, n_out, r0, r1):
+    """Activations of a layer: ``a_out[r, o] = f(sum_i a_in[r, i] w[i, o])``, the sum over the unit too.
+
+    a_out : (rows, >= padded(n_out + 1)) (out); the unit is written to column n_out
+    a_in : (rows, > n_in), with the unit in column n_in
+    w : (n_in + 1, >= padded(n_out)), the bias in its last row
+    Rows r0 to r1 are computed; row slices are independent.
+    """
+    n_k = w.shape[0]
+    n_cols = padded(n_out)
+    for k0 in range(0, n_k, K_BLOCK):
+        k1 = min(n_k, k0 + K_BLOCK)
+        col = 0
+        while col < n_cols:
+            width = _widest_panel_product(a_out, a_in, w, r0, r1, col, n_cols, k0, k1)
+            if k1 == n_k:
+                activate(a_out, activation, r0, r1, col, col + width)
+            col += width
+    for r in range(r0, r1):
+        a_out[r, n_out] = 1
+
+
+@jit
+def dense_backward_data(delta_in, delta, w_t, a_in, activation, n_in, n_out, r0, r1):
+    """Delta of the layer before: ``delta_in[r, i] = f'(a_in[r, i]) sum_o delta[r, o] w[i, o]``.
+
+    delta_in : (rows, >= padded(n_in)) (out)
+    delta : (rows, >= n_out)
+    w_t : (n_out, >= padded(n_in)), the transposed weights without the bias
+    a_in : (rows, >= padded(n_in)), the activations of the layer before; f is its activation
+    Rows r0 to r1 are computed; row slices are independent.
+    """
+    n_cols = padded(n_in)
+    for k0 in range(0, n_out, K_BLOCK):
+        k1 = min(n_out, k0 + K_BLOCK)
+        col = 0
+        while col < n_cols:
+            width = _widest_panel_product(delta_in, delta, w_t, r0, r1, col, n_cols, k0, k1)
+            if k1 == n_out:
+                multiply_by_derivative(delta_in, a_in, activation, r0, r1, col, col + width)
+            col += width
+
+
+@jit
+def dense_backward_weights(grad_w, a_in, delta, n_rows, n_out, i0, i1):
+    """Gradient of the cost: ``grad_w[i, o] = sum_r a_in[r, i] delta[r, o]``, the bias as row n_in.
+
+    grad_w : (n_in + 1, >= padded(n_out)) (out)
+    a_in : (rows, > n_in), with the unit in column n_in
+    delta : (rows, >= padded(n_out)); its rows already carry the 1 / n_rows of the mean
+    Weight rows i0 to i1 are computed; they are independent.
+    """
+    n_cols = padded(n_out)
+    a_in_t = a_in.T
+    for k0 in range(0, n_rows, K_BLOCK):
+        k1 = min(n_rows, k0 + K_BLOCK)
+        col = 0
+        while col < n_cols:
+            col += _widest_panel_product(grad_w, a_in_t, delta, i0, i1, col, n_cols, k0, k1)

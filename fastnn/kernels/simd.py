@@ -1,0 +1,292 @@
+"""Vector and register-tile primitives: what the dense kernels' loops are written with.
+
+A *tile* is a block of ``rows x (vecs * lanes)`` accumulators that lives in vector registers. To numba
+it is one value of :class:`TileType`; to LLVM one aggregate of vectors, which it keeps in registers
+through a loop. The operations on it (`tile_zeros`, `tile_load`, `tile_add_outer`, `tile_store`) are
+intrinsics that emit a handful of instructions each; the loops around them stay plain Python. A
+*shape* (:func:`tile_shape`) is a value without content whose type says rows and vecs: a compiled
+function that takes one is specialised by it.
+
+A *matrix* (:func:`matrix`) is a view of part of a flat vector without a reference count: making one
+costs nothing, and threads that make them do not contend for a counter.
+
+Under ``NUMBA_DISABLE_JIT=1`` the same names are NumPy functions, so that every kernel can be stepped
+through in a debugger.
+"""
+
+from __future__ import annotations
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel import models
+from numba.extending import intrinsic, register_model
+
+VECTOR_BYTES = {"avx512f": 64, "avx": 32}
+SMALLEST_VECTOR_BYTES = 16  # SSE2 and NEON
+
+# CPU names that tests and users give in NUMBA_CPU_NAME; any other falls to the smallest vectors, which
+# are right everywhere.
+_NAMED_CPU_BYTES = {
+    "x86-64-v4": 64,
+    "skylake-avx512": 64,
+    "icelake-server": 64,
+    "sapphirerapids": 64,
+    "znver4": 64,
+    "znver5": 64,
+    "x86-64-v3": 32,
+    "haswell": 32,
+    "broadwell": 32,
+    "skylake": 32,
+    "znver1": 32,
+    "znver2": 32,
+    "znver3": 32,
+}
+
+
+def _host_vector() -> tuple[int, bool]:
+    """Width in bytes of the target CPU's vectors, and whether it multiplies and adds in one step."""
+    name = numba.config.CPU_NAME
+    if name and name != llvm.get_host_cpu_name():
+        width = _NAMED_CPU_BYTES.get(name, SMALLEST_VECTOR_BYTES)
+        return width, width > SMALLEST_VECTOR_BYTES
+    features = llvm.get_host_cpu_features()
+    if "aarch64" in llvm.get_process_triple() or "arm64" in llvm.get_process_triple():
+        return SMALLEST_VECTOR_BYTES, True
+    for feature, width in VECTOR_BYTES.items():
+        if features.get(feature):
+            return width, bool(features.get("fma"))
+    return SMALLEST_VECTOR_BYTES, False
+
+
+WIDTH_BYTES, HAS_FMA = _host_vector()
+
+
+def lanes(dtype) -> int:
+    """How many elements of `dtype` one vector register of the target CPU holds."""
+    return WIDTH_BYTES // np.dtype(dtype).itemsize
+
+
+class TileType(types.Type):
+    """numba type of a register tile: `rows` x (`vecs` vectors of `dtype`)."""
+
+    def __init__(self, dtype, rows: int, vecs: int) -> None:
+        self.dtype, self.rows, self.vecs = dtype, rows, vecs
+        self.lanes = WIDTH_BYTES // (dtype.bitwidth // 8)
+        super().__init__(name=f"tile({rows} x {vecs} x {self.lanes} {dtype})")
+
+
+@register_model(TileType)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type) -> None:
+        super().__init__(dmm, fe_type, _tile_ir(fe_type))
+
+
+class TileShapeType(types.Opaque):
+    """numba type of a tile's shape: carries the tile's type, has no content."""
+
+    def __init__(self, tile: TileType) -> None:
+        self.tile = tile
+        super().__init__(name=f"shape of {tile.name}")
+
+
+register_model(TileShapeType)(models.OpaqueModel)
+
+
+def _element_ir(tile: TileType):
+    return ir.FloatType() if tile.dtype.bitwidth == 32 else ir.DoubleType()
+
+
+def _tile_ir(tile: TileType):
+    vector = ir.VectorType(_element_ir(tile), tile.lanes)
+    return ir.ArrayType(vector, tile.rows * tile.vecs)
+
+
+def _address(context, builder, array_type, array, row, col):
+    """Pointer to ``array[row, col]`` of a contiguous matrix, and the distance in elements to the next row."""
+    view = cgutils.create_struct_proxy(array_type)(context, builder, array)
+    n_rows, row_length = cgutils.unpack_tuple(builder, view.shape, 2)
+    row_stride, col_stride = (_intp(1), n_rows) if array_type.layout == "F" else (row_length, _intp(1))
+    offset = builder.add(builder.mul(row, row_stride), builder.mul(col, col_stride))
+    return builder.gep(view.data, [offset]), row_stride
+
+
+def _vector_pointer(builder, pointer, vector, offset):
+    return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
+
+
+def _intp(value: int):
+    return ir.Constant(ir.IntType(64), value)
+
+
+def _fma(builder, a, b, c):
+    if not HAS_FMA:
+        return builder.fadd(builder.fmul(a, b), c)
+    # llvmlite's declare_intrinsic knows no vector types: declare by name.
+    letter = "f32" if isinstance(a.type.element, ir.FloatType) else "f64"
+    kind = ir.FunctionType(a.type, [a.type] * 3)
+    function = cgutils.get_or_insert_function(
+        builder.module, kind, f"llvm.fma.v{a.type.count}{letter}"
+    )
+    return builder.call(function, [a, b, c])
+
+
+def _splat(builder, scalar, vector):
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(first, undefined, mask)
+
+
+@intrinsic(prefer_literal=True)
+def tile_shape(typingctx, like, rows, vecs):
+    """The shape of tiles of `rows` x `vecs` vectors (both literal) of the dtype of array `like`."""
+    shape = TileShapeType(TileType(like.dtype, rows.literal_value, vecs.literal_value))
+
+    def codegen(context, builder, signature, args):
+        return context.get_dummy_value()
+
+    return shape(like, rows, vecs), codegen
+
+
+@intrinsic
+def tile_zeros(typingctx, shape):
+    """A tile of zeros."""
+    tile = shape.tile
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(_tile_ir(tile), None)
+
+    return tile(shape), codegen
+
+
+def _tile_pointers(context, builder, tile, array_type, array, row, col):
+    """Pointer to each vector of the tile's place in ``array[row:, col:]``, row by row."""
+    base, row_length = _address(context, builder, array_type, array, row, col)
+    vector = ir.VectorType(_element_ir(tile), tile.lanes)
+    for t in range(tile.rows):
+        start = builder.mul(_intp(t), row_length)
+        for v in range(tile.vecs):
+            yield _vector_pointer(builder, base, vector, builder.add(start, _intp(v * tile.lanes)))
+
+
+@intrinsic
+def tile_load(typingctx, shape, array, row, col):
+    """The tile that stands in ``array[row:, col:]``."""
+    tile = shape.tile
+
+    def codegen(context, builder, signature, args):
+        value = ir.Constant(_tile_ir(tile), ir.Undefined)
+        pointers = _tile_pointers(context, builder, tile, array, *args[1:])
+        for place, pointer in enumerate(pointers):
+            vector = builder.load(pointer, align=tile.dtype.bitwidth // 8)
+            value = builder.insert_value(value, vector, place)
+        return value
+
+    return tile(shape, array, types.intp, types.intp), codegen
+
+
+@intrinsic
+def tile_store(typingctx, tile, array, row, col):
+    """Write the tile to ``array[row:, col:]``."""
+
+    def codegen(context, builder, signature, args):
+        pointers = _tile_pointers(context, builder, tile, array, *args[1:])
+        for place, pointer in enumerate(pointers):
+            vector = builder.extract_value(args[0], place)
+            builder.store(vector, pointer, align=tile.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(tile, array, types.intp, types.intp), codegen
+
+
+@intrinsic
+def tile_add_outer(typingctx, tile, left, row, k, right, col):
+    """``tile[t, c] += left[row + t, k] * right[k, col + c]``.
+
+    `left` may be a transposed matrix (Fortran order): its elements are splatted one by one, so it is read
+    equally well along either axis.
+    """
+
+    def codegen(context, builder, signature, args):
+        value, a, row, k, b, col = args
+        vector = ir.VectorType(_element_ir(tile), tile.lanes)
+        b_start, _ = _address(context, builder, right, b, k, col)
+        loaded = [
+            builder.load(
+                _vector_pointer(builder, b_start, vector, _intp(v * tile.lanes)),
+                align=tile.dtype.bitwidth // 8,
+            )
+            for v in range(tile.vecs)
+        ]
+        a_start, row_stride = _address(context, builder, left, a, row, k)
+        for t in range(tile.rows):
+            element = builder.load(builder.gep(a_start, [builder.mul(_intp(t), row_stride)]))
+            splatted = _splat(builder, element, vector)
+            for v in range(tile.vecs):
+                place = t * tile.vecs + v
+                total = _fma(builder, splatted, loaded[v], builder.extract_value(value, place))
+                value = builder.insert_value(value, total, place)
+        return value
+
+    n = types.intp
+    return tile(tile, left, n, n, right, n), codegen
+
+
+@intrinsic
+def matrix(typingctx, flat, offset, n_rows, row_length):
+    """View of ``flat[offset : offset + n_rows * row_length]`` as a C-contiguous matrix.
+
+    It borrows the memory: the caller keeps `flat` alive.
+    """
+    result = types.Array(flat.dtype, 2, "C")
+
+    def codegen(context, builder, signature, args):
+        source = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
+        view = cgutils.create_struct_proxy(result)(context, builder)
+        size = context.get_abi_sizeof(context.get_data_type(flat.dtype))
+        shape = [args[2], args[3]]
+        strides = [builder.mul(args[3], _intp(size)), _intp(size)]
+        pack = cgutils.pack_array
+        view.data = builder.gep(source.data, [args[1]])
+        view.shape = pack(builder, shape)
+        view.strides = pack(builder, strides)
+        view.nitems = builder.mul(*shape)
+        view.itemsize = _intp(size)
+        view.meminfo = cgutils.get_null_value(view.meminfo.type)
+        view.parent = cgutils.get_null_value(view.parent.type)
+        return view._getvalue()
+
+    n = types.intp
+    return result(flat, n, n, n), codegen
+
+
+if numba.config.DISABLE_JIT:
+
+    def tile_shape(like, rows, vecs):
+        """NumPy form: the tile's shape as a tuple, and its dtype."""
+        return (rows, vecs * lanes(like.dtype)), like.dtype
+
+    def tile_zeros(shape):
+        """NumPy form."""
+        return np.zeros(shape[0], shape[1])
+
+    def tile_load(shape, array, row, col):
+        """NumPy form."""
+        (n_rows, n_cols), _ = shape
+        return array[row : row + n_rows, col : col + n_cols].copy()
+
+    def tile_store(tile, array, row, col):
+        """NumPy form."""
+        array[row : row + tile.shape[0], col : col + tile.shape[1]] = tile
+
+    def tile_add_outer(tile, left, row, k, right, col):
+        """NumPy form."""
+        n_rows, n_cols = tile.shape
+        return tile + np.outer(left[row : row + n_rows, k], right[k, col : col + n_cols])
+
+    def matrix(flat, offset, n_rows, row_length):
+        """NumPy form."""
+        return flat[offset : offset + n_rows * row_length].reshape(n_rows, row_length)

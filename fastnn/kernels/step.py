@@ -1,0 +1,338 @@
+"""The training step, and the compiled calls that run many of them.
+
+A step has two phases, each parallel over what it writes, with a barrier after each:
+
+rows
+    Every thread takes its slice of the batch through the whole network, a block of rows at a time:
+    gather, forward, loss, backward_data. Rows do not depend on each other, so no thread waits.
+weights
+    Every thread takes its share of the weight rows of all layers: backward_weights, update, transpose.
+
+There is one compiled form of each call and dtype. Architecture, activations, loss and optimiser are data.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from .._jit import jit
+from .._tuning import ROW_BLOCK, TILE_ROWS, UNIT_ROWS
+from .activations import activate_output
+from .batches import gather
+from .dense import dense_backward_data, dense_backward_weights, dense_forward
+from .losses import loss_and_delta
+from .simd import matrix
+from .team import team_assemble, team_meet
+from .updates import sum_of_squares, transpose, update
+
+LAYER = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            "n_in",
+            "n_out",
+            "activation",
+            "w_start",  # weights: (n_in + 1, w_cols) in params, grads and optimiser state
+            "w_cols",
+            "t_start",  # transposed weights: (n_out, t_cols)
+            "t_cols",
+            "in_start",  # activations that come in: (capacity, in_cols); starts count rows of 1
+            "in_cols",
+            "out_start",  # activations that go out
+            "out_cols",
+            "d_start",  # delta: (capacity, d_cols)
+            "d_cols",
+        )
+    ]
+)
+# Places in the array of totals that a call reports through.
+COST_SUM, SCORE_SUM, STEPS_DONE, ROWS_DONE, FAILED, N_TOTALS = range(6)
+NOT_FINITE, NOT_TOGETHER = 1, 2
+
+
+class Network(NamedTuple):
+    """What the kernels see of a network."""
+
+    layers: np.ndarray  # (n_layers,) LAYER
+    params: np.ndarray
+    params_t: np.ndarray
+    output: int  # activation of the output layer by code; the layer table has identity there
+
+
+class Workspace(NamedTuple):
+    """Buffers of one batch of at most `capacity` rows."""
+
+    capacity: int
+    activations: np.ndarray
+    deltas: np.ndarray
+    y: np.ndarray  # (capacity, n_targets)
+    row_loss: np.ndarray  # (capacity,) float64
+    row_score: np.ndarray  # (capacity,) float64
+
+
+class Data(NamedTuple):
+    """Rows to train on or to score; the empty ones of labels, targets and indices have size 0."""
+
+    x: np.ndarray  # (n, n_in)
+    labels: np.ndarray  # (n, n_labels) int32
+    targets: np.ndarray  # (n, n_out)
+    indices: np.ndarray  # (n,) int64
+
+
+class Objective(NamedTuple):
+    """The loss by code, and the factor it is scaled by."""
+
+    loss: int
+    scale: float
+
+
+class Optimizer(NamedTuple):
+    """Gradient, state and settings of the update."""
+
+    settings: np.ndarray  # (1,) updates.SETTINGS
+    grads: np.ndarray
+    m: np.ndarray
+    v: np.ndarray
+    penalty: np.ndarray  # (n_units,) float64: sum of squared weights, by unit
+
+
+@jit
+def _weights(layer, flat):
+    return matrix(flat, layer.w_start, layer.n_in + 1, layer.w_cols)
+
+
+@jit
+def _transposed(layer, network):
+    return matrix(network.params_t, layer.t_start, layer.n_out, layer.t_cols)
+
+
+@jit
+def _input(layer, work):
+    return matrix(work.activations, layer.in_start * work.capacity, work.capacity, layer.in_cols)
+
+
+@jit
+def _output(layer, work):
+    return matrix(work.activations, layer.out_start * work.capacity, work.capacity, layer.out_cols)
+
+
+@jit
+def _delta(layer, work):
+    return matrix(work.deltas, layer.d_start * work.capacity, work.capacity, layer.d_cols)
+
+
+@jit
+def _share(part, n_parts, n):
+    """Where the part's share of n things begins; the next part's share begins where it ends."""
+    return part * n // n_parts
+
+
+@jit
+def forward_rows(network, work, r0, r1):
+    """Activations of every layer for rows r0 to r1 of the workspace."""
+    for depth in range(network.layers.size):
+        layer = network.layers[depth]
+        w = _weights(layer, network.params)
+        a_in, a_out = _input(layer, work), _output(layer, work)
+        dense_forward(a_out, a_in, w, layer.activation, layer.n_out, r0, r1)
+
+
+@jit
+def loss_rows(network, work, objective, n_rows, r0, r1):
+    """Loss, score and output delta for rows r0 to r1 of a batch of n_rows."""
+    layer = network.layers[network.layers.size - 1]
+    loss_and_delta(
+        work.row_loss,
+        work.row_score,
+        _delta(layer, work),
+        _output(layer, work),
+        work.y,
+        objective.loss,
+        objective.scale,
+        1 / n_rows,
+        network.output,
+        layer.n_out,
+        r0,
+        r1,
+    )
+
+
+@jit
+def backward_rows(network, work, r0, r1):
+    """Deltas of every layer but the last, for rows r0 to r1."""
+    for depth in range(network.layers.size - 1, 0, -1):
+        layer, before = network.layers[depth], network.layers[depth - 1]
+        dense_backward_data(
+            _delta(before, work),
+            _delta(layer, work),
+            _transposed(layer, network),
+            _input(layer, work),
+            before.activation,
+            layer.n_in,
+            layer.n_out,
+            r0,
+            r1,
+        )
+
+
+@jit
+def rows_phase(part, n_parts, network, work, data, objective, first, n_rows):
+    """This part's rows of the batch, through the network and back."""
+    n_tiles = (n_rows + TILE_ROWS - 1) // TILE_ROWS
+    row = _share(part, n_parts, n_tiles) * TILE_ROWS
+    end = min(n_rows, _share(part + 1, n_parts, n_tiles) * TILE_ROWS)
+    entry = network.layers[0]
+    while row < end:
+        stop = min(end, row + ROW_BLOCK)
+        gather(_input(entry, work), work.y, data, first, entry.n_in, row, stop)
+        forward_rows(network, work, row, stop)
+        loss_rows(network, work, objective, n_rows, row, stop)
+        backward_rows(network, work, row, stop)
+        row = stop
+
+
+@jit
+def weights_phase(part, n_parts, network, work, optimizer, step, n_rows, updating):
+    """This part's weight rows of all layers: their gradient and, if `updating`, their update."""
+    unit = 0
+    settings = optimizer.settings[0]
+    decay = settings.l2 / n_rows
+    for depth in range(network.layers.size):
+        layer = network.layers[depth]
+        n_in, cols = layer.n_in, layer.w_cols
+        grad_w = _weights(layer, optimizer.grads)
+        for i0 in range(0, n_in + 1, UNIT_ROWS):
+            unit += 1
+            if unit % n_parts != part:
+                continue
+            i1 = min(n_in + 1, i0 + UNIT_ROWS)
+            a_in, delta = _input(layer, work), _delta(layer, work)
+            dense_backward_weights(grad_w, a_in, delta, n_rows, layer.n_out, i0, i1)
+            if not updating:
+                continue
+            # The bias, row n_in, is not decayed.
+            start, stop, bias = layer.w_start + i0 * cols, layer.w_start + i1 * cols, 0
+            if i1 == n_in + 1:
+                bias = stop - cols
+            ends = bias if bias > 0 else stop
+            params, grads, m, v = network.params, optimizer.grads, optimizer.m, optimizer.v
+            if decay > 0:
+                optimizer.penalty[unit - 1] = sum_of_squares(params, start, ends)
+            update(params, grads, m, v, settings, step, decay, start, ends)
+            if bias > 0:
+                update(params, grads, m, v, settings, step, 0.0, bias, stop)
+            if depth > 0:
+                w = _weights(layer, params)
+                transpose(_transposed(layer, network), w, layer.n_out, i0, min(i1, n_in))
+
+
+@jit
+def _train_part(
+    part, n_parts, team, network, work, data, objective, optimizer, plan, totals
+):
+    """The steps of one part; part 0 keeps the totals."""
+    first, n_rows, batch_size, step = plan
+    if not team_assemble(team, n_parts):
+        totals[FAILED] = NOT_TOGETHER
+        return
+    end = first + n_rows
+    while first < end:
+        n = min(batch_size, end - first)
+        rows_phase(part, n_parts, network, work, data, objective, first, n)
+        team_meet(team, n_parts)
+        # Every part adds up the losses, so that all take the same decision without another barrier.
+        cost = work.row_loss[:n].sum()
+        if not np.isfinite(cost):
+            if part == 0:
+                totals[FAILED] = NOT_FINITE
+            return
+        if part == 0:
+            totals[COST_SUM] += cost
+            totals[SCORE_SUM] += work.row_score[:n].sum()
+            totals[STEPS_DONE] += 1
+            totals[ROWS_DONE] += n
+        weights_phase(part, n_parts, network, work, optimizer, step, n, True)
+        team_meet(team, n_parts)
+        if part == 0 and optimizer.settings[0].l2 > 0:
+            # The penalty of one batch is l2 / 2n sum(w ** 2); the totals weigh it by its n rows.
+            totals[COST_SUM] += 0.5 * optimizer.settings[0].l2 * optimizer.penalty.sum()
+        step += 1
+        first += n
+
+
+@jit
+def train_serial(team, network, work, data, objective, optimizer, plan, totals):
+    """Train on ``indices[first : first + n_rows]`` in batches, on the calling thread.
+
+    plan : (first, n_rows, batch_size, step), the last counting updates from 1
+    totals : (N_TOTALS,) float64 (in, out): sums over what was done are added
+    """
+    _train_part(0, 1, team, network, work, data, objective, optimizer, plan, totals)
+
+
+@jit(parallel=True)
+def train_parallel(
+    n_parts, team, network, work, data, objective, optimizer, plan, totals
+):
+    """`train_serial` on n_parts threads: one parallel region for all the steps.
+
+    totals[FAILED] becomes NOT_TOGETHER, and nothing was done, if the threads did not all come.
+    """
+    for part in prange(n_parts):
+        _train_part(
+            np.intp(part), n_parts, team, network, work, data, objective, optimizer, plan, totals
+        )
+
+
+@jit
+def gradient(network, work, data, objective, optimizer, n_rows):
+    """Forward, loss and gradient of the first n_rows of the data, without an update; returns the cost."""
+    rows_phase(0, 1, network, work, data, objective, 0, n_rows)
+    weights_phase(0, 1, network, work, optimizer, 1, n_rows, False)
+    return work.row_loss[:n_rows].sum() / n_rows
+
+
+@jit
+def _infer_part(part, n_parts, out, losses, scores, network, work, data, objective):
+    """The part's blocks of rows, in the part's own rows of the workspace."""
+    n_rows = data.indices.size if data.indices.size > 0 else data.x.shape[0]
+    block = work.capacity // n_parts
+    own = part * block
+    n_blocks = (n_rows + block - 1) // block
+    entry, last = network.layers[0], network.layers[network.layers.size - 1]
+    a_out = _output(last, work)
+    for b in range(_share(part, n_parts, n_blocks), _share(part + 1, n_parts, n_blocks)):
+        first = b * block
+        n = min(block, n_rows - first)
+        gather(_input(entry, work), work.y, data, first - own, entry.n_in, own, own + n)
+        forward_rows(network, work, own, own + n)
+        if losses.size > 0:
+            loss_rows(network, work, objective, n_rows, own, own + n)
+            for r in range(n):
+                losses[first + r] = work.row_loss[own + r]
+                scores[first + r] = work.row_score[own + r]
+        else:
+            activate_output(a_out, network.output, last.n_out, own, own + n)
+            for r in range(n):
+                for o in range(last.n_out):
+                    out[first + r, o] = a_out[own + r, o]
+
+
+@jit
+def infer_serial(out, losses, scores, network, work, data, objective):
+    """Run the data forward, every row or those of its indices, on the calling thread.
+
+    out : (n, n_out) (out): the activated outputs; not written where losses are asked for
+    losses, scores : (n,) float64 (out): of the rows, see loss_and_delta; or of size 0
+    """
+    _infer_part(0, 1, out, losses, scores, network, work, data, objective)
+
+
+@jit(parallel=True)
+def infer_parallel(n_parts, out, losses, scores, network, work, data, objective):
+    """`infer_serial` on n_parts threads: each runs blocks of rows in its own rows of the workspace."""
+    for part in prange(n_parts):
+        _infer_part(np.intp(part), n_parts, out, losses, scores, network, work, data, objective)

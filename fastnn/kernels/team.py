@@ -1,0 +1,146 @@
+"""Atomics, a barrier and a start handshake: how the threads of one parallel region keep step.
+
+A training call opens one ``prange`` region for many steps, and its parts meet at barriers inside. That
+is only sound when every part runs on a thread of its own, all at once, which a threading layer may or
+may not grant (TBB promises nothing, OpenMP may hand out fewer threads than asked). So the parts first
+meet in :func:`team_assemble`: either all of them are there, or none goes on and the caller runs the
+work on one thread.
+
+The shared words live in an int64 array, each on a cache line of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from .._jit import jit
+from .._tuning import ASSEMBLE_YIELDS, SPINS_BEFORE_YIELD
+
+_LINE = 16  # int64 words between shared words: two cache lines, for the adjacent-line prefetcher
+_ARRIVED, _VERDICT, _MET = 0, _LINE, 2 * _LINE
+TEAM_WORDS = 3 * _LINE
+
+_UNDECIDED, _GO, _NO = 0, 1, 2
+
+_libc = ctypes.windll.kernel32 if os.name == "nt" else ctypes.CDLL(None)
+_give_way = _libc.SwitchToThread if os.name == "nt" else _libc.sched_yield
+llvm.add_symbol("fastnn_give_way", ctypes.cast(_give_way, ctypes.c_void_p).value)
+
+
+def _word(context, builder, array_type, array, index):
+    view = cgutils.create_struct_proxy(array_type)(context, builder, array)
+    return builder.gep(view.data, [index])
+
+
+@intrinsic
+def atomic_add(typingctx, array, index, value):
+    """Add to ``array[index]``; return what it was."""
+
+    def codegen(context, builder, signature, args):
+        word = _word(context, builder, array, *args[:2])
+        return builder.atomic_rmw("add", word, args[2], "acq_rel")
+
+    return types.int64(array, types.intp, types.int64), codegen
+
+
+@intrinsic
+def atomic_load(typingctx, array, index):
+    """``array[index]`` as the other threads last wrote it."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load_atomic(_word(context, builder, array, *args), "acquire", 8)
+
+    return types.int64(array, types.intp), codegen
+
+
+@intrinsic
+def atomic_decide(typingctx, array, index, value):
+    """Write `value` to ``array[index]`` if it is still 0; return what stands there then."""
+
+    def codegen(context, builder, signature, args):
+        word = _word(context, builder, array, *args[:2])
+        zero = ir.Constant(ir.IntType(64), 0)
+        pair = builder.cmpxchg(word, zero, args[2], "acq_rel", "acquire")
+        won = builder.extract_value(pair, 1)
+        return builder.select(won, args[2], builder.extract_value(pair, 0))
+
+    return types.int64(array, types.intp, types.int64), codegen
+
+
+@intrinsic
+def give_way(typingctx):
+    """Let another thread have this core."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.IntType(32), [])
+        function = cgutils.get_or_insert_function(builder.module, kind, "fastnn_give_way")
+        return builder.call(function, [])
+
+    return types.int32(), codegen
+
+
+if numba.config.DISABLE_JIT:  # one thread only: nobody to wait for
+
+    def atomic_add(array, index, value):
+        """NumPy form."""
+        array[index] += value
+        return array[index] - value
+
+    def atomic_load(array, index):
+        """NumPy form."""
+        return array[index]
+
+    def atomic_decide(array, index, value):
+        """NumPy form."""
+        array[index] = array[index] or value
+        return array[index]
+
+    def give_way():
+        """NumPy form."""
+
+
+def new_team() -> np.ndarray:
+    """The shared words of one parallel region; make them anew for each."""
+    return np.zeros(TEAM_WORDS, dtype=np.int64)
+
+
+@jit
+def team_assemble(team, n_parts):
+    """Wait until `n_parts` threads have called this; return whether they all did in time."""
+    if n_parts == 1:
+        return True
+    if atomic_add(team, _ARRIVED, 1) == n_parts - 1:
+        return atomic_decide(team, _VERDICT, _GO) == _GO
+    for _ in range(ASSEMBLE_YIELDS):
+        for _ in range(SPINS_BEFORE_YIELD):
+            verdict = atomic_load(team, _VERDICT)
+            if verdict != _UNDECIDED:
+                return verdict == _GO
+        give_way()
+    return atomic_decide(team, _VERDICT, _NO) == _GO
+
+
+@jit
+def team_meet(team, n_parts):
+    """Barrier: return when all `n_parts` threads of the team have called this equally often.
+
+    The counter only grows, so a thread needs no memory of earlier meetings: the ticket it draws says
+    at which count its own meeting is complete.
+    """
+    if n_parts == 1:
+        return
+    ticket = atomic_add(team, _MET, 1)
+    complete = (ticket // n_parts + 1) * n_parts
+    spins = 0
+    while atomic_load(team, _MET) < complete:
+        spins += 1
+        if spins > SPINS_BEFORE_YIELD:
+            give_way()

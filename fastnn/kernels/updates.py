@@ -1,0 +1,97 @@
+"""Optimiser updates over a range of the flat parameter vector, and the refresh of transposed weights."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .._jit import jit
+
+OPTIMIZERS = {"sgd": 0, "adam": 1}
+SGD, ADAM = OPTIMIZERS.values()
+
+SETTINGS = np.dtype(
+    [
+        ("kind", np.int64),
+        ("nesterov", np.int64),
+        ("lr", np.float64),
+        ("momentum", np.float64),
+        ("beta1", np.float64),
+        ("beta2", np.float64),
+        ("eps", np.float64),
+        ("l2", np.float64),
+    ]
+)
+
+
+@jit
+def _finite_or(new, old):
+    """`new` unless it is not finite: no update ever writes inf or NaN into a weight."""
+    return new if abs(new) < np.inf else old
+
+
+@jit
+def _sgd(w, g, lr, decay, start, stop):
+    for j in range(start, stop):
+        w[j] = _finite_or(w[j] - lr * (g[j] + decay * w[j]), w[j])
+
+
+@jit
+def _momentum(w, g, m, lr, momentum, nesterov, decay, start, stop):
+    for j in range(start, stop):
+        slope = g[j] + decay * w[j]
+        m[j] = momentum * m[j] + slope
+        direction = slope + momentum * m[j] if nesterov else m[j]
+        w[j] = _finite_or(w[j] - lr * direction, w[j])
+
+
+@jit
+def _adam(w, g, m, v, rate, root, beta1, beta2, eps, decay, start, stop):
+    one = w.dtype.type(1)
+    for j in range(start, stop):
+        slope = g[j] + decay * w[j]
+        m[j] = beta1 * m[j] + (one - beta1) * slope
+        v[j] = beta2 * v[j] + (one - beta2) * (slope * slope)
+        w[j] = _finite_or(w[j] - rate * m[j] / (math.sqrt(v[j]) * root + eps), w[j])
+
+
+@jit
+def update(w, g, m, v, settings, step, decay, start, stop):
+    """One step of gradient descent on ``w[start:stop]``; elements are independent.
+
+    w : (n,) (in, out); g : (n,), the gradient; m, v : (n,) (in, out), the optimiser's state, which
+    plain gradient descent (momentum 0) does not touch. `step` counts from 1. `decay` is added to the
+    slope as ``decay * w``: the gradient of the L2 penalty.
+
+    SGD: Rumelhart et al. (1986); Nesterov's form as in Sutskever et al. (2013).
+    Adam: Kingma and Ba (2015), algorithm 1, with the bias corrections taken out of the loop.
+    """
+    number = w.dtype.type
+    if settings.kind == ADAM:
+        rate = settings.lr / (1 - settings.beta1**step)
+        root = 1 / math.sqrt(1 - settings.beta2**step)
+        beta1, beta2, eps = number(settings.beta1), number(settings.beta2), number(settings.eps)
+        _adam(w, g, m, v, number(rate), number(root), beta1, beta2, eps, number(decay), start, stop)
+    elif settings.momentum == 0:
+        _sgd(w, g, number(settings.lr), number(decay), start, stop)
+    else:
+        lr, momentum = number(settings.lr), number(settings.momentum)
+        _momentum(w, g, m, lr, momentum, settings.nesterov, number(decay), start, stop)
+
+
+@jit
+def transpose(w_t, w, n_out, i0, i1):
+    """``w_t[o, i] = w[i, o]`` for inputs i0 to i1; inputs are independent."""
+    for o in range(n_out):
+        for i in range(i0, i1):
+            w_t[o, i] = w[i, o]
+
+
+@jit
+def sum_of_squares(w, start, stop):
+    """``sum(w[start:stop] ** 2)`` in float64."""
+    total = 0.0
+    for j in range(start, stop):
+        total += np.float64(w[j]) * w[j]
+    return total

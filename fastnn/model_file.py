@@ -1,0 +1,131 @@
+"""The model file: safetensors, with the architecture as JSON in its metadata."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMAT = 1
+_MAX_LAYERS = 10_000
+
+
+def write(
+    path: str | os.PathLike[str],
+    tensors: dict[str, np.ndarray],
+    architecture: dict[str, Any],
+    metadata: dict[str, Any],
+) -> None:
+    """Write atomically: to a file beside `path`, flushed to disk, then renamed."""
+    from safetensors.numpy import save
+
+    from . import __version__
+
+    header = {
+        "format": "fastnn",
+        "format_version": str(FORMAT),
+        "fastnn_version": __version__,
+        "architecture": json.dumps(architecture),
+        "metadata": json.dumps(metadata),
+    }
+    write_atomically(path, save(tensors, metadata=header))
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Replace the file at `path` in one step; on failure what stood there is untouched."""
+    path = Path(path)
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(beside, 0o666 & ~mask)  # mkstemp makes it private
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+
+
+@contextlib.contextmanager
+def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn whatever a file's content makes go wrong into one ValueError that names the file."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{os.fspath(path)!r} is not a usable fastnn model: {reason}") from error
+
+
+def read(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, np.ndarray]]:
+    """Architecture, metadata and tensors of a model file; see :func:`fastnn.load` for the errors."""
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no model file at {os.fspath(path)!r}.")
+    with refusing(path):
+        try:
+            with safe_open(os.fspath(path), framework="numpy") as file:
+                header = file.metadata() or {}
+                _check_header(header)
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"it is damaged or no safetensors file ({error}).") from None
+        architecture = json.loads(header["architecture"])
+        metadata = json.loads(header["metadata"])
+        if not isinstance(architecture, dict) or not isinstance(metadata, dict):
+            raise ValueError("its metadata is not what fastnn writes.")
+    return architecture, metadata, tensors
+
+
+def _check_header(header: dict[str, str]) -> None:
+    if header.get("format") != "fastnn":
+        raise ValueError("it was not written by fastnn.")
+    version = int(header["format_version"])
+    if version > FORMAT:
+        raise ValueError(
+            f"it has format {version}, written by fastnn {header['fastnn_version']}, and this fastnn "
+            f"reads up to format {FORMAT}: pip install --upgrade fastnn."
+        )
+
+
+def shapes(sizes: Any) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor that a network of these sizes has."""
+    if not isinstance(sizes, list) or not all(type(n) is int and n > 0 for n in sizes):
+        raise ValueError(f"its layer sizes are {sizes!r}.")
+    if not 2 <= len(sizes) <= _MAX_LAYERS:
+        raise ValueError(f"it names {len(sizes)} layer sizes.")
+    result: dict[str, tuple[int, ...]] = {}
+    for depth, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        result[f"layers.{depth}.weight"] = (n_in, n_out)
+        result[f"layers.{depth}.bias"] = (n_out,)
+    return result
+
+
+def check_tensors(
+    tensors: dict[str, np.ndarray], expected: dict[str, tuple[int, ...]], dtype: str
+) -> None:
+    """Raise unless the tensors are exactly those expected: checked before anything is allocated."""
+    if set(tensors) != set(expected):
+        names = sorted(set(tensors) ^ set(expected))[:3]
+        raise ValueError(f"its tensors do not fit its architecture: {', '.join(names)}.")
+    for name, shape in expected.items():
+        tensor = tensors[name]
+        if tensor.shape != shape or tensor.dtype.name != dtype:
+            raise ValueError(
+                f"tensor {name} is {tensor.dtype.name} {tensor.shape}, expected {dtype} {shape}."
+            )
+        if not math.isfinite(float(np.abs(tensor).max())):
+            raise ValueError(f"tensor {name} has values that are NaN or infinite.")
