@@ -65,9 +65,7 @@ def check_x(name: str, x, n_in: int, dtype: np.dtype) -> np.ndarray:
         raise ValueError(f"{name} has complex values, expected real ones.")
     if x.ndim != 2:
         hint = f" Use {name}.reshape(1, -1) for a single row." if x.ndim == 1 else ""
-        raise ValueError(
-            f"{name} must have 2 dimensions (rows, features), got shape {x.shape}.{hint}"
-        )
+        raise ValueError(f"{name} must have 2 dimensions (rows, features), got shape {x.shape}.{hint}")
     if x.shape[1] != n_in:
         raise ValueError(f"{name} has {x.shape[1]} features, but the network takes {n_in}.")
     if x.shape[0] == 0:
@@ -110,9 +108,7 @@ def check_labels(name: str, y, n_columns: int, n_classes: int) -> np.ndarray:
     low, high = y.min(), y.max()
     if low < 0 or high >= n_classes:
         outside = low if low < 0 else high
-        raise ValueError(
-            f"{name} holds the label {outside}, but the classes are 0 to {n_classes - 1}."
-        )
+        raise ValueError(f"{name} holds the label {outside}, but the classes are 0 to {n_classes - 1}.")
     return np.ascontiguousarray(y, dtype=np.int32)
 
 
@@ -122,9 +118,7 @@ def check_targets(name: str, y, n_out: int, dtype: np.dtype) -> np.ndarray:
     if y.ndim == 1:
         y = y[:, np.newaxis]
     if y.ndim != 2 or y.shape[1] != n_out:
-        raise ValueError(
-            f"{name} must have shape (n, {n_out}), one column an output, got {y.shape}."
-        )
+        raise ValueError(f"{name} must have shape (n, {n_out}), one column an output, got {y.shape}.")
     try:
         y = np.require(y, dtype, ["C", "A"])
     except (TypeError, ValueError) as error:
@@ -145,9 +139,7 @@ def require(module: str, extra: str):
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(
-            f'this needs {module.partition(".")[0]}: pip install "fastnn[{extra}]".'
-        ) from error
+        raise ImportError(f'this needs {module.partition(".")[0]}: pip install "fastnn[{extra}]".') from error
 
 
 class _Borrowed:

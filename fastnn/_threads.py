@@ -105,8 +105,8 @@ def _layer_allows() -> bool:
     return _layer() != "workqueue" or threading.current_thread() is threading.main_thread()
 
 
-def launch(serial, parallel, n_parts: int, *args) -> None:
-    """Call ``parallel(n_parts, *args)`` if a region may be opened now, else ``serial(*args)``."""
+def launch(one_part, all_parts, n_parts: int, *args) -> None:
+    """Call ``all_parts(n_parts, *args)`` if a region may be opened now, else its only part, here."""
     if n_parts > 1 and _gate.acquire(blocking=False):
         gate = _gate
         try:
@@ -114,10 +114,10 @@ def launch(serial, parallel, n_parts: int, *args) -> None:
                 before = numba.get_num_threads()
                 numba.set_num_threads(n_parts)
                 try:
-                    parallel(n_parts, *args)
+                    all_parts(n_parts, *args)
                 finally:
                     numba.set_num_threads(before)
                 return
         finally:
             gate.release()
-    serial(*args)
+    one_part(0, 1, *args)

@@ -44,9 +44,7 @@ class Layout:
         w_end = t_end = d_end = 0
         in_cols = row_length(sizes[0] + 1, width)
         in_start, out_start = 0, in_cols
-        for layer, n_in, n_out, code in zip(
-            self.layers, sizes[:-1], sizes[1:], activations, strict=True
-        ):
+        for layer, n_in, n_out, code in zip(self.layers, sizes[:-1], sizes[1:], activations, strict=True):
             w_cols, t_cols = row_length(n_out, width), row_length(n_in, width)
             out_cols = row_length(n_out + 1, width)
             layer["n_in"], layer["n_out"], layer["activation"] = n_in, n_out, code

@@ -72,9 +72,7 @@ class History:
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Columns by name; the validation ones only where there was validation."""
-        columns = {
-            name: [getattr(epoch, name) for epoch in self.epochs] for name in Epoch._fields
-        }
+        columns = {name: [getattr(epoch, name) for epoch in self.epochs] for name in Epoch._fields}
         return {
             name: values
             for name, values in columns.items()
@@ -106,8 +104,7 @@ class History:
         widths = [max(map(len, column)) for column in cells]
         rows = zip(*cells, strict=True)
         return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in rows
+            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
         )
 
 

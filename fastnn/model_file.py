@@ -114,9 +114,7 @@ def shapes(sizes: Any) -> dict[str, tuple[int, ...]]:
     return result
 
 
-def check_tensors(
-    tensors: dict[str, np.ndarray], expected: dict[str, tuple[int, ...]], dtype: str
-) -> None:
+def check_tensors(tensors: dict[str, np.ndarray], expected: dict[str, tuple[int, ...]], dtype: str) -> None:
     """Raise unless the tensors are exactly those expected: checked before anything is allocated."""
     if set(tensors) != set(expected):
         names = sorted(set(tensors) ^ set(expected))[:3]

@@ -13,14 +13,12 @@ from ._threads import launch, parts_for
 from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK
 from .buffers import Layout, aligned_zeros
 from .kernels.activations import ACTIVATIONS, IDENTITY, OUTPUTS
-from .kernels.step import Data, Network, Objective, infer_parallel, infer_serial
+from .kernels.step import Data, Network, Objective, infer_parallel, infer_part
 
 INITIALIZATIONS = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal")
 
 
-def initial_weights(
-    rng: np.random.Generator, method: str, n_in: int, n_out: int
-) -> np.ndarray:
+def initial_weights(rng: np.random.Generator, method: str, n_in: int, n_out: int) -> np.ndarray:
     """Draw an (n_in, n_out) float64 matrix.
 
     Glorot and Bengio (2010): variance 2 / (n_in + n_out); He et al. (2015): variance 2 / n_in, for ReLU,
@@ -179,9 +177,7 @@ class MLP:
 
     def network(self) -> Network:
         """The network as the kernels see it."""
-        return Network(
-            self._layout.layers, self.params, self._params_t, OUTPUTS[self.output or "identity"]
-        )
+        return Network(self._layout.layers, self.params, self._params_t, OUTPUTS[self.output or "identity"])
 
     def infer(
         self, data: Data, objective: Objective | None, n_threads: int | None
@@ -196,7 +192,7 @@ class MLP:
         out = np.empty((n_rows - n_scored, self.sizes[-1]), self.dtype)
         losses, scores = np.empty(n_scored), np.empty(n_scored)
         args = (out, losses, scores, self.network(), work, data, objective or Objective(0, 1.0))
-        launch(infer_serial, infer_parallel, n_parts, *args)
+        launch(infer_part, infer_parallel, n_parts, *args)
         return out, losses, scores
 
     def predict_proba(self, x, *, n_threads: int | None = None) -> np.ndarray:

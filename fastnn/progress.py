@@ -86,9 +86,5 @@ class Display(Silent):
             ("val cost", "val_cost", epoch.val_cost),
             (f"val {metric}", "val_metric", epoch.val_metric),
         ]
-        parts = [
-            f"{label} {format_figure(name, value)}"
-            for label, name, value in named
-            if value is not None
-        ]
+        parts = [f"{label} {format_figure(name, value)}" for label, name, value in named if value is not None]
         return "  ".join([*parts, f"{epoch.samples_per_second:,.0f} samples/s"])

@@ -366,7 +366,7 @@ class Trainer:
             plan = (first, min(chunk, n_rows - first), batch_size, self._steps + 1)
             before = totals[kernels.STEPS_DONE]
             args = (network, work, data, self._objective, self._state, plan, totals)
-            launch(kernels.train_serial, kernels.train_parallel, n_parts, new_team(), *args)
+            launch(kernels.train_part, kernels.train_parallel, n_parts, new_team(), *args)
             if totals[kernels.FAILED] == kernels.NOT_TOGETHER:
                 totals[kernels.FAILED] = 0
                 n_parts = 1

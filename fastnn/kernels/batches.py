@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .._jit import jit
+import numpy as np
+
+from .._jit import jit, span
 
 
 @jit
@@ -14,12 +16,13 @@ def gather(a, y, data, first, n_in, r0, r1):
     data : Data; where it has no indices, row = first + r
     Rows r0 to r1; they are independent.
     """
-    for r in range(r0, r1):
-        row = data.indices[first + r] if data.indices.size > 0 else first + r
-        for i in range(n_in):
+    for r in span(r0, r1):
+        place = first + np.int64(r)
+        row = np.uint64(data.indices[place] if data.indices.size > 0 else place)
+        for i in span(0, n_in):
             a[r, i] = data.x[row, i]
         a[r, n_in] = 1
-        for j in range(data.labels.shape[1]):
+        for j in span(0, data.labels.shape[1]):
             y[r, j] = data.labels[row, j]
-        for j in range(data.targets.shape[1]):
+        for j in span(0, data.targets.shape[1]):
             y[r, j] = data.targets[row, j]

@@ -7,7 +7,7 @@ left and right; the right one is always read along its rows, so nothing is packe
 
 from __future__ import annotations
 
-from .._jit import jit
+from .._jit import jit, span
 from .._tuning import K_BLOCK, PAD, TILE_ROWS, TILE_VECS
 from .activations import activate, multiply_by_derivative
 from .simd import (
@@ -36,7 +36,7 @@ def _tile_product(shape, out, left, right, row, col, k0, k1):
     tile_store(tile, out, row, col)
 
 
-@jit
+@jit(inline=True)
 def _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1):
     """Every row tile of one panel of columns, the tallest tiles first."""
     row = row0
@@ -54,32 +54,20 @@ def _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1
 def _widest_panel_product(out, left, right, row0, row1, col, n_cols, k0, k1):
     """The product in the widest panel that fits from `col` on; returns its width."""
     lanes = WIDTH_BYTES // out.itemsize
-    left_cols = n_cols - col
-    if left_cols >= _VECS * lanes:
-        vecs = _VECS
-        _panel_product(
-            tile_shape(out, TILE_ROWS, _VECS),
-            tile_shape(out, 2, _VECS),
-            tile_shape(out, 1, _VECS),
-            *(out, left, right, row0, row1, col, k0, k1),
-        )
-    elif left_cols >= 2 * lanes:
-        vecs = 2
-        _panel_product(
-            tile_shape(out, TILE_ROWS, 2),
-            tile_shape(out, 2, 2),
-            tile_shape(out, 1, 2),
-            *(out, left, right, row0, row1, col, k0, k1),
-        )
-    else:
-        vecs = 1
-        _panel_product(
-            tile_shape(out, TILE_ROWS, 1),
-            tile_shape(out, 2, 1),
-            tile_shape(out, 1, 1),
-            *(out, left, right, row0, row1, col, k0, k1),
-        )
-    return vecs * lanes
+    left_over = n_cols - col
+    if left_over >= _VECS * lanes:
+        tall, pair = tile_shape(out, TILE_ROWS, _VECS), tile_shape(out, 2, _VECS)
+        single = tile_shape(out, 1, _VECS)
+        _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1)
+        return _VECS * lanes
+    if left_over >= 2 * lanes:
+        tall, pair = tile_shape(out, TILE_ROWS, 2), tile_shape(out, 2, 2)
+        single = tile_shape(out, 1, 2)
+        _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1)
+        return 2 * lanes
+    tall, pair, single = tile_shape(out, TILE_ROWS, 1), tile_shape(out, 2, 1), tile_shape(out, 1, 1)
+    _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1)
+    return lanes
 
 
 @jit
@@ -101,7 +89,7 @@ def dense_forward(a_out, a_in, w, activation, n_out, r0, r1):
             if k1 == n_k:
                 activate(a_out, activation, r0, r1, col, col + width)
             col += width
-    for r in range(r0, r1):
+    for r in span(r0, r1):
         a_out[r, n_out] = 1
 
 

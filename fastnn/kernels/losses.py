@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 
-from .._jit import jit
+import numpy as np
+
+from .._jit import jit, span
 from .activations import activate_output, multiply_by_derivative, sigmoid
 from .dense import padded
 
@@ -18,11 +20,11 @@ LOSSES = {"mse": 0, "binary_cross_entropy": 1, "cross_entropy": 2}
 MSE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY = LOSSES.values()
 
 
-@jit
+@jit(inline=True)
 def _squared_error(row_loss, row_score, delta, a, y, scale, share, n_out, r0, r1):
-    for r in range(r0, r1):
+    for r in span(r0, r1):
         total = 0.0
-        for o in range(n_out):
+        for o in span(0, n_out):
             error = a[r, o] - y[r, o]
             total += error * error
             delta[r, o] = error * a.dtype.type(2 * scale * share / n_out)
@@ -30,12 +32,12 @@ def _squared_error(row_loss, row_score, delta, a, y, scale, share, n_out, r0, r1
         row_score[r] = total
 
 
-@jit
+@jit(inline=True)
 def _binary_cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1):
-    for r in range(r0, r1):
+    for r in span(r0, r1):
         total = 0.0
         hits = 0.0
-        for o in range(n_out):
+        for o in span(0, n_out):
             # -log sigmoid(z) = log(1 + exp(-z)), turned so that exp never overflows
             total += max(z[r, o], 0) - z[r, o] * y[r, o] + math.log1p(math.exp(-abs(z[r, o])))
             hits += (z[r, o] > 0) == (y[r, o] > 0)
@@ -44,31 +46,29 @@ def _binary_cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out,
         row_score[r] = hits / n_out
 
 
-@jit
+@jit(inline=True)
 def _cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1):
-    for r in range(r0, r1):
-        best = 0
-        for o in range(1, n_out):
+    for r in span(r0, r1):
+        best = np.uint64(0)
+        for o in span(1, n_out):
             if z[r, o] > z[r, best]:
                 best = o
-        label = int(y[r, 0])
+        label = np.uint64(y[r, 0])
         largest = z[r, best]
         total = z.dtype.type(0)
-        for o in range(n_out):
+        for o in span(0, n_out):
             delta[r, o] = math.exp(z[r, o] - largest)
             total += delta[r, o]
         row_loss[r] = (math.log(total) - (z[r, label] - largest)) * scale
         row_score[r] = label == best
         weight = z.dtype.type(scale * share)
-        for o in range(n_out):
+        for o in span(0, n_out):
             delta[r, o] *= weight / total
         delta[r, label] -= weight
 
 
 @jit
-def loss_and_delta(
-    row_loss, row_score, delta, z, y, loss, scale, share, output, n_out, r0, r1
-):
+def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output, n_out, r0, r1):
     """Loss and delta of rows r0 to r1; rows are independent.
 
     row_loss : (rows,) float64 (out): the loss of each row, times `scale`
@@ -87,6 +87,6 @@ def loss_and_delta(
         _binary_cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1)
     else:
         _cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1)
-    for r in range(r0, r1):
-        for o in range(n_out, padded(n_out)):
+    for r in span(r0, r1):
+        for o in span(n_out, padded(n_out)):
             delta[r, o] = 0

@@ -127,9 +127,7 @@ def _fma(builder, a, b, c):
     # llvmlite's declare_intrinsic knows no vector types: declare by name.
     letter = "f32" if isinstance(a.type.element, ir.FloatType) else "f64"
     kind = ir.FunctionType(a.type, [a.type] * 3)
-    function = cgutils.get_or_insert_function(
-        builder.module, kind, f"llvm.fma.v{a.type.count}{letter}"
-    )
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{a.type.count}{letter}")
     return builder.call(function, [a, b, c])
 
 

@@ -99,38 +99,38 @@ class Optimizer(NamedTuple):
     penalty: np.ndarray  # (n_units,) float64: sum of squared weights, by unit
 
 
-@jit
+@jit(inline=True)
 def _weights(layer, flat):
     return matrix(flat, layer.w_start, layer.n_in + 1, layer.w_cols)
 
 
-@jit
+@jit(inline=True)
 def _transposed(layer, network):
     return matrix(network.params_t, layer.t_start, layer.n_out, layer.t_cols)
 
 
-@jit
+@jit(inline=True)
 def _input(layer, work):
     return matrix(work.activations, layer.in_start * work.capacity, work.capacity, layer.in_cols)
 
 
-@jit
+@jit(inline=True)
 def _output(layer, work):
     return matrix(work.activations, layer.out_start * work.capacity, work.capacity, layer.out_cols)
 
 
-@jit
+@jit(inline=True)
 def _delta(layer, work):
     return matrix(work.deltas, layer.d_start * work.capacity, work.capacity, layer.d_cols)
 
 
-@jit
+@jit(inline=True)
 def _share(part, n_parts, n):
     """Where the part's share of n things begins; the next part's share begins where it ends."""
     return part * n // n_parts
 
 
-@jit
+@jit(inline=True)
 def forward_rows(network, work, r0, r1):
     """Activations of every layer for rows r0 to r1 of the workspace."""
     for depth in range(network.layers.size):
@@ -140,7 +140,7 @@ def forward_rows(network, work, r0, r1):
         dense_forward(a_out, a_in, w, layer.activation, layer.n_out, r0, r1)
 
 
-@jit
+@jit(inline=True)
 def loss_rows(network, work, objective, n_rows, r0, r1):
     """Loss, score and output delta for rows r0 to r1 of a batch of n_rows."""
     layer = network.layers[network.layers.size - 1]
@@ -160,7 +160,7 @@ def loss_rows(network, work, objective, n_rows, r0, r1):
     )
 
 
-@jit
+@jit(inline=True)
 def backward_rows(network, work, r0, r1):
     """Deltas of every layer but the last, for rows r0 to r1."""
     for depth in range(network.layers.size - 1, 0, -1):
@@ -178,7 +178,7 @@ def backward_rows(network, work, r0, r1):
         )
 
 
-@jit
+@jit(inline=True)
 def rows_phase(part, n_parts, network, work, data, objective, first, n_rows):
     """This part's rows of the batch, through the network and back."""
     n_tiles = (n_rows + TILE_ROWS - 1) // TILE_ROWS
@@ -230,10 +230,12 @@ def weights_phase(part, n_parts, network, work, optimizer, step, n_rows, updatin
 
 
 @jit
-def _train_part(
-    part, n_parts, team, network, work, data, objective, optimizer, plan, totals
-):
-    """The steps of one part; part 0 keeps the totals."""
+def train_part(part, n_parts, team, network, work, data, objective, optimizer, plan, totals):
+    """Train on ``indices[first : first + n_rows]`` in batches: what one part of n_parts does of it.
+
+    plan : (first, n_rows, batch_size, step), the last counting updates from 1
+    totals : (N_TOTALS,) float64 (in, out): sums over what was done are added, by part 0
+    """
     first, n_rows, batch_size, step = plan
     if not team_assemble(team, n_parts):
         totals[FAILED] = NOT_TOGETHER
@@ -263,28 +265,14 @@ def _train_part(
         first += n
 
 
-@jit
-def train_serial(team, network, work, data, objective, optimizer, plan, totals):
-    """Train on ``indices[first : first + n_rows]`` in batches, on the calling thread.
-
-    plan : (first, n_rows, batch_size, step), the last counting updates from 1
-    totals : (N_TOTALS,) float64 (in, out): sums over what was done are added
-    """
-    _train_part(0, 1, team, network, work, data, objective, optimizer, plan, totals)
-
-
 @jit(parallel=True)
-def train_parallel(
-    n_parts, team, network, work, data, objective, optimizer, plan, totals
-):
-    """`train_serial` on n_parts threads: one parallel region for all the steps.
+def train_parallel(n_parts, team, network, work, data, objective, optimizer, plan, totals):
+    """`train_part` on n_parts threads: one parallel region for all the steps.
 
     totals[FAILED] becomes NOT_TOGETHER, and nothing was done, if the threads did not all come.
     """
     for part in prange(n_parts):
-        _train_part(
-            np.intp(part), n_parts, team, network, work, data, objective, optimizer, plan, totals
-        )
+        train_part(np.intp(part), n_parts, team, network, work, data, objective, optimizer, plan, totals)
 
 
 @jit
@@ -296,8 +284,13 @@ def gradient(network, work, data, objective, optimizer, n_rows):
 
 
 @jit
-def _infer_part(part, n_parts, out, losses, scores, network, work, data, objective):
-    """The part's blocks of rows, in the part's own rows of the workspace."""
+def infer_part(part, n_parts, out, losses, scores, network, work, data, objective):
+    """Run the data forward, every row or those of its indices: the blocks of rows of one part.
+
+    out : (n, n_out) (out): the activated outputs; not written where losses are asked for
+    losses, scores : (n,) float64 (out): of the rows, see loss_and_delta; or of size 0
+    Each part works in rows of its own of the workspace.
+    """
     n_rows = data.indices.size if data.indices.size > 0 else data.x.shape[0]
     block = work.capacity // n_parts
     own = part * block
@@ -321,18 +314,8 @@ def _infer_part(part, n_parts, out, losses, scores, network, work, data, objecti
                     out[first + r, o] = a_out[own + r, o]
 
 
-@jit
-def infer_serial(out, losses, scores, network, work, data, objective):
-    """Run the data forward, every row or those of its indices, on the calling thread.
-
-    out : (n, n_out) (out): the activated outputs; not written where losses are asked for
-    losses, scores : (n,) float64 (out): of the rows, see loss_and_delta; or of size 0
-    """
-    _infer_part(0, 1, out, losses, scores, network, work, data, objective)
-
-
 @jit(parallel=True)
 def infer_parallel(n_parts, out, losses, scores, network, work, data, objective):
-    """`infer_serial` on n_parts threads: each runs blocks of rows in its own rows of the workspace."""
+    """`infer_part` on n_parts threads."""
     for part in prange(n_parts):
-        _infer_part(np.intp(part), n_parts, out, losses, scores, network, work, data, objective)
+        infer_part(np.intp(part), n_parts, out, losses, scores, network, work, data, objective)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .._jit import jit
+from .._jit import jit, span
 
 OPTIMIZERS = {"sgd": 0, "adam": 1}
 SGD, ADAM = OPTIMIZERS.values()
@@ -31,25 +31,25 @@ def _finite_or(new, old):
     return new if abs(new) < np.inf else old
 
 
-@jit
+@jit(inline=True)
 def _sgd(w, g, lr, decay, start, stop):
-    for j in range(start, stop):
+    for j in span(start, stop):
         w[j] = _finite_or(w[j] - lr * (g[j] + decay * w[j]), w[j])
 
 
-@jit
+@jit(inline=True)
 def _momentum(w, g, m, lr, momentum, nesterov, decay, start, stop):
-    for j in range(start, stop):
+    for j in span(start, stop):
         slope = g[j] + decay * w[j]
         m[j] = momentum * m[j] + slope
         direction = slope + momentum * m[j] if nesterov else m[j]
         w[j] = _finite_or(w[j] - lr * direction, w[j])
 
 
-@jit
+@jit(inline=True)
 def _adam(w, g, m, v, rate, root, beta1, beta2, eps, decay, start, stop):
     one = w.dtype.type(1)
-    for j in range(start, stop):
+    for j in span(start, stop):
         slope = g[j] + decay * w[j]
         m[j] = beta1 * m[j] + (one - beta1) * slope
         v[j] = beta2 * v[j] + (one - beta2) * (slope * slope)
@@ -83,8 +83,8 @@ def update(w, g, m, v, settings, step, decay, start, stop):
 @jit
 def transpose(w_t, w, n_out, i0, i1):
     """``w_t[o, i] = w[i, o]`` for inputs i0 to i1; inputs are independent."""
-    for o in range(n_out):
-        for i in range(i0, i1):
+    for o in span(0, n_out):
+        for i in span(i0, i1):
             w_t[o, i] = w[i, o]
 
 
@@ -92,6 +92,6 @@ def transpose(w_t, w, n_out, i0, i1):
 def sum_of_squares(w, start, stop):
     """``sum(w[start:stop] ** 2)`` in float64."""
     total = 0.0
-    for j in range(start, stop):
+    for j in span(start, stop):
         total += np.float64(w[j]) * w[j]
     return total
