@@ -24,10 +24,11 @@ def check_number(name: str, value, low: float, high: float = np.inf, open_low: b
     """`value` as a float in [low, high), or in (low, high) where `open_low`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}.")
-    if not (low < value or (value == low and not open_low)) or not value < high:
+    number = float(value)
+    if not (low < number or (low == number and not open_low)) or not number < high:
         interval = f"{'(' if open_low else '['}{low:g}, {high:g})"
         raise ValueError(f"{name} must lie in {interval}, got {value}.")
-    return float(value)
+    return number
 
 
 def check_name(name: str, value, known: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ class Epoch(NamedTuple):
     val_cost, val_metric : float or None
         The same of the validation rows after the epoch, without the penalty.
     seconds : float
-        Time of training, without validation.
+        Time of training, without validation and compilation.
     samples_per_second : float
     """
 

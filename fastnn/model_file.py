@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -29,13 +30,13 @@ def write(
     from . import __version__
 
     header = {
-        "format": "fastnn",
-        "format_version": str(FORMAT),
-        "fastnn_version": __version__,
-        "architecture": json.dumps(architecture),
-        "metadata": json.dumps(metadata),
+        "format": FORMAT,
+        "version": __version__,
+        "architecture": architecture,
+        "metadata": metadata,
     }
-    write_atomically(path, save(tensors, metadata=header))
+    # One entry: safetensors writes several in an order that differs from run to run.
+    write_atomically(path, save(tensors, metadata={"fastnn": json.dumps(header)}))
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
@@ -78,27 +79,27 @@ def read(
     with refusing(path):
         try:
             with safe_open(os.fspath(path), framework="numpy") as file:
-                header = file.metadata() or {}
-                _check_header(header)
+                header = _checked_header(file.metadata() or {})
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
             raise ValueError(f"it is damaged or no safetensors file ({error}).") from None
-        architecture = json.loads(header["architecture"])
-        metadata = json.loads(header["metadata"])
-        if not isinstance(architecture, dict) or not isinstance(metadata, dict):
-            raise ValueError("its metadata is not what fastnn writes.")
-    return architecture, metadata, tensors
+    return header["architecture"], header["metadata"], tensors
 
 
-def _check_header(header: dict[str, str]) -> None:
-    if header.get("format") != "fastnn":
+def _checked_header(entries: dict[str, str]) -> dict[str, Any]:
+    if "fastnn" not in entries:
         raise ValueError("it was not written by fastnn.")
-    version = int(header["format_version"])
-    if version > FORMAT:
+    header = json.loads(entries["fastnn"])
+    if not isinstance(header, dict) or not isinstance(header.get("format"), int):
+        raise ValueError("its header is not what fastnn writes.")
+    if header["format"] > FORMAT:
         raise ValueError(
-            f"it has format {version}, written by fastnn {header['fastnn_version']}, and this fastnn "
+            f"it has format {header['format']}, written by fastnn {header.get('version')}, and this fastnn "
             f"reads up to format {FORMAT}: pip install --upgrade fastnn."
         )
+    if not all(isinstance(header[part], dict) for part in ("architecture", "metadata")):
+        raise ValueError("its header is not what fastnn writes.")
+    return header
 
 
 def shapes(sizes: Any) -> dict[str, tuple[int, ...]]:
@@ -108,7 +109,7 @@ def shapes(sizes: Any) -> dict[str, tuple[int, ...]]:
     if not 2 <= len(sizes) <= _MAX_LAYERS:
         raise ValueError(f"it names {len(sizes)} layer sizes.")
     result: dict[str, tuple[int, ...]] = {}
-    for depth, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for depth, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         result[f"layers.{depth}.weight"] = (n_in, n_out)
         result[f"layers.{depth}.bias"] = (n_out,)
     return result

@@ -39,7 +39,7 @@ class Display(Silent):
 
         self._n_epochs, self._n_rows, self._history = n_epochs, n_rows, history
         self._epochs_done = 0
-        self._start = time.perf_counter()
+        self._first_end = 0.0
         self._console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("epoch"),
@@ -67,13 +67,17 @@ class Display(Silent):
     def epoch(self, epoch: Epoch) -> None:
         """Show the epoch's figures."""
         self._epochs_done += 1
+        now = time.perf_counter()
+        if self._epochs_done == 1:  # which may have compiled: no measure of the others
+            self._first_end = now
         figures = self._figures(epoch)
         if self._console.is_terminal:
             self._progress.update(self._task, completed=self._epochs_done, figures=figures)
         elif self._epochs_done % max(1, self._n_epochs // PLAIN_LINES) == 0:
-            left = (time.perf_counter() - self._start) * (self._n_epochs / self._epochs_done - 1)
+            to_go = self._n_epochs - self._epochs_done
+            pace = (now - self._first_end) / max(1, self._epochs_done - 1) or epoch.seconds
             self._console.print(
-                f"epoch {self._epochs_done}/{self._n_epochs}  {figures}  {left:.0f} s left",
+                f"epoch {self._epochs_done}/{self._n_epochs}  {figures}  {to_go * pace:.0f} s left",
                 highlight=False,
                 soft_wrap=True,
             )

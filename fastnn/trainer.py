@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _checks, optimizers, progress
+from ._jit import compile_seconds
 from ._threads import launch, parts_for
 from ._tuning import CHUNK_SECONDS, PARALLEL_STEP_FLOPS, TILE_ROWS, UNIT_ROWS
 from .buffers import aligned_zeros
@@ -53,7 +54,7 @@ class EarlyStopping:
     monitor : {"val_cost", "val_metric", "cost", "metric"}, default="val_cost"
         Costs should fall, metrics rise.
     patience : int, default=10
-        Epochs without improvement that are waited for.
+        Epochs in a row without improvement after which training stops.
     min_delta : float, default=0.0
         A change of less than this is no improvement.
     restore_best : bool, default=True
@@ -99,7 +100,7 @@ class _Best:
             self._value, self.epoch = value, epoch.epoch
             if self._kept is not None:
                 self._kept[:] = self._params
-        return self._waited > self._rule.patience
+        return self._waited >= self._rule.patience
 
     def restore(self) -> int | None:
         """Put the best weights back, if they are kept; the epoch they are of."""
@@ -137,6 +138,8 @@ class Trainer:
     ----------
     history : History
         Of all calls of :meth:`fit`.
+    n_rows : int
+        Rows that the last call of fit trained on, those held out not counted.
 
     Examples
     --------
@@ -185,6 +188,7 @@ class Trainer:
             v=aligned_zeros(n_params if n_states > 1 else 0, net.dtype),
             penalty=aligned_zeros(n_units, np.float64),
         )
+        self.n_rows = 0
         self._steps = 0
         self._work: kernels.Workspace | None = None
 
@@ -281,7 +285,7 @@ class Trainer:
                 f"early_stopping monitors {early_stopping.monitor!r}, but there is no validation_data "
                 "and no validation_fraction."
             )
-        n_rows = data.indices.size
+        n_rows = self.n_rows = data.indices.size
         batch_size = min(self.batch_size or n_rows, n_rows)
         work = self._reserve(batch_size, data.labels.shape[1] + data.targets.shape[1])
         spread = self._spread(data)
@@ -294,11 +298,11 @@ class Trainer:
         try:
             with display:
                 for _ in range(epochs):
-                    start = time.perf_counter()
+                    start = time.perf_counter() - compile_seconds()
                     if self.shuffle:
                         self._rng.shuffle(data.indices)
                     cost, score_sum = self._run_epoch(data, work, batch_size, display)
-                    seconds = time.perf_counter() - start
+                    seconds = time.perf_counter() - compile_seconds() - start
                     val_cost, val_metric = self._score(held_out) if held_out else (None, None)
                     epoch = Epoch(
                         epoch=len(history) + 1,
@@ -335,7 +339,8 @@ class Trainer:
                 raise ValueError("give validation_data or validation_fraction, not both.")
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
                 raise TypeError("validation_data must be a tuple (x_val, y_val).")
-            held_out = self._check_data(*validation_data, x_name="x_val", y_name="y_val")
+            x_val, y_val = validation_data
+            held_out = self._check_data(x_val, y_val, "x_val", "y_val")
             return data._replace(indices=everything), held_out
         if validation_fraction is None:
             return data._replace(indices=everything), None

@@ -180,7 +180,7 @@ def backward_rows(network, work, r0, r1):
 
 @jit(inline=True)
 def rows_phase(part, n_parts, network, work, data, objective, first, n_rows):
-    """This part's rows of the batch, through the network and back."""
+    """The part's rows of the batch, through the network and back."""
     n_tiles = (n_rows + TILE_ROWS - 1) // TILE_ROWS
     row = _share(part, n_parts, n_tiles) * TILE_ROWS
     end = min(n_rows, _share(part + 1, n_parts, n_tiles) * TILE_ROWS)
@@ -196,7 +196,7 @@ def rows_phase(part, n_parts, network, work, data, objective, first, n_rows):
 
 @jit
 def weights_phase(part, n_parts, network, work, optimizer, step, n_rows, updating):
-    """This part's weight rows of all layers: their gradient and, if `updating`, their update."""
+    """The part's weight rows of all layers: their gradient and, if `updating`, their update."""
     unit = 0
     settings = optimizer.settings[0]
     decay = settings.l2 / n_rows

@@ -30,8 +30,8 @@ TEAM_WORDS = 3 * _LINE
 
 _UNDECIDED, _GO, _NO = 0, 1, 2
 
-_libc = ctypes.windll.kernel32 if os.name == "nt" else ctypes.CDLL(None)
-_give_way = _libc.SwitchToThread if os.name == "nt" else _libc.sched_yield
+_system = ctypes.CDLL("kernel32" if os.name == "nt" else None)
+_give_way = getattr(_system, "SwitchToThread" if os.name == "nt" else "sched_yield")
 llvm.add_symbol("fastnn_give_way", ctypes.cast(_give_way, ctypes.c_void_p).value)
 
 

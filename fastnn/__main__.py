@@ -1,0 +1,5 @@
+"""``python -m fastnn``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,295 @@
+"""MLP: construction, initialisation, prediction, and its file."""
+
+import json
+import os
+import pickle
+import struct
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn.network import initial_weights
+
+
+def header_of(path):
+    """The JSON header of a safetensors file, and the bytes after it."""
+    content = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", content)
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def rewrite(path, change):
+    """Apply `change` to a file's own header and its architecture, and write it back."""
+    header, data = header_of(path)
+    own = json.loads(header["__metadata__"]["fastnn"])
+    change(own, own["architecture"])
+    header["__metadata__"]["fastnn"] = json.dumps(own)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+@pytest.fixture
+def model(tmp_path):
+    net = fastnn.MLP([5, 7, 3], activation="tanh", output="softmax", seed=1)
+    net.metadata = {"classes": ["a", "b", "c"]}
+    path = tmp_path / "model.safetensors"
+    net.save(path)
+    return net, path
+
+
+def test_same_seed_same_bits_and_other_seed_others():
+    one, same, other = (fastnn.MLP([9, 8, 7], seed=seed) for seed in (3, 3, 4))
+    assert np.array_equal(one.params, same.params)
+    assert not np.array_equal(one.params, other.params)
+
+
+@pytest.mark.parametrize(("scheme", "variance"), [("glorot", 2 / 1000), ("he", 2 / 600)])
+@pytest.mark.parametrize("distribution", ["uniform", "normal"])
+def test_initial_variance(scheme, distribution, variance):
+    w = initial_weights(np.random.default_rng(0), f"{scheme}_{distribution}", 600, 400)
+    # 240,000 draws: the standard error of the variance is below 0.3 % of it, of the mean 1e-4
+    assert w.var() == pytest.approx(variance, rel=0.01)
+    assert abs(w.mean()) < 5e-4
+    if distribution == "uniform":
+        assert np.abs(w).max() <= np.sqrt(3 * variance)
+    else:
+        assert np.abs(w).max() > 4 * np.sqrt(variance)
+
+
+def test_initialisation_is_chosen_by_activation():
+    relu, tanh = (fastnn.MLP([500, 400, 2], activation=name, seed=0) for name in ("relu", "tanh"))
+    assert relu.weights[0].std() == pytest.approx(np.sqrt(2 / 500), rel=0.01)
+    assert tanh.weights[0].std() == pytest.approx(np.sqrt(2 / 900), rel=0.01)
+    assert all(not b.any() for b in relu.biases)
+
+
+def test_activation_for_each_layer():
+    net = fastnn.MLP([4, 5, 6, 2], activation=["tanh", "relu"], dtype="float64", seed=0)
+    x = np.random.default_rng(0).standard_normal((10, 4))
+    (w1, w2, w3), (b1, b2, b3) = net.weights, net.biases
+    ref = np.maximum(np.tanh(x @ w1 + b1) @ w2 + b2, 0) @ w3 + b3
+    # sums of a handful of products: rounding alone
+    np.testing.assert_allclose(net.predict(x), ref, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("n_rows", [1, 5, 239, 240, 241, 1000])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_prediction_does_not_depend_on_the_other_rows(n_rows, n_threads, monkeypatch):
+    monkeypatch.setattr("fastnn.network.PARALLEL_CALL_FLOPS", 0)
+    net = fastnn.MLP([6, 17, 4], output="softmax", seed=0)
+    x = np.random.default_rng(1).standard_normal((1000, 6)).astype(np.float32)
+    comp = net.predict_proba(x[:n_rows], n_threads=n_threads)
+    assert np.array_equal(comp, net.predict_proba(x, n_threads=1)[:n_rows])
+    np.testing.assert_allclose(comp.sum(axis=1), 1, rtol=1e-6)  # a few roundings of float32
+
+
+def test_what_predict_returns():
+    x = np.random.default_rng(0).standard_normal((8, 3))
+    softmax = fastnn.MLP([3, 4], output="softmax", seed=0)
+    assert np.array_equal(softmax.predict(x), softmax.predict_proba(x).argmax(axis=1))
+    single = fastnn.MLP([3, 1], output="sigmoid", seed=0)
+    assert single.predict_proba(x).shape == (8, 2)
+    assert np.array_equal(single.predict(x), single.predict_proba(x).argmax(axis=1))
+    labels = fastnn.MLP([3, 5], output="sigmoid", seed=0)
+    assert np.array_equal(labels.predict(x), labels.predict_proba(x) > 0.5)
+    assert fastnn.MLP([3, 1], seed=0).predict(x).shape == (8,)
+    assert fastnn.MLP([3, 2], seed=0).predict(x).shape == (8, 2)
+
+
+def test_read_only_and_strided_rows_are_accepted_without_another_compilation():
+    from fastnn.kernels.step import infer_part
+
+    net = fastnn.MLP([6, 5, 4], seed=0)
+    x = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
+    ref = net.predict(x)
+    compiled = len(infer_part.signatures)
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    strided = np.repeat(x, 2, axis=0)[::2]
+    for same in (frozen, np.asfortranarray(x), strided, x.astype(np.float64), x.tolist()):
+        assert np.array_equal(net.predict(same), ref)
+    assert len(infer_part.signatures) == compiled
+
+
+def test_file_round_trip(model):
+    net, path = model
+    comp = fastnn.load(path)
+    assert repr(comp) == repr(net)
+    assert comp.metadata == net.metadata
+    assert np.array_equal(comp.params, net.params)
+    header, _ = header_of(path)
+    assert json.loads(header["__metadata__"]["fastnn"])["version"] == fastnn.__version__
+    assert header["layers.0.weight"]["shape"] == [5, 7]
+
+
+def test_loaded_network_trains_on(model):
+    net, path = model
+    x, y = np.random.default_rng(0).standard_normal((40, 5)), np.arange(40) % 3
+    loaded = fastnn.load(path)
+    for one in (net, loaded):
+        fastnn.Trainer(one, loss="cross_entropy", seed=0).fit(x, y, epochs=3, verbose=0)
+    assert np.array_equal(net.params, loaded.params)
+
+
+def test_network_pickles(model):
+    net, _ = model
+    x = np.ones((2, 5))
+    assert np.array_equal(pickle.loads(pickle.dumps(net)).predict_proba(x), net.predict_proba(x))
+
+
+def test_saving_is_atomic(model, monkeypatch):
+    net, path = model
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    net.params[:] = 0
+    with pytest.raises(OSError, match="no space left"):
+        net.save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no model file"):
+        fastnn.load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("keep", [0, 7, 8, 60, -1])
+def test_truncated_file_is_refused(model, keep):
+    _, path = model
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match="not a usable fastnn model"):
+        fastnn.load(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a model", pickle.dumps({"a": 1}), b"\xff" * 100, b"\x00" * 100]
+)
+def test_foreign_file_is_refused(tmp_path, content):
+    path = tmp_path / "model"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="not a usable fastnn model"):
+        fastnn.load(path)
+
+
+def test_safetensors_of_another_program_is_refused(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"w": np.ones(3)}, tmp_path / "other")
+    with pytest.raises(ValueError, match="not written by fastnn"):
+        fastnn.load(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda m, a: m.update(format=99), "pip install --upgrade fastnn"),
+        (lambda m, a: m.update(format="1"), "header"),
+        (lambda m, a: m.pop("metadata"), "metadata"),
+        (lambda m, a: m.update(metadata=[1]), "header"),
+        (lambda m, a: m.update(architecture=3), "header"),
+        (lambda m, a: a.pop("sizes"), "sizes"),
+        (lambda m, a: a.update(sizes=[5, 10**12, 3]), "layers.0.weight"),
+        (lambda m, a: a.update(sizes=[5, 7, 3] + [3] * 20_000), "20003 layer sizes"),
+        (lambda m, a: a.update(sizes=[5, -7, 3]), "layer sizes"),
+        (lambda m, a: a.update(sizes="577"), "layer sizes"),
+        (lambda m, a: a.update(sizes=[5, 7, 3, 2]), "layers.2"),
+        (lambda m, a: a.update(dtype="float64"), "expected float64"),
+        (lambda m, a: a.update(dtype={}), "expected"),
+        (lambda m, a: a.update(activations=["sine"]), "activation must be one of"),
+        (lambda m, a: a.update(activations=["relu", "relu"]), "hidden layers"),
+        (lambda m, a: a.update(output="sine"), "output must be one of"),
+        (lambda m, a: a.update(init=[]), "init must be one of"),
+    ],
+)
+def test_malicious_file_is_refused_with_the_reason(model, change, reason):
+    _, path = model
+    rewrite(path, change)
+    with pytest.raises(ValueError, match="not a usable fastnn model") as caught:
+        fastnn.load(path)
+    assert reason in str(caught.value)
+
+
+def test_model_with_nan_is_refused(model):
+    net, path = model
+    net.weights[0][0, 0] = np.nan
+    net.save(path)
+    with pytest.raises(ValueError, match="NaN"):
+        fastnn.load(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (([4],), ValueError, "at least inputs and outputs"),
+        (([4, -1],), ValueError, r"sizes\[1\] must be at least 1, got -1"),
+        (([4, 0, 2],), ValueError, r"sizes\[1\] must be at least 1, got 0"),
+        (([4, 2.5],), TypeError, r"sizes\[1\] must be an integer, got 2.5"),
+        (([4, True],), TypeError, "integer"),
+        ((7,), TypeError, "sequence of integers"),
+        (([4, 3, 2], "rleu"), ValueError, "identity, relu, tanh, sigmoid, got 'rleu'. Did you mean 'relu'"),
+        (([4, 3, 2], ["relu", "tanh"]), ValueError, "2 names, but the network has 1 hidden"),
+    ],
+)
+def test_bad_architecture(arguments, error, message):
+    with pytest.raises(error, match=message):
+        fastnn.MLP(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"output": "sofmax"}, "Did you mean 'softmax'"),
+        ({"init": "zeros"}, "glorot_uniform"),
+        ({"dtype": "float16"}, "float32 or float64, got 'float16'"),
+        ({"dtype": "nonsense"}, "float32 or float64"),
+    ],
+)
+def test_bad_option(option, message):
+    with pytest.raises(ValueError, match=message):
+        fastnn.MLP([4, 3, 2], **option)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros(4), r"2 dimensions .*got shape \(4,\).*reshape"),
+        (np.zeros((2, 3, 4)), "2 dimensions"),
+        (np.zeros((2, 5)), "x has 5 features, but the network takes 4"),
+        (np.zeros((0, 4)), "x is empty"),
+        (np.full((2, 4), np.nan), "x has 8 values that are NaN or infinite"),
+        ([[1, 2, np.inf, 4]], r"the first at \[0, 2\]"),
+        (np.full((2, 4), 1e300), "infinite in float32"),
+        ([["a", "b", "c", "d"]], "x must be numeric"),
+        (np.zeros((2, 4), complex), "complex"),
+    ],
+)
+def test_bad_rows(x, message):
+    with pytest.raises(ValueError, match=message):
+        fastnn.MLP([4, 3, 2], seed=0).predict(x)
+
+
+def test_large_finite_values_whose_sum_overflows_are_accepted():
+    x = np.full((4, 4), 1e308)
+    fastnn.MLP([4, 2], dtype="float64", seed=0).predict(x)
+
+
+def test_sparse_rows_say_what_to_do():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match="toarray"):
+        fastnn.MLP([4, 2], seed=0).predict(sparse.csr_matrix(np.eye(4)))
+
+
+def test_probability_needs_a_probability():
+    with pytest.raises(ValueError, match="softmax or sigmoid"):
+        fastnn.MLP([4, 2], seed=0).predict_proba(np.zeros((1, 4)))
+
+
+@pytest.mark.parametrize("n_threads", [0, -1])
+def test_bad_thread_count(n_threads):
+    with pytest.raises(ValueError, match="n_threads must be at least 1"):
+        fastnn.MLP([4, 2], seed=0).predict(np.zeros((1, 4)), n_threads=n_threads)
