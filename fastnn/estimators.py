@@ -293,7 +293,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
     --------
     >>> from sklearn.datasets import make_regression
     >>> X, y = make_regression(200, 5, random_state=0)
-    >>> model = MLPRegressor((50,), learning_rate_init=0.02, max_iter=500, random_state=0)
+    >>> model = MLPRegressor(hidden_layer_sizes=(50,), learning_rate_init=0.02, max_iter=500, random_state=0)
     >>> bool(model.fit(X, y / y.std()).score(X, y / y.std()) > 0.95)
     True
     """
