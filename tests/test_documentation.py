@@ -29,7 +29,7 @@ def test_public_names_have_examples():
     finder = doctest.DocTestFinder(recurse=False)
     for name in fastnn.__all__:
         thing = getattr(fastnn, name)
-        if isinstance(thing, type) and issubclass(thing, Exception) or isinstance(thing, str):
+        if (isinstance(thing, type) and issubclass(thing, Exception)) or isinstance(thing, str):
             continue
         assert finder.find(thing, name)[0].examples, f"{name} has no example"
 

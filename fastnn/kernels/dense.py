@@ -8,10 +8,11 @@ left and right; the right one is always read along its rows, so nothing is packe
 from __future__ import annotations
 
 from .._jit import jit, span
-from .._tuning import K_BLOCK, PAD, TILE_ROWS, TILE_VECS
+from .._tuning import K_BLOCK, TILE_ROWS, TILE_VECS
 from .activations import activate, multiply_by_derivative
 from .simd import (
     WIDTH_BYTES,
+    padded,
     tile_add_outer,
     tile_load,
     tile_shape,
@@ -20,12 +21,6 @@ from .simd import (
 )
 
 _VECS = TILE_VECS[WIDTH_BYTES]
-
-
-@jit
-def padded(n):
-    """`n` rounded up to whole vectors."""
-    return (n + PAD - 1) // PAD * PAD
 
 
 @jit

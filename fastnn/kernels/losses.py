@@ -13,8 +13,9 @@ import math
 import numpy as np
 
 from .._jit import jit, span
-from .activations import activate_output, multiply_by_derivative, sigmoid
-from .dense import padded
+from .activations import activate_output, exp_rows, multiply_by_derivative
+from .exponential import sigmoid
+from .simd import padded
 
 LOSSES = {"mse": 0, "binary_cross_entropy": 1, "cross_entropy": 2}
 MSE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY = LOSSES.values()
@@ -49,21 +50,15 @@ def _binary_cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out,
 @jit(inline=True)
 def _cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1):
     for r in span(r0, r1):
-        best = np.uint64(0)
-        for o in span(1, n_out):
-            if z[r, o] > z[r, best]:
-                best = o
         label = np.uint64(y[r, 0])
-        largest = z[r, best]
-        total = z.dtype.type(0)
-        for o in span(0, n_out):
-            delta[r, o] = math.exp(z[r, o] - largest)
-            total += delta[r, o]
-        row_loss[r] = (math.log(total) - (z[r, label] - largest)) * scale
+        total, best = exp_rows(delta, z, n_out, r)
+        # In float64: where sums are reordered, the size of the logits would round the logarithm away.
+        row_loss[r] = (math.log(total) + (np.float64(z[r, best]) - z[r, label])) * scale
         row_score[r] = label == best
         weight = z.dtype.type(scale * share)
+        norm = weight / total
         for o in span(0, n_out):
-            delta[r, o] *= weight / total
+            delta[r, o] *= norm
         delta[r, label] -= weight
 
 
@@ -75,8 +70,8 @@ def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output,
     row_score : (rows,) float64 (out): the fraction of its outputs predicted right, or for ``mse`` its
     squared error, summed over the outputs
     delta : (rows, >= padded(n_out)) (out): d cost / d z, ``share`` being 1 / n_rows
-    z : (rows, >= n_out) (in, out): the output layer before its activation. ``mse`` applies the activation
-    `output` to it; the cross-entropies imply theirs and leave the logits.
+    z : (rows, >= padded(n_out)) (in, out): the output layer before its activation. ``mse`` applies
+    the activation `output` to it; the cross-entropies imply theirs and leave the logits.
     y : (rows, n_targets): target values, or the label in column 0 for ``cross_entropy``
     """
     if loss == MSE:

@@ -24,6 +24,9 @@ from numba.core import cgutils, types
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
+from .._jit import jit
+from .._tuning import PAD
+
 VECTOR_BYTES = {"avx512f": 64, "avx": 32}
 SMALLEST_VECTOR_BYTES = 16  # SSE2 and NEON
 
@@ -67,6 +70,12 @@ WIDTH_BYTES, HAS_FMA = _host_vector()
 def lanes(dtype) -> int:
     """How many elements of `dtype` one vector register of the target CPU holds."""
     return WIDTH_BYTES // np.dtype(dtype).itemsize
+
+
+@jit
+def padded(n):
+    """`n` rounded up to whole vectors."""
+    return (n + PAD - 1) // PAD * PAD
 
 
 class TileType(types.Type):

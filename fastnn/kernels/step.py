@@ -29,24 +29,27 @@ from .team import team_assemble, team_meet
 from .updates import sum_of_squares, transpose, update
 
 LAYER = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "n_in",
-            "n_out",
-            "activation",
-            "w_start",  # weights: (n_in + 1, w_cols) in params, grads and optimiser state
-            "w_cols",
-            "t_start",  # transposed weights: (n_out, t_cols)
-            "t_cols",
-            "in_start",  # activations that come in: (capacity, in_cols); starts count rows of 1
-            "in_cols",
-            "out_start",  # activations that go out
-            "out_cols",
-            "d_start",  # delta: (capacity, d_cols)
-            "d_cols",
-        )
-    ]
+    (
+        np.record,
+        [
+            (name, np.int64)
+            for name in (
+                "n_in",
+                "n_out",
+                "activation",
+                "w_start",  # weights: (n_in + 1, w_cols) in params, grads and optimiser state
+                "w_cols",
+                "t_start",  # transposed weights: (n_out, t_cols)
+                "t_cols",
+                "in_start",  # activations that come in: (capacity, in_cols); starts count rows of 1
+                "in_cols",
+                "out_start",  # activations that go out
+                "out_cols",
+                "d_start",  # delta: (capacity, d_cols)
+                "d_cols",
+            )
+        ],
+    )
 )
 # Places in the array of totals that a call reports through.
 COST_SUM, SCORE_SUM, STEPS_DONE, ROWS_DONE, FAILED, N_TOTALS = range(6)

@@ -12,16 +12,19 @@ OPTIMIZERS = {"sgd": 0, "adam": 1}
 SGD, ADAM = OPTIMIZERS.values()
 
 SETTINGS = np.dtype(
-    [
-        ("kind", np.int64),
-        ("nesterov", np.int64),
-        ("lr", np.float64),
-        ("momentum", np.float64),
-        ("beta1", np.float64),
-        ("beta2", np.float64),
-        ("eps", np.float64),
-        ("l2", np.float64),
-    ]
+    (
+        np.record,  # whose fields plain Python, too, reads as attributes
+        [
+            ("kind", np.int64),
+            ("nesterov", np.int64),
+            ("lr", np.float64),
+            ("momentum", np.float64),
+            ("beta1", np.float64),
+            ("beta2", np.float64),
+            ("eps", np.float64),
+            ("l2", np.float64),
+        ],
+    )
 )
 
 
@@ -47,12 +50,11 @@ def _momentum(w, g, m, lr, momentum, nesterov, decay, start, stop):
 
 
 @jit(inline=True)
-def _adam(w, g, m, v, rate, root, beta1, beta2, eps, decay, start, stop):
-    one = w.dtype.type(1)
+def _adam(w, g, m, v, rate, root, eps, beta1, rest1, beta2, rest2, decay, start, stop):
     for j in span(start, stop):
         slope = g[j] + decay * w[j]
-        m[j] = beta1 * m[j] + (one - beta1) * slope
-        v[j] = beta2 * v[j] + (one - beta2) * (slope * slope)
+        m[j] = beta1 * m[j] + rest1 * slope
+        v[j] = beta2 * v[j] + rest2 * (slope * slope)
         w[j] = _finite_or(w[j] - rate * m[j] / (math.sqrt(v[j]) * root + eps), w[j])
 
 
@@ -71,8 +73,12 @@ def update(w, g, m, v, settings, step, decay, start, stop):
     if settings.kind == ADAM:
         rate = settings.lr / (1 - settings.beta1**step)
         root = 1 / math.sqrt(1 - settings.beta2**step)
-        beta1, beta2, eps = number(settings.beta1), number(settings.beta2), number(settings.eps)
-        _adam(w, g, m, v, number(rate), number(root), beta1, beta2, eps, number(decay), start, stop)
+        # 1 - beta is taken in float64: 1 - 0.999 in float32 is off by 1e-5.
+        beta1, rest1 = number(settings.beta1), number(1 - settings.beta1)
+        beta2, rest2 = number(settings.beta2), number(1 - settings.beta2)
+        rate, root, eps = number(rate), number(root), number(settings.eps)
+        decay = number(decay)
+        _adam(w, g, m, v, rate, root, eps, beta1, rest1, beta2, rest2, decay, start, stop)
     elif settings.momentum == 0:
         _sgd(w, g, number(settings.lr), number(decay), start, stop)
     else:

@@ -1,0 +1,56 @@
+"""What the tests share: dtypes, seeded numbers, poisoned buffers, fresh processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn.buffers import row_length
+
+TESTS = Path(__file__).parent
+ROOT = Path(fastnn.__file__).parents[1]
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request) -> np.dtype:
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240607)
+
+
+@pytest.fixture
+def poisoned():
+    """Put a matrix into a wider buffer of the kernels' row lengths, with NaN wherever it is not."""
+
+    def make(values, dtype, extra_rows=0):
+        n_rows, n_cols = np.shape(values)
+        dtype = np.dtype(dtype)
+        buffer = np.full((n_rows + extra_rows, row_length(n_cols + 1, dtype.itemsize)), np.nan, dtype)
+        buffer[:n_rows, :n_cols] = values
+        return buffer
+
+    return make
+
+
+@pytest.fixture
+def run_python():
+    """Run code in a fresh Python, which can import the tests, and return what it printed."""
+
+    def run(code, **environment):
+        path = os.pathsep.join([str(TESTS), str(ROOT)])
+        environment = {**os.environ, "PYTHONPATH": path, **environment}
+        command = [sys.executable, "-W", "error::RuntimeWarning", "-c", code]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    return run

@@ -1,0 +1,54 @@
+"""Rows of the data into a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+
+from fastnn.kernels.batches import gather
+from fastnn.kernels.step import Data
+
+
+@pytest.fixture
+def make_data(rng, dtype):
+    """Make 30 rows with labels or targets, in an order of their own or in none."""
+
+    def make(n_in, n_labels, n_targets, shuffled):
+        return Data(
+            x=rng.standard_normal((30, n_in)).astype(dtype),
+            labels=rng.integers(0, 9, (30 if n_labels else 0, n_labels)).astype(np.int32),
+            targets=rng.standard_normal((30 if n_targets else 0, n_targets)).astype(dtype),
+            indices=rng.permutation(30)[:25] if shuffled else np.empty(0, np.int64),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled"])
+@pytest.mark.parametrize(("n_labels", "n_targets"), [(1, 0), (3, 0), (0, 1), (0, 2)])
+@pytest.mark.parametrize("n_in", [1, 15, 16, 33])
+def test_gather(make_data, poisoned, dtype, n_in, n_labels, n_targets, shuffled):
+    data = make_data(n_in, n_labels, n_targets, shuffled)
+    # The last goes back: rows of the data that the block at r0 of the workspace begins anew.
+    for first, r0, r1 in [(0, 0, 12), (5, 0, 12), (13, 2, 9), (7, 3, 4), (0, 6, 6), (-4, 4, 12)]:
+        comp = (
+            poisoned(np.full((12, n_in), np.nan), dtype),
+            np.full((12, n_labels + n_targets), np.nan, dtype),
+        )
+        ref = tuple(array.copy() for array in comp)
+        gather(*comp, data, first, n_in, r0, r1)
+        reference.gather(*ref, data, first, n_in, r0, r1)
+        for array, twin in zip(comp, ref, strict=True):
+            np.testing.assert_array_equal(array, twin)
+
+
+def test_split_is_the_same(make_data, poisoned, dtype):
+    data = make_data(6, 1, 0, shuffled=True)
+    whole = poisoned(np.zeros((12, 6)), dtype), np.zeros((12, 1), dtype)
+    comp = tuple(np.full_like(array, np.nan) for array in whole)
+    gather(*whole, data, 3, 6, 0, 12)
+    for r in range(12):
+        gather(*comp, data, 3, 6, r, r + 1)
+    for array, entire in zip(comp, whole, strict=True):
+        np.testing.assert_array_equal(array, entire)

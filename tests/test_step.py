@@ -1,0 +1,236 @@
+"""The training step and inference as a whole, in one part and in several."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import pytest
+import reference
+
+import fastnn
+from fastnn._threads import usable_cores
+from fastnn._tuning import ROW_BLOCK, UNIT_ROWS
+from fastnn.kernels import step
+from fastnn.kernels.team import new_team
+
+N_ROWS = 50
+
+# sizes, hidden activation, output, loss: no hidden layer, one output, whole units and vectors, wide and deep
+NETWORKS = {
+    "linear": ((5, 3), "relu", "identity", "mse"),
+    "one output": ((3, 7, 1), "tanh", "sigmoid", "binary_cross_entropy"),
+    "whole units": ((UNIT_ROWS, 2 * UNIT_ROWS, 16), "sigmoid", "softmax", "cross_entropy"),
+    "deep": ((7, 20, 15, 33, 4), ("tanh", "identity", "sigmoid"), "sigmoid", "binary_cross_entropy"),
+    "wide": ((30, 256, 40, 2), "tanh", "tanh", "squared_error"),
+}
+OPTIMIZERS = {
+    "sgd": fastnn.SGD(lr=0.1),
+    "nesterov": fastnn.SGD(lr=0.1, momentum=0.9, nesterov=True),
+    # an eps at which a gradient that is all rounding error makes no step
+    "adam": fastnn.Adam(lr=0.01, eps=1e-3),
+}
+
+
+class Problem(NamedTuple):
+    """The arguments that the compiled calls share; everything a step overwrites is NaN."""
+
+    network: step.Network
+    work: step.Workspace
+    data: step.Data
+    objective: step.Objective
+    optimizer: step.Optimizer
+
+    def train(self, *plan, kernel=step.train_part):
+        """Train in one part; what the call reports."""
+        totals = np.zeros(step.N_TOTALS)
+        kernel(0, 1, new_team(), *self, plan, totals)
+        return totals
+
+    def matrices(self):
+        """Weights, gradients and states of every layer."""
+        vectors = self.network.params, *(vector for vector in self.optimizer[1:4] if vector.size)
+        return [reference.weights(layer, flat) for flat in vectors for layer in self.network.layers]
+
+    def assert_same_bits(self, other):
+        for comp, ref in zip(self.matrices(), other.matrices(), strict=True):
+            np.testing.assert_array_equal(comp, ref)
+        np.testing.assert_array_equal(self.network.params_t, other.network.params_t)
+
+
+@pytest.fixture(params=NETWORKS.values(), ids=NETWORKS)
+def problem(request, dtype):
+    """Make the same problem at every call."""
+
+    def make(optimizer="adam", l2=0.3, capacity=N_ROWS, n_rows=N_ROWS, shuffled=True):
+        rng = np.random.default_rng(3)
+        sizes, activation, output, loss = request.param
+        net = fastnn.MLP(sizes, activation, output=output, dtype=dtype, seed=rng)
+        for b in net.biases:
+            b[:] = rng.uniform(-0.5, 0.5, b.size)
+        net.refresh()
+        trainer = fastnn.Trainer(net, loss=loss, optimizer=OPTIMIZERS[optimizer], l2=l2)
+        x = rng.standard_normal((n_rows, sizes[0]))
+        if loss == "cross_entropy":
+            y = rng.integers(0, sizes[-1], n_rows)
+        else:
+            y = rng.integers(0, 2, (n_rows, sizes[-1]))
+        data = trainer._check_data(x, y)
+        if shuffled:
+            data = data._replace(indices=rng.permutation(n_rows))
+        work = net._layout.workspace(capacity, data.labels.shape[1] + data.targets.shape[1])
+        for array in (*work[1:], trainer._state.grads, trainer._state.penalty):
+            array.fill(np.nan)
+        trainer._state.penalty.fill(0)
+        return Problem(net.network(), work, data, trainer._objective, trainer._state)
+
+    return make
+
+
+def assert_close(comp, ref, dtype, steps):
+    # Sums over up to 257 terms and four layers, each good to some eps, once a step; measured: a quarter.
+    for array, twin in zip(comp.matrices(), ref.matrices(), strict=True):
+        bound = 20 * steps * np.finfo(dtype).eps
+        np.testing.assert_allclose(array, twin, rtol=bound, atol=bound * max(1, np.abs(twin).max()))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+def test_train_against_the_twin(problem, dtype, optimizer, l2):
+    comp = problem(optimizer, l2)
+    ref = reference.doubled(comp)
+    # Rows 4 to 45 of the order in batches of 16, the last of 9: three steps, the first counted as the third.
+    totals = comp.train(4, 41, 16, 3)
+    ref_totals = ref.train(4, 41, 16, 3, kernel=reference.train_part)
+    assert_close(comp, ref, dtype, steps=3)
+    np.testing.assert_allclose(totals, ref_totals, rtol=20 * np.finfo(dtype).eps)  # as above
+    assert list(totals[[step.STEPS_DONE, step.ROWS_DONE, step.FAILED]]) == [3, 41, 0]
+
+
+@pytest.mark.parametrize(("n_rows", "batch_size"), [(1, 1), (3, 1), (2, 2), (ROW_BLOCK + 7, ROW_BLOCK + 7)])
+def test_batches_of_one_row_and_of_more_than_a_block(problem, dtype, n_rows, batch_size):
+    comp = problem("sgd", capacity=batch_size, n_rows=n_rows)
+    ref = reference.doubled(comp)
+    comp.train(0, n_rows, batch_size, 1)
+    ref.train(0, n_rows, batch_size, 1, kernel=reference.train_part)
+    assert_close(comp, ref, dtype, steps=n_rows // batch_size)
+
+
+def test_gradient_against_the_twin(problem, dtype):
+    comp = problem(shuffled=False, n_rows=ROW_BLOCK + 7, capacity=ROW_BLOCK + 20)
+    ref = reference.doubled(comp)
+    params = comp.network.params.copy()
+    for n_rows in (1, N_ROWS, ROW_BLOCK + 7):
+        cost = step.gradient(*comp, n_rows)
+        np.testing.assert_allclose(cost, reference.gradient(*ref, n_rows), rtol=20 * np.finfo(dtype).eps)
+        assert_close(comp, ref, dtype, steps=1)
+    np.testing.assert_array_equal(comp.network.params, params)
+
+
+def test_what_the_buffers_held_does_not_matter(problem):
+    comp, ref = problem(), problem()
+    for array in (*ref.work[1:], ref.optimizer.grads):
+        array.fill(0)
+    totals, ref_totals = (each.train(0, N_ROWS, 16, 1) for each in (comp, ref))
+    comp.assert_same_bits(ref)
+    np.testing.assert_array_equal(totals, ref_totals)
+
+
+def test_room_for_more_rows_changes_no_bit(problem):
+    comp, ref = problem(capacity=3 * N_ROWS), problem()
+    for each in (comp, ref):
+        each.train(0, N_ROWS, 16, 1)
+    comp.assert_same_bits(ref)
+
+
+def test_two_calls_are_one(problem):
+    comp, ref = problem(), problem()
+    totals = comp.train(0, 32, 16, 1) + comp.train(32, N_ROWS - 32, 16, 3)
+    ref_totals = ref.train(0, N_ROWS, 16, 1)
+    comp.assert_same_bits(ref)
+    np.testing.assert_allclose(totals, ref_totals, rtol=1e-15)  # the order of three additions
+
+
+@pytest.mark.parametrize("n_parts", [2, 3, 7])
+def test_phases_in_parts(problem, n_parts):
+    """The parts one after the other: where one wrote what is another's, or read it, it would show."""
+    comp, ref = problem(), problem()
+    for each, n in ((comp, n_parts), (ref, 1)):
+        for start, n_rows, number in [(0, 32, 1), (32, 17, 2), (49, 1, 3)]:
+            for part in reversed(range(n)):
+                step.rows_phase(part, n, *each[:4], start, n_rows)
+            for part in reversed(range(n)):
+                step.weights_phase(part, n, *each[:2], each.optimizer, number, n_rows, True)
+    comp.assert_same_bits(ref)
+    for name in ("row_loss", "row_score"):
+        np.testing.assert_array_equal(getattr(comp.work, name), getattr(ref.work, name))
+    np.testing.assert_array_equal(comp.optimizer.penalty, ref.optimizer.penalty)
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
+def test_train_parallel(problem):
+    comp, ref = problem(), problem()
+    totals, threads = np.zeros(step.N_TOTALS), numba.get_num_threads()
+    numba.set_num_threads(2)
+    try:
+        step.train_parallel(2, new_team(), *comp, (0, N_ROWS, 16, 1), totals)
+    finally:
+        numba.set_num_threads(threads)
+    if totals[step.FAILED] == step.NOT_TOGETHER:
+        pytest.skip("the machine is too busy for two threads at once")
+    np.testing.assert_array_equal(totals, ref.train(0, N_ROWS, 16, 1))
+    comp.assert_same_bits(ref)
+
+
+def test_transposed_weights_and_padding_are_kept(problem):
+    comp = problem()
+    comp.train(0, N_ROWS, 16, 1)
+    params = comp.network.params.copy()
+    for depth, layer in enumerate(comp.network.layers):
+        w = reference.weights(layer, params)
+        if depth > 0:
+            size = layer["n_out"] * layer["t_cols"]
+            w_t = comp.network.params_t[layer["t_start"] :][:size].reshape(layer["n_out"], -1)
+            np.testing.assert_array_equal(w_t[:, : layer["n_in"]], w[:-1].T)
+        w[:] = 0
+    # The penalty sums over whole rows, so their padding stays 0.
+    assert not params.any()
+
+
+def test_an_infinite_cost_stops_before_the_update(problem):
+    comp, ref = problem(), problem()
+    comp.data.x[comp.data.indices[35]] = np.inf  # in the third batch of 16
+    totals = comp.train(0, N_ROWS, 16, 1)
+    ref.train(0, 32, 16, 1)
+    assert totals[step.FAILED] == step.NOT_FINITE
+    assert list(totals[[step.STEPS_DONE, step.ROWS_DONE]]) == [2, 32]
+    np.testing.assert_array_equal(comp.network.params, ref.network.params)
+
+
+def test_a_part_that_stays_alone_does_nothing(problem):
+    comp, ref = problem(), problem()
+    totals = np.zeros(step.N_TOTALS)
+    step.train_part(1, 2, new_team(), *comp, (0, N_ROWS, 16, 1), totals)
+    assert list(totals) == [0] * step.FAILED + [step.NOT_TOGETHER]
+    comp.assert_same_bits(ref)
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 3])
+@pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled"])
+def test_infer(problem, dtype, n_parts, shuffled):
+    comp = problem(shuffled=shuffled, capacity=n_parts * 7)  # blocks of 7 rows, the last of 1
+    ref = reference.doubled(comp)
+    n_out = comp.network.layers[-1]["n_out"]
+    none = np.empty(0), np.empty(0)
+    for n_scored in (0, N_ROWS):
+        outputs = np.full((N_ROWS - n_scored, n_out), np.nan, dtype), *np.full((2, n_scored), np.nan)
+        outputs = outputs if n_scored else (outputs[0], *none)
+        twins = reference.doubled(outputs)
+        for part in range(n_parts):
+            step.infer_part(part, n_parts, *outputs, *comp[:4])
+        reference.infer_part(0, 1, *twins, *ref[:4])
+        for output, twin in zip(outputs, twins, strict=True):
+            # As for a step: sums over up to 257 terms in up to four layers, of size 1.
+            bound = 20 * np.finfo(dtype).eps
+            np.testing.assert_allclose(output, twin, rtol=bound, atol=bound)

@@ -1,0 +1,135 @@
+"""Optimiser updates of a range of a flat vector, and what happens to weights beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+
+from fastnn.kernels import updates
+from fastnn.optimizers import SGD, Adam, settings
+
+OPTIMIZERS = {
+    "sgd": SGD(lr=0.1),
+    "momentum": SGD(lr=0.1, momentum=0.9),
+    "nesterov": SGD(lr=0.1, momentum=0.8, nesterov=True),
+    "adam": Adam(lr=0.01, beta1=0.8, beta2=0.99, eps=1e-3),
+    "adam by default": Adam(),
+}
+every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+
+
+@pytest.fixture
+def vectors(rng, dtype):
+    """Make w, g, m, v of 101 elements; states that the optimiser does not keep are empty, as in training."""
+
+    def make(optimizer):
+        w, g, m = rng.standard_normal((3, 101)).astype(dtype)
+        v = (rng.standard_normal(101) ** 2).astype(dtype)
+        empty = np.empty(0, dtype)
+        return w, g, m if optimizer.n_states > 0 else empty, v if optimizer.n_states > 1 else empty
+
+    return make
+
+
+@every_optimizer
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_update(vectors, dtype, optimizer, decay):
+    comp = vectors(optimizer)
+    ref = reference.doubled(comp)
+    record = settings(optimizer, 0.0)[0]
+    for step in (1, 2, 3):
+        before = ref[0].copy()
+        updates.update(*comp, record, step, decay, 0, 101)
+        reference.update(*ref, record, step, decay, 0, 101)
+        # A dozen roundings of numbers below 5, the largest w, the decay or a momentum times one; and the
+        # step's own size, which an Adam that is not yet warm takes from a state of any size.
+        moved = np.abs(ref[0] - before)
+        bound = 12 * np.finfo(dtype).eps * step * (np.maximum(1, np.abs(ref[0])) + moved)
+        assert (np.abs(comp[0] - ref[0]) <= bound).all()
+        for state, ref_state in zip(comp[2:], ref[2:], strict=True):
+            np.testing.assert_allclose(state, ref_state, rtol=1e-9, atol=50 * np.finfo(dtype).eps)
+
+
+def test_adam_is_exact_to_rounding(dtype):
+    # From zero states the first step is lr * g / (|g| + eps), whatever the betas: a float32 beta must not
+    # spoil 1 - beta, which is a difference of numbers that are almost equal.
+    g = np.array([1.0, -2.0, 0.5, -1e-3], dtype)
+    w, m, v = np.zeros((3, 4), dtype)
+    updates.update(w, g, m, v, settings(Adam(lr=1.0), 0.0)[0], 1, 0.0, 0, 4)
+    # The states are one product each, the step a root, two products and a quotient: a few eps.
+    g = g.astype(np.float64)
+    for comp, ref in [(m, 0.1 * g), (v, 0.001 * g**2), (w, -g / (np.abs(g) + 1e-8))]:
+        np.testing.assert_allclose(comp, ref, rtol=6 * np.finfo(dtype).eps)
+
+
+def test_worked_by_hand(dtype):
+    def move(optimizer, m, step=1, decay=0.0):
+        w, g, m, v = (np.array([value], dtype) for value in (1.0, 0.5, m, 0.0))
+        updates.update(w, g, m, v, settings(optimizer, 0.0)[0], step, decay, 0, 1)
+        return w[0]
+
+    # All numbers but 0.8 and 0.1 are dyadic: some roundings.
+    close = {"rtol": 4 * np.finfo(dtype).eps}
+    np.testing.assert_allclose(move(SGD(lr=0.5), 0), 1 - 0.5 * 0.5, **close)
+    # the slope with decay: 0.5 + 0.25 * 1
+    np.testing.assert_allclose(move(SGD(lr=0.5), 0, decay=0.25), 1 - 0.5 * 0.75, **close)
+    # m = 0.5 * 2 + 0.5 = 1.5
+    np.testing.assert_allclose(move(SGD(lr=0.5, momentum=0.5), 2), 1 - 0.5 * 1.5, **close)
+    # and then 0.5 + 0.5 * 1.5
+    np.testing.assert_allclose(move(SGD(lr=0.5, momentum=0.5, nesterov=True), 2), 1 - 0.5 * 1.25, **close)
+    # m = 0.5 * 0.5 = 1/4, corrected 1/4 / (1 - 1/2) = 1/2; v = 3/4 / 4 = 3/16, corrected 1/4, its root 1/2
+    adam = Adam(lr=0.1, beta1=0.5, beta2=0.25, eps=0.5)
+    np.testing.assert_allclose(move(adam, 0), 1 - 0.1 * 0.5 / (0.5 + 0.5), **close)
+    # in step 2: 1/4 / (3/4) = 1/3; 3/16 / (15/16) = 1/5
+    np.testing.assert_allclose(move(adam, 0, step=2), 1 - 0.1 / 3 / (np.sqrt(0.2) + 0.5), **close)
+
+
+@every_optimizer
+def test_outside_of_the_range_stays(vectors, optimizer):
+    comp, record = vectors(optimizer), settings(optimizer, 0.0)[0]
+    before = [array.copy() for array in comp]
+    updates.update(*comp, record, 1, 0.1, 10, 90)
+    for index, (array, old) in enumerate(zip(comp, before, strict=True)):
+        np.testing.assert_array_equal(np.delete(array, np.s_[10:90]), np.delete(old, np.s_[10:90]))
+        if array.size and index != 1:  # the gradient is only read
+            assert (array[10:90] != old[10:90]).all()
+
+
+@every_optimizer
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_no_update_makes_a_weight_infinite(vectors, optimizer, value):
+    comp, record = vectors(optimizer), settings(optimizer, 0.0)[0]
+    before = comp[0].copy()
+    comp[1][7:70] = value
+    updates.update(*comp, record, 1, 0.0, 0, 101)
+    np.testing.assert_array_equal(comp[0][7:70], before[7:70])
+    assert np.isfinite(comp[0]).all()
+    assert (np.delete(comp[0], np.s_[7:70]) != np.delete(before, np.s_[7:70])).all()
+
+
+def test_no_update_overflows_a_weight(dtype):
+    largest = np.finfo(dtype).max
+    w, empty = np.array([largest, -largest], dtype), np.empty(0, dtype)
+    g = np.array([-largest, largest], dtype)
+    updates.update(w, g, empty, empty, settings(SGD(lr=1.0), 0.0)[0], 1, 0.0, 0, 2)
+    np.testing.assert_array_equal(w, [largest, -largest])
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(1, 1), (1, 9), (7, 1), (24, 33), (50, 17)])
+def test_transpose(rng, dtype, poisoned, n_in, n_out):
+    w = poisoned(rng.standard_normal((n_in + 1, n_out)), dtype)
+    for i0, i1 in [(0, n_in), (n_in // 3, n_in), (0, n_in // 2), (n_in, n_in)]:
+        comp = poisoned(np.full((n_out, n_in), np.nan), dtype)
+        ref = comp.copy()
+        updates.transpose(comp, w, n_out, i0, i1)
+        reference.transpose(ref, w, n_out, i0, i1)
+        np.testing.assert_array_equal(comp, ref)
+
+
+def test_sum_of_squares(rng, dtype):
+    w = rng.standard_normal(10_000).astype(dtype)
+    for start, stop in [(0, 10_000), (3, 9_000), (5, 6), (8, 8)]:
+        comp, ref = updates.sum_of_squares(w, start, stop), reference.sum_of_squares(w, start, stop)
+        # A sum of n positive numbers in float64, in any order: n eps / 2, mostly far less.
+        np.testing.assert_allclose(comp, ref, rtol=1e4 * np.finfo(np.float64).eps)
