@@ -4,8 +4,9 @@ Every compiled function of fastnn is made by :func:`jit`, so that one decision h
 
 * ``error_model="numpy"``: a division by zero gives inf, as in NumPy, and costs no branch.
 * ``nogil``: a training step holds no interpreter lock, so Python threads can train side by side.
-* ``FASTMATH``: sums may be reordered and contracted into fused multiply-adds. ``nnan`` and ``ninf``
-  are left out on purpose: they would let LLVM delete the tests that detect a divergence.
+* No ``fastmath``: LLVM computes what the source says, in its order. Left to reorder sums and contract
+  products, it decides by context, and the same kernel gave other bits when it came from the cache than
+  when it had just been compiled. Where a fused multiply-add is worth having, the source says so.
 * ``cache``: compiled code is kept on disk. numba's own cache looks at the modification time of the one
   file a function stands in; a kernel that inlines another file would go stale. Here every entry
   carries a stamp of all kernel sources, so an edit or an upgrade anywhere in them is seen.
@@ -22,14 +23,12 @@ import numba
 import numpy as np
 from numba.core import caching, event
 
-FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
-
 _PACKAGE = Path(__file__).parent
 
 
 def _source_stamp() -> tuple[str, str]:
     """Digest of every source that compiled code is made from, and numba's version."""
-    digest = hashlib.sha256(repr(sorted(FASTMATH)).encode())
+    digest = hashlib.sha256()
     sources = [*_PACKAGE.glob("_*.py"), *(_PACKAGE / "kernels").glob("*.py")]
     for path in sorted(sources):
         digest.update(path.name.encode())
@@ -66,7 +65,6 @@ def jit(function=None, *, parallel=False, inline=False):
         inline="always" if inline else "never",
         nogil=True,
         error_model="numpy",
-        fastmath=set(FASTMATH),
     )
     if numba.config.DISABLE_JIT:
         return dispatcher

@@ -39,11 +39,13 @@ PARALLEL_STEP_FLOPS = 2_000_000
 # where only numba's workqueue layer is there).
 PARALLEL_CALL_FLOPS = 50_000_000
 
-# Polls of a shared word before a waiting thread offers its core to another: about 30 us.
-SPINS_BEFORE_YIELD = 2_000
+# Polls of a shared word, with a pause of 15 to 50 ns each, before a waiting thread offers its core to
+# another: 20 to 50 us, longer than the parts of a balanced step are apart.
+SPINS_BEFORE_YIELD = 1_000
 
-# How often a part offers its core while the others have not come, before the region is given up.
-ASSEMBLE_YIELDS = 2_000
+# How often a part offers its core while the others have not come, before the region is given up: 100 ms on
+# idle cores, longer on busy ones.
+ASSEMBLE_YIELDS = 4_000
 
 # Seconds of training between two looks at the clock, the progress display and Ctrl-C.
 CHUNK_SECONDS = 0.1

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn.kernels.activations import IDENTITY, RELU, SIGMOID, SOFTMAX, TANH
-from fastnn.kernels.dense import padded
 from fastnn.kernels.losses import BINARY_CROSS_ENTROPY, MSE
+from fastnn.kernels.simd import padded
 from fastnn.kernels.step import COST_SUM, FAILED, NOT_FINITE, ROWS_DONE, SCORE_SUM, STEPS_DONE
 from fastnn.kernels.updates import ADAM
 

@@ -9,7 +9,7 @@ import pytest
 
 from fastnn._tuning import ALIAS_BYTES, PAD
 from fastnn.buffers import ALIGN_BYTES, Layout, aligned_zeros, row_length
-from fastnn.kernels.dense import padded
+from fastnn.kernels.simd import padded
 
 # Alone, beside the edges of a row's padding, and where rows are moved off the power of two.
 SIZES = [(1, 1), (3, 5, 2), (16, 15, 17, 16), (31, 512, 255, 256, 1)]

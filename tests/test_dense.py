@@ -11,6 +11,7 @@ import reference
 from fastnn._tuning import K_BLOCK
 from fastnn.kernels import dense
 from fastnn.kernels.activations import ACTIVATIONS, IDENTITY
+from fastnn.kernels.simd import padded
 
 # Both sides of every edge of a vector (from 2 to 16 lanes) and of the panels of 4, 2 and 1 of them.
 WIDTHS = [*range(1, 41), *(n for edge in range(48, 160, 16) for n in (edge, edge + 1))]
@@ -106,8 +107,4 @@ def test_forward_writes_the_unit_and_no_more(poisoned, dtype):
         dense.dense_forward(a_out, a_in, w, IDENTITY, n_out, 0, 2)
         np.testing.assert_array_equal(a_out[:2, : n_out + 1], [[2] * n_out + [1]] * 2)
         assert np.isnan(a_out[2]).all()
-        assert np.isnan(a_out[:, max(dense.padded(n_out), n_out + 1) :]).all()
-
-
-def test_padded():
-    assert [dense.padded(n) for n in (1, 15, 16, 17, 32)] == [16, 16, 16, 32, 32]
+        assert np.isnan(a_out[:, max(padded(n_out), n_out + 1) :]).all()

@@ -7,8 +7,8 @@ import pytest
 import reference
 
 from fastnn.kernels.activations import IDENTITY, OUTPUTS, SIGMOID, SOFTMAX, TANH
-from fastnn.kernels.dense import padded
 from fastnn.kernels.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, LOSSES, MSE, loss_and_delta
+from fastnn.kernels.simd import padded
 
 # loss, output activation, number of outputs
 CASES = [

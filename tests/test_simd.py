@@ -92,3 +92,7 @@ def test_matrix_is_a_view(dtype):
 def test_lanes():
     assert simd.lanes(np.float32) == 2 * simd.lanes(np.float64) == simd.WIDTH_BYTES // 4
     assert simd.WIDTH_BYTES in TILE_VECS
+
+
+def test_padded():
+    assert [simd.padded(n) for n in (1, 15, 16, 17, 32)] == [16, 16, 16, 32, 32]

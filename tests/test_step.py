@@ -170,16 +170,17 @@ def test_phases_in_parts(problem, n_parts):
 
 @pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
 def test_train_parallel(problem):
-    comp, ref = problem(), problem()
-    totals, threads = np.zeros(step.N_TOTALS), numba.get_num_threads()
-    numba.set_num_threads(2)
-    try:
+    ref = problem()
+    ref_totals = ref.train(0, N_ROWS, 16, 1)
+    threads = numba.get_num_threads()
+    for _ in range(20):  # on a busy machine the threads may not come together at once
+        comp, totals = problem(), np.zeros(step.N_TOTALS)
+        numba.set_num_threads(2)
         step.train_parallel(2, new_team(), *comp, (0, N_ROWS, 16, 1), totals)
-    finally:
         numba.set_num_threads(threads)
-    if totals[step.FAILED] == step.NOT_TOGETHER:
-        pytest.skip("the machine is too busy for two threads at once")
-    np.testing.assert_array_equal(totals, ref.train(0, N_ROWS, 16, 1))
+        if totals[step.FAILED] != step.NOT_TOGETHER:
+            break
+    np.testing.assert_array_equal(totals, ref_totals)
     comp.assert_same_bits(ref)
 
 

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, overload
 
-from .._jit import FASTMATH
+from .simd import fused_multiply_add
 
 
 class _Format(NamedTuple):
@@ -47,9 +47,6 @@ _FORMATS = {
     ),
 }
 
-# Reassociation would undo the rounding and the two-part reduction.
-_EXACT = {"fastmath": set(FASTMATH - {"reassoc"})}
-
 
 @intrinsic
 def _power_of_two(typingctx, rounded):
@@ -71,7 +68,7 @@ def _expm1_parts(y):
     return np.expm1(y), y.dtype.type(1)
 
 
-@overload(_expm1_parts, jit_options=_EXACT)
+@overload(_expm1_parts)
 def _expm1_parts_compiled(y):
     number, form = y, _FORMATS[y]
     least, rounder, log2_e = form.least, form.rounder, math.log2(math.e)
@@ -80,13 +77,15 @@ def _expm1_parts_compiled(y):
     def compiled(y):
         underflow = y < number(least)
         y = number(least) if underflow else y
-        rounded = y * number(log2_e) + number(rounder)
+        rounded = fused_multiply_add(y, number(log2_e), number(rounder))
         n = rounded - number(rounder)
-        r = (y - n * number(ln2_high)) - n * number(ln2_low)
+        r = fused_multiply_add(n, number(-ln2_high), y)
+        r = fused_multiply_add(n, number(-ln2_low), r)
         p = number(coefficients[0])
         for k in range(1, len(coefficients)):
-            p = p * r + number(coefficients[k])
-        return p * r * r + r, number(0) if underflow else _power_of_two(rounded)
+            p = fused_multiply_add(p, r, number(coefficients[k]))
+        q = fused_multiply_add(p * r, r, r)
+        return q, number(0) if underflow else _power_of_two(rounded)
 
     return compiled
 
@@ -94,7 +93,7 @@ def _expm1_parts_compiled(y):
 def exp_negative(y):
     """exp(y) for y <= 0; at most 1 unit in the last place off."""
     q, scale = _expm1_parts(y)
-    return scale * q + scale
+    return fused_multiply_add(scale, q, scale)
 
 
 def sigmoid(z):
@@ -106,17 +105,17 @@ def sigmoid(z):
 def tanh(z):
     """``-expm1(-2 |z|) / (2 + expm1(-2 |z|))`` with the sign of z; at most 3 units in the last place off."""
     q, scale = _expm1_parts(-2 * abs(z))
-    e = scale * q + (scale - 1)
+    e = fused_multiply_add(scale, q, scale - 1)
     t = -e / (2 + e)
     return t if z >= 0 else -t
 
 
-@overload(exp_negative, jit_options=_EXACT)
+@overload(exp_negative)
 def _exp_negative_compiled(y):
     return exp_negative
 
 
-@overload(sigmoid, jit_options=_EXACT)
+@overload(sigmoid)
 def _sigmoid_compiled(z):
     number = z  # a bare 1 would make float64 of float32
 
@@ -127,13 +126,13 @@ def _sigmoid_compiled(z):
     return compiled
 
 
-@overload(tanh, jit_options=_EXACT)
+@overload(tanh)
 def _tanh_compiled(z):
     number = z
 
     def compiled(z):
         q, scale = _expm1_parts(number(-2) * abs(z))
-        e = scale * q + (scale - number(1))
+        e = fused_multiply_add(scale, q, scale - number(1))
         t = -e / (number(2) + e)
         return t if z >= number(0) else -t
 

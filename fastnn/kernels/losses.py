@@ -52,7 +52,7 @@ def _cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1
     for r in span(r0, r1):
         label = np.uint64(y[r, 0])
         total, best = exp_rows(delta, z, n_out, r)
-        # In float64: where sums are reordered, the size of the logits would round the logarithm away.
+        # In float64: else the size of the logits would round the logarithm away.
         row_loss[r] = (math.log(total) + (np.float64(z[r, best]) - z[r, label])) * scale
         row_score[r] = label == best
         weight = z.dtype.type(scale * share)

@@ -131,13 +131,27 @@ def _intp(value: int):
 
 
 def _fma(builder, a, b, c):
+    """``a * b + c`` of vectors or scalars: one instruction, or two where the CPU has none for it."""
     if not HAS_FMA:
         return builder.fadd(builder.fmul(a, b), c)
     # llvmlite's declare_intrinsic knows no vector types: declare by name.
-    letter = "f32" if isinstance(a.type.element, ir.FloatType) else "f64"
+    element, prefix = (
+        (a.type.element, f"v{a.type.count}") if isinstance(a.type, ir.VectorType) else (a.type, "")
+    )
+    letter = "f32" if isinstance(element, ir.FloatType) else "f64"
     kind = ir.FunctionType(a.type, [a.type] * 3)
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{a.type.count}{letter}")
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.{prefix}{letter}")
     return builder.call(function, [a, b, c])
+
+
+@intrinsic
+def fused_multiply_add(typingctx, a, b, c):
+    """``a * b + c`` of three numbers of one dtype, rounded once where the CPU can."""
+
+    def codegen(context, builder, signature, args):
+        return _fma(builder, *args)
+
+    return a(a, a, a), codegen
 
 
 def _splat(builder, scalar, vector):
@@ -293,6 +307,10 @@ if numba.config.DISABLE_JIT:
         """NumPy form."""
         n_rows, n_cols = tile.shape
         return tile + np.outer(left[row : row + n_rows, k], right[k, col : col + n_cols])
+
+    def fused_multiply_add(a, b, c):
+        """NumPy form, rounded twice."""
+        return a * b + c
 
     def matrix(flat, offset, n_rows, row_length):
         """NumPy form."""

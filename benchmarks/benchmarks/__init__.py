@@ -1,0 +1,1 @@
+"""Benchmarks of fastnn for airspeed velocity (asv)."""

@@ -1,0 +1,151 @@
+"""Each kernel alone, on one thread."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn import optimizers
+from fastnn.buffers import aligned_zeros, row_length
+from fastnn.kernels.activations import ACTIVATIONS, IDENTITY, RELU, activate, multiply_by_derivative, softmax
+from fastnn.kernels.batches import gather
+from fastnn.kernels.dense import dense_backward_data, dense_backward_weights, dense_forward
+from fastnn.kernels.losses import LOSSES, loss_and_delta
+from fastnn.kernels.step import Data
+from fastnn.kernels.updates import transpose, update
+
+from .common import OPTIMIZERS
+
+
+def _matrix(n_rows: int, n_cols: int, dtype: str = "float32") -> np.ndarray:
+    """Random numbers in the shape and alignment that the workspace has."""
+    matrix = aligned_zeros((n_rows, row_length(n_cols, np.dtype(dtype).itemsize)), dtype)
+    matrix[:] = np.random.default_rng(0).standard_normal(matrix.shape)
+    return matrix
+
+
+class _Kernels:
+    """Every `setup` ends in a call of what is timed: asv would else time the compilation."""
+
+    repeat = (10, 100, 1.0)
+
+
+class Dense(_Kernels):
+    """The three passes of a layer."""
+
+    params = ([(32, 64, 64), (120, 784, 128), (240, 1024, 1024)], ["float32", "float64"])
+    param_names = ("rows, in, out", "dtype")
+
+    def setup(self, shape, dtype):
+        n_rows, n_in, n_out = shape
+        a_in, a_out = _matrix(n_rows, n_in + 1, dtype), _matrix(n_rows, n_out + 1, dtype)
+        delta_in, delta = _matrix(n_rows, n_in, dtype), _matrix(n_rows, n_out, dtype)
+        w, grad_w = _matrix(n_in + 1, n_out, dtype), _matrix(n_in + 1, n_out, dtype)
+        w_t = _matrix(n_out, n_in, dtype)
+        self.forward = (a_out, a_in, w, RELU, n_out, 0, n_rows)
+        self.backward_data = (delta_in, delta, w_t, a_in, RELU, n_in, n_out, 0, n_rows)
+        self.backward_weights = (grad_w, a_in, delta, n_rows, n_out, 0, n_in + 1)
+        self.time_forward()
+        self.time_backward_data()
+        self.time_backward_weights()
+
+    def time_forward(self, *_):
+        dense_forward(*self.forward)
+
+    def time_backward_data(self, *_):
+        dense_backward_data(*self.backward_data)
+
+    def time_backward_weights(self, *_):
+        dense_backward_weights(*self.backward_weights)
+
+
+class Activation(_Kernels):
+    """In place on 128 x 512."""
+
+    params = (list(ACTIVATIONS),)
+    param_names = ("activation",)
+
+    def setup(self, name):
+        a, delta = _matrix(128, 512), _matrix(128, 512)
+        code = ACTIVATIONS[name]
+        self.forward = (a, code, 0, 128, 0, 512)
+        self.backward = (delta, a, code, 0, 128, 0, 512)
+        self.time_activate()
+        self.time_derivative()
+
+    def time_activate(self, *_):
+        activate(*self.forward)
+
+    def time_derivative(self, *_):
+        multiply_by_derivative(*self.backward)
+
+
+class Softmax(_Kernels):
+    """In place on 128 rows."""
+
+    params = ([10, 1000],)
+    param_names = ("n_out",)
+
+    def setup(self, n_out):
+        self.args = (_matrix(128, n_out), n_out, 0, 128)
+        self.time_softmax()
+
+    def time_softmax(self, *_):
+        softmax(*self.args)
+
+
+class Loss(_Kernels):
+    """Loss and output delta of 128 rows."""
+
+    params = (list(LOSSES), [10, 1000])
+    param_names = ("loss", "n_out")
+
+    def setup(self, loss, n_out):
+        z, delta = _matrix(128, n_out + 1), _matrix(128, n_out)
+        y = (_matrix(128, n_out) > 0).astype("float32")
+        row_loss, row_score = np.empty(128), np.empty(128)
+        code, scale, share = LOSSES[loss], 1.0, 1 / 128
+        self.args = (row_loss, row_score, delta, z, y, code, scale, share, IDENTITY, n_out, 0, 128)
+        self.time_loss_and_delta()
+
+    def time_loss_and_delta(self, *_):
+        loss_and_delta(*self.args)
+
+
+class Update(_Kernels):
+    """One step of an optimiser over a flat vector."""
+
+    params = (list(OPTIMIZERS), [10_000, 1_000_000])
+    param_names = ("optimizer", "n_params")
+
+    def setup(self, name, n_params):
+        w, g, m = _matrix(3, n_params)[:, :n_params]
+        v = np.square(g)
+        settings = optimizers.settings(OPTIMIZERS[name], 0.0)[0]
+        self.args = (w, g, m, v, settings, 100, 0.0, 0, n_params)
+        self.time_update()
+
+    def time_update(self, *_):
+        update(*self.args)
+
+
+class Copies(_Kernels):
+    """What a step moves without computing."""
+
+    params = ([64, 784, 4096],)
+    param_names = ("n_in",)
+
+    def setup(self, n_in):
+        rng = np.random.default_rng(0)
+        labels = rng.integers(10, size=(4096, 1), dtype=np.int32)
+        x, targets = rng.standard_normal((4096, n_in), dtype="float32"), np.empty((0, 0), "float32")
+        data = Data(x=x, labels=labels, targets=targets, indices=rng.permutation(4096))
+        self.rows = (_matrix(128, n_in + 1), _matrix(128, 1), data, 0, n_in, 0, 128)
+        self.weights = (_matrix(128, n_in), _matrix(n_in, 128), 128, 0, n_in)
+        self.time_gather()
+        self.time_transpose()
+
+    def time_gather(self, *_):
+        gather(*self.rows)
+
+    def time_transpose(self, *_):
+        transpose(*self.weights)

@@ -1,0 +1,157 @@
+"""What the suites and scripts/compare.py share: networks, seeded data, trainers, and the time of a step."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+import fastnn
+
+
+class Network(NamedTuple):
+    """An architecture, and the batch it is trained with.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Width of every layer, from the features to the classes.
+    batch : int
+        Rows of a training step.
+    group : str
+        How large it is: "tiny", "small", "medium" or "large".
+
+    Examples
+    --------
+    >>> Network((784, 128, 10), 128).name
+    '784-128-10'
+    """
+
+    sizes: tuple[int, ...]
+    batch: int
+    group: str = "custom"
+
+    @property
+    def name(self) -> str:
+        """The sizes, joined."""
+        return "-".join(map(str, self.sizes))
+
+    @property
+    def step_flops(self) -> int:
+        """Floating-point operations of a step's products; nothing flows back through the first layer."""
+        weights = [n_in * n_out for n_in, n_out in pairwise(self.sizes)]
+        return 2 * self.batch * (3 * sum(weights) - weights[0])
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps of an epoch: 10 GFLOP, within bounds that keep it from being noise or taking minutes."""
+        return min(1024, max(2, int(1e10 / self.step_flops)))
+
+
+NETWORKS = (
+    Network((8, 32, 2), 32, "tiny"),
+    Network((64, 64, 10), 32, "tiny"),
+    Network((64, 128, 64, 10), 64, "small"),
+    Network((784, 128, 10), 128, "small"),
+    Network((784, 512, 512, 10), 128, "medium"),
+    Network((784, 1024, 1024, 1024, 10), 256, "medium"),
+    Network((1024, 2048, 2048, 2048, 1000), 512, "large"),
+    Network((4096, 4096, 4096, 4096), 1024, "large"),
+)
+
+OPTIMIZERS = {"sgd": fastnn.SGD(), "momentum": fastnn.SGD(momentum=0.9), "adam": fastnn.Adam()}
+
+
+def make_rows(network: Network, n_rows: int, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
+    """Random rows and labels, always the same ones.
+
+    Parameters
+    ----------
+    network : Network
+    n_rows : int
+    dtype : {"float32", "float64"}, default="float32"
+
+    Returns
+    -------
+    x : ndarray of shape (n_rows, n_in)
+    y : int64 ndarray of shape (n_rows,)
+
+    Examples
+    --------
+    >>> make_rows(NETWORKS[0], 5)[0].shape
+    (5, 8)
+    """
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n_rows, network.sizes[0]), dtype=dtype)
+    return x, rng.integers(network.sizes[-1], size=n_rows)
+
+
+def load_split(load) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """One of scikit-learn's data sets, standardised, a quarter of the rows held out for testing.
+
+    Parameters
+    ----------
+    load : callable
+        Such as ``sklearn.datasets.load_digits``.
+
+    Returns
+    -------
+    x_train, x_test, y_train, y_test : ndarray
+    """
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = load(return_X_y=True)
+    x_train, x_test, y_train, y_test = train_test_split(x, y, random_state=0)
+    scaler = StandardScaler().fit(x_train)
+    return scaler.transform(x_train), scaler.transform(x_test), y_train, y_test
+
+
+def make_trainer(
+    network: Network, optimizer="adam", dtype: str = "float32", n_threads: int | None = None
+) -> fastnn.Trainer:
+    """A trainer of a ReLU classifier with these sizes, always from the same weights.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : str or optimiser, default="adam"
+    dtype : {"float32", "float64"}, default="float32"
+    n_threads : int, optional
+
+    Examples
+    --------
+    >>> make_trainer(NETWORKS[0]).batch_size
+    32
+    """
+    return fastnn.Trainer(
+        fastnn.MLP(network.sizes, dtype=dtype, seed=0),
+        loss="cross_entropy",
+        optimizer=optimizer,
+        batch_size=network.batch,
+        seed=0,
+        n_threads=n_threads,
+    )
+
+
+def step_us(
+    network: Network, optimizer="adam", dtype: str = "float32", n_threads: int | None = None
+) -> float:
+    """Time of a training step in microseconds: the median over epochs, about 0.3 s or two of them.
+
+    Parameters
+    ----------
+    network, optimizer, dtype, n_threads
+        As in :func:`make_trainer`.
+    """
+    x, y = make_rows(network, network.epoch_steps * network.batch, dtype)
+    trainer = make_trainer(network, optimizer, dtype, n_threads)
+    history = trainer.fit(x, y, epochs=1, verbose=0)  # compiles, or loads what is compiled
+    trainer.fit(x, y, epochs=1, verbose=0)
+    more = min(100, math.ceil(0.3 / history.epochs[1].seconds))
+    trainer.fit(x, y, epochs=more, verbose=0)
+    seconds = statistics.median(epoch.seconds for epoch in history.epochs[1:])
+    return float(f"{1e6 * seconds / network.epoch_steps:.4g}")
