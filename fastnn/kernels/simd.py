@@ -257,6 +257,40 @@ def tile_add_outer(typingctx, tile, left, row, k, right, col):
 
 
 @intrinsic
+def transpose_square(typingctx, out, out_row, out_col, a, row, col):
+    """``out[out_row + c, out_col + r] = a[row + r, col + c]`` for r and c below the number of lanes."""
+    n = WIDTH_BYTES // (a.dtype.bitwidth // 8)
+
+    def codegen(context, builder, signature, args):
+        out_value, out_row, out_col, a_value, row, col = args
+        square = TileType(a.dtype, n, 1)
+        align = a.dtype.bitwidth // 8
+        rows = [
+            builder.load(pointer, align=align)
+            for pointer in _tile_pointers(context, builder, square, a, a_value, row, col)
+        ]
+        # Interleaving row k with row k + n / 2, log2(n) times over, is a transposition.
+        lanes_of = ir.VectorType(ir.IntType(32), n)
+        halves = [
+            ir.Constant(lanes_of, [half + place // 2 + place % 2 * n for place in range(n)])
+            for half in (0, n // 2)
+        ]
+        for _ in range(n.bit_length() - 1):
+            rows = [
+                builder.shuffle_vector(rows[k], rows[k + n // 2], mask)
+                for k in range(n // 2)
+                for mask in halves
+            ]
+        pointers = _tile_pointers(context, builder, square, out, out_value, out_row, out_col)
+        for value, pointer in zip(rows, pointers, strict=True):
+            builder.store(value, pointer, align=align)
+        return context.get_dummy_value()
+
+    n_type = types.intp
+    return types.void(out, n_type, n_type, a, n_type, n_type), codegen
+
+
+@intrinsic
 def matrix(typingctx, flat, offset, n_rows, row_length):
     """View of ``flat[offset : offset + n_rows * row_length]`` as a C-contiguous matrix.
 
@@ -307,6 +341,11 @@ if numba.config.DISABLE_JIT:
         """NumPy form."""
         n_rows, n_cols = tile.shape
         return tile + np.outer(left[row : row + n_rows, k], right[k, col : col + n_cols])
+
+    def transpose_square(out, out_row, out_col, a, row, col):
+        """NumPy form."""
+        n = lanes(a.dtype)
+        out[out_row : out_row + n, out_col : out_col + n] = a[row : row + n, col : col + n].T
 
     def fused_multiply_add(a, b, c):
         """NumPy form, rounded twice."""

@@ -19,7 +19,7 @@ import numpy as np
 from numba import prange
 
 from .._jit import jit
-from .._tuning import ROW_BLOCK, TILE_ROWS, UNIT_ROWS
+from .._tuning import ROW_BLOCK, TILE_ROWS, UNIT_ROWS, WIDE_LAYER, WIDE_UNIT_ROWS
 from .activations import activate_output
 from .batches import gather
 from .dense import dense_backward_data, dense_backward_weights, dense_forward
@@ -128,6 +128,12 @@ def _delta(layer, work):
 
 
 @jit(inline=True)
+def _tiled(n):
+    """`n` rows rounded up to whole tiles."""
+    return (n + TILE_ROWS - 1) // TILE_ROWS * TILE_ROWS
+
+
+@jit(inline=True)
 def _share(part, n_parts, n):
     """Where the part's share of n things begins; the next part's share begins where it ends."""
     return part * n // n_parts
@@ -189,7 +195,10 @@ def rows_phase(part, n_parts, network, work, data, objective, first, n_rows):
     end = min(n_rows, _share(part + 1, n_parts, n_tiles) * TILE_ROWS)
     entry = network.layers[0]
     while row < end:
-        stop = min(end, row + ROW_BLOCK)
+        # The blocks that are left share the rows that are left: each reads all the weights, so that a
+        # small last one would cost as much as a full one.
+        n_left = (end - row + ROW_BLOCK - 1) // ROW_BLOCK
+        stop = min(end, row + _tiled((end - row + n_left - 1) // n_left))
         gather(_input(entry, work), work.y, data, first, entry.n_in, row, stop)
         forward_rows(network, work, row, stop)
         loss_rows(network, work, objective, n_rows, row, stop)
@@ -207,11 +216,12 @@ def weights_phase(part, n_parts, network, work, optimizer, step, n_rows, updatin
         layer = network.layers[depth]
         n_in, cols = layer.n_in, layer.w_cols
         grad_w = _weights(layer, optimizer.grads)
-        for i0 in range(0, n_in + 1, UNIT_ROWS):
+        rows = WIDE_UNIT_ROWS if n_in >= WIDE_LAYER else UNIT_ROWS
+        for i0 in range(0, n_in + 1, rows):
             unit += 1
             if unit % n_parts != part:
                 continue
-            i1 = min(n_in + 1, i0 + UNIT_ROWS)
+            i1 = min(n_in + 1, i0 + rows)
             a_in, delta = _input(layer, work), _delta(layer, work)
             dense_backward_weights(grad_w, a_in, delta, n_rows, layer.n_out, i0, i1)
             if not updating:

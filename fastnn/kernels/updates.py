@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from .._jit import jit, span
+from .simd import WIDTH_BYTES, transpose_square
 
 OPTIMIZERS = {"sgd": 0, "adam": 1}
 SGD, ADAM = OPTIMIZERS.values()
@@ -89,8 +90,13 @@ def update(w, g, m, v, settings, step, decay, start, stop):
 @jit
 def transpose(w_t, w, n_out, i0, i1):
     """``w_t[o, i] = w[i, o]`` for inputs i0 to i1; inputs are independent."""
+    lanes = WIDTH_BYTES // w.itemsize
+    whole_i, whole_o = i0 + (i1 - i0) // lanes * lanes, n_out // lanes * lanes
+    for o in range(0, whole_o, lanes):
+        for i in range(i0, whole_i, lanes):
+            transpose_square(w_t, o, i, w, i, o)
     for o in span(0, n_out):
-        for i in span(i0, i1):
+        for i in span(whole_i if o < whole_o else i0, i1):
             w_t[o, i] = w[i, o]
 
 
