@@ -175,11 +175,11 @@ class MLP:
         for w_t, w in zip(self._layout.transposed(self._params_t), self.weights[1:], strict=True):
             w_t[:] = w.T
 
-    def network(self) -> Network:
+    def _network(self) -> Network:
         """The network as the kernels see it."""
         return Network(self._layout.layers, self.params, self._params_t, OUTPUTS[self.output or "identity"])
 
-    def infer(
+    def _infer(
         self, data: Data, objective: Objective | None, n_threads: int | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Forward pass over checked data: outputs, or with an objective the rows' losses and scores."""
@@ -191,7 +191,7 @@ class MLP:
         n_scored = 0 if objective is None else n_rows
         out = np.empty((n_rows - n_scored, self.sizes[-1]), self.dtype)
         losses, scores = np.empty(n_scored), np.empty(n_scored)
-        args = (out, losses, scores, self.network(), work, data, objective or Objective(0, 1.0))
+        args = (out, losses, scores, self._network(), work, data, objective or Objective(0, 1.0))
         launch(infer_part, infer_parallel, n_parts, *args)
         return out, losses, scores
 
@@ -226,7 +226,7 @@ class MLP:
     def predict_raw(self, x, *, n_threads: int | None = None) -> np.ndarray:
         """The output layer's activations, of shape (n, n_out); arguments as in :meth:`predict_proba`."""
         x = _checks.check_x("x", x, self.sizes[0], self.dtype)
-        return self.infer(unlabelled(x), None, n_threads)[0]
+        return self._infer(unlabelled(x), None, n_threads)[0]
 
     def predict(self, x, *, n_threads: int | None = None) -> np.ndarray:
         """What the network says of each row; arguments as in :meth:`predict_proba`.

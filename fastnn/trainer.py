@@ -363,7 +363,7 @@ class Trainer:
         n_shares = -(-batch_size // TILE_ROWS)
         n_parts = parts_for(self.n_threads, step_flops, PARALLEL_STEP_FLOPS, n_shares)
         totals = np.zeros(kernels.N_TOTALS)
-        network = self.net.network()
+        network = self.net._network()
         chunk = max(1, int(_FIRST_CHUNK_FLOPS / step_flops)) * batch_size
         first = 0
         while first < n_rows:
@@ -409,7 +409,7 @@ class Trainer:
 
     def _score(self, data: kernels.Data) -> tuple[float, float]:
         """Mean cost and metric of checked data."""
-        _, losses, scores = self.net.infer(data, self._objective, self.n_threads)
+        _, losses, scores = self.net._infer(data, self._objective, self.n_threads)
         return float(losses.mean()), self._metric(scores.sum(), self._spread(data), len(losses))
 
     def evaluate(self, x, y) -> dict[str, float]:
@@ -430,7 +430,7 @@ class Trainer:
 
     def losses(self, x, y) -> np.ndarray:
         """Loss of each row, float64 of shape (n,); their mean is the cost. Arguments as in :meth:`fit`."""
-        return self.net.infer(self._check_data(x, y), self._objective, self.n_threads)[1]
+        return self.net._infer(self._check_data(x, y), self._objective, self.n_threads)[1]
 
     def gradient(self, x, y) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
         """Cost over all the rows as one batch, and its gradient.
@@ -451,7 +451,7 @@ class Trainer:
         n_rows = len(data.x)
         work = self._reserve(n_rows, data.labels.shape[1] + data.targets.shape[1])
         self.net.refresh()
-        network = self.net.network()
+        network = self.net._network()
         cost = kernels.gradient(network, work, data, self._objective, self._state, n_rows)
         grads = [matrix.copy() for matrix in self.net._layout.weights(self._state.grads)]
         return float(cost), [g[:-1] for g in grads], [g[-1] for g in grads]

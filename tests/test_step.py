@@ -83,7 +83,7 @@ def problem(request, dtype):
         for array in (*work[1:], trainer._state.grads, trainer._state.penalty):
             array.fill(np.nan)
         trainer._state.penalty.fill(0)
-        return Problem(net.network(), work, data, trainer._objective, trainer._state)
+        return Problem(net._network(), work, data, trainer._objective, trainer._state)
 
     return make
 

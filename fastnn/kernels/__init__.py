@@ -10,6 +10,7 @@ The contract
   element is summed in one order, so results have the same bits for any number of threads.
 * The bias is the last row of the weights, ``w[n_in, o]``: the weight of an input that is always 1.
   Activations carry that unit in column ``n_in``, so no kernel treats the bias apart.
-* Row lengths are padded to a multiple of ``PAD``. Padding columns hold anything; they are computed
-  and never read as an input of a layer.
+* Row lengths are padded to a multiple of ``PAD``. Padding columns of the workspace hold anything: they
+  are computed and never read as an input of a layer. Those of parameters, gradients and optimiser state
+  begin as 0 and stay so, because the padding of the output layer's delta is written as 0.
 """

@@ -2,8 +2,8 @@
 
 The *loss* belongs to one row; the *cost* is the mean of the losses over a batch. Delta is the gradient of
 the cost with respect to the output layer's pre-activations, so it carries the 1 / n_rows of that mean.
-Both cross-entropies are computed from the logits, never from probabilities, and stay finite for logits
-as large as the dtype holds.
+Both cross-entropies are computed from the logits, never from probabilities, and stay finite as long as a
+sum of the logits does.
 """
 
 from __future__ import annotations
