@@ -48,17 +48,18 @@ class Display(Silent):
             TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=self._console,
-            disable=not self._console.is_terminal,
             refresh_per_second=1 / REFRESH_SECONDS,
         )
         self._task = self._progress.add_task("", total=n_epochs, figures="")
 
     def __enter__(self) -> Display:
-        self._progress.start()
+        if self._console.is_terminal:
+            self._progress.start()
         return self
 
     def __exit__(self, *exception) -> None:
-        self._progress.stop()
+        if self._console.is_terminal:  # some versions of rich print an empty line else
+            self._progress.stop()
 
     def rows(self, done: int) -> None:
         """Move the bar within the epoch."""
