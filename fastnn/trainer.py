@@ -289,6 +289,7 @@ class Trainer:
         batch_size = min(self.batch_size or n_rows, n_rows)
         work = self._reserve(batch_size, data.labels.shape[1] + data.targets.shape[1])
         spread = self._spread(data)
+        held_out_spread = self._spread(held_out) if held_out else 0.0
         best = _Best(early_stopping, self.net.params)
         self.net.refresh()
 
@@ -303,7 +304,9 @@ class Trainer:
                         self._rng.shuffle(data.indices)
                     cost, score_sum = self._run_epoch(data, work, batch_size, display)
                     seconds = time.perf_counter() - compile_seconds() - start
-                    val_cost, val_metric = self._score(held_out) if held_out else (None, None)
+                    val_cost, val_metric = (
+                        self._score(held_out, held_out_spread) if held_out else (None, None)
+                    )
                     epoch = Epoch(
                         epoch=len(history) + 1,
                         cost=cost,
@@ -407,10 +410,10 @@ class Trainer:
             return score_sum / n_rows
         return 1.0 - score_sum / spread if spread > 0 else 0.0
 
-    def _score(self, data: kernels.Data) -> tuple[float, float]:
-        """Mean cost and metric of checked data."""
+    def _score(self, data: kernels.Data, spread: float) -> tuple[float, float]:
+        """Mean cost and metric of checked data of that spread."""
         _, losses, scores = self.net._infer(data, self._objective, self.n_threads)
-        return float(losses.mean()), self._metric(scores.sum(), self._spread(data), len(losses))
+        return float(losses.mean()), self._metric(scores.sum(), spread, len(losses))
 
     def evaluate(self, x, y) -> dict[str, float]:
         """Cost (mean loss, without penalty) and metric of some rows.
@@ -425,7 +428,8 @@ class Trainer:
         dict
             "cost", and "accuracy" or "r2".
         """
-        cost, metric = self._score(self._check_data(x, y))
+        data = self._check_data(x, y)
+        cost, metric = self._score(data, self._spread(data))
         return {"cost": cost, self.history.metric_name: metric}
 
     def losses(self, x, y) -> np.ndarray:

@@ -70,23 +70,15 @@ def test_python_threads_train_at_once():
         assert np.array_equal(found[seed], expected[seed])
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is POSIX")
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_forked_child_trains_after_its_parent_did():
+def test_child_process_trains_after_its_parent_did(method):
     expected = trained()
-    process = multiprocessing.get_context("fork").Process(target=_check_in_child, args=(expected, 3))
-    process.start()
-    process.join(timeout=120)
-    assert process.exitcode == 0
-    assert np.array_equal(trained(), expected)  # and the parent goes on
-
-
-def test_spawned_child_trains_after_its_parent_did():
-    expected = trained()
-    process = multiprocessing.get_context("spawn").Process(target=_check_in_child, args=(expected, 3))
+    process = multiprocessing.get_context(method).Process(target=_check_in_child, args=(expected, 3))
     process.start()
     process.join(timeout=240)
     assert process.exitcode == 0
+    assert np.array_equal(trained(), expected)  # and the parent goes on
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])

@@ -226,16 +226,13 @@ def weights_phase(part, n_parts, network, work, optimizer, step, n_rows, updatin
             dense_backward_weights(grad_w, a_in, delta, n_rows, layer.n_out, i0, i1)
             if not updating:
                 continue
-            # The bias, row n_in, is not decayed.
-            start, stop, bias = layer.w_start + i0 * cols, layer.w_start + i1 * cols, 0
-            if i1 == n_in + 1:
-                bias = stop - cols
-            ends = bias if bias > 0 else stop
+            start, stop = layer.w_start + i0 * cols, layer.w_start + i1 * cols
+            bias = min(stop, layer.w_start + n_in * cols)  # row n_in, which is not decayed
             params, grads, m, v = network.params, optimizer.grads, optimizer.m, optimizer.v
             if decay > 0:
-                optimizer.penalty[unit - 1] = sum_of_squares(params, start, ends)
-            update(params, grads, m, v, settings, step, decay, start, ends)
-            if bias > 0:
+                optimizer.penalty[unit - 1] = sum_of_squares(params, start, bias)
+            update(params, grads, m, v, settings, step, decay, start, bias)
+            if bias < stop:
                 update(params, grads, m, v, settings, step, 0.0, bias, stop)
             if depth > 0:
                 w = _weights(layer, params)
