@@ -19,21 +19,31 @@ PAD = 16
 # share a few cache sets. At 120 x 1024 x 1024: 100-108 GFLOP/s unpadded, 108-111 at 1040.
 ALIAS_BYTES = 2048
 
-# Elements of the summed axis that one pass over a panel takes: 384 x 64 float32 of the right operand are
-# 96 KiB, a tenth of L2, and stay there while all row tiles pass.
-K_BLOCK = 384
+# Elements of the summed axis that one pass over a panel takes: 512 x 64 float32 of the right operand are
+# 128 KiB, an eighth of L2, and stay there while all row tiles pass. From 256 to 768 the same within 3 %.
+K_BLOCK = 512
+
+# While a tile is summed, the next panel is fetched: a row of it every so many steps of the sum. Panels
+# start on other pages, where no hardware prefetcher follows. GFLOP/s without and with: forward at
+# 252 x 2048 x 2048 101 and 109; backward_weights at 4096 x 1024 x 4096 91 and 104; where all fits L2 the
+# same within 1 %.
+PREFETCH_STEP = 8
 
 # Rows that go through the whole network together: their activations stay in L2 between layers, and the
 # weights are read once per that many rows. A multiple of TILE_ROWS.
 ROW_BLOCK = 240
 
-# Weight rows that one thread computes the gradient of, updates and transposes in one go: few in a narrow
-# layer, so that it can be shared out; more in a wide one, where every pass over the batch touches a page a
-# row. Gradient of 4096 x 4096 x 1024, one thread: 71 GFLOP/s at 24, 93 at 96; at 1024 and 2048 wide the
-# same within 3 %. Multiples of TILE_ROWS; the wide one of 16, for whole vectors in the transposition.
-UNIT_ROWS = 24
-WIDE_UNIT_ROWS = 96
-WIDE_LAYER = 768
+# Rows that the passes of a softmax take turns over: they stay in L1, and are enough to work on side by side.
+ROW_GROUP = 16
+
+# Weights whose gradient one thread computes, and updates and transposes at once: gradient, weights and both
+# moments of a float32 block are 384 KiB, and stay in L2. BLOCK_ROWS is a multiple of TILE_ROWS and, for
+# whole vectors in the transposition, of 16.
+BLOCK_ROWS = 96
+BLOCK_COLS = 256
+
+# Threads share a layer's columns in multiples of this many, and the penalty is summed by as many.
+GRAIN_COLS = 64
 
 # A step of fewer floating-point operations runs on one thread: below this the two barriers of a step
 # cost as much as the second core saves (64-64-10, batch 32: 0.9 MFLOP, 64-128-64-10, batch 64: 6.6).

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._tuning import ALIAS_BYTES, PAD
+from ._tuning import ALIAS_BYTES, BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, PAD, TILE_ROWS
 from .kernels.step import LAYER, Workspace
 
 ALIGN_BYTES = 64
@@ -35,13 +35,15 @@ class Layout:
     layers : ndarray of LAYER, shape (n_layers,)
     n_params, n_params_t, n_activations, n_deltas : int
         Lengths of the vectors, padding included; the last two for a batch of one row.
+    n_penalties, n_block : int
+        Entries of the penalty, and weights in the largest block that is updated at once.
     """
 
     def __init__(self, sizes: Sequence[int], activations: Sequence[int], dtype) -> None:
         self.dtype = np.dtype(dtype)
         self.layers = np.zeros(len(sizes) - 1, dtype=LAYER)
         width = self.dtype.itemsize
-        w_end = t_end = d_end = 0
+        w_end = t_end = d_end = p_end = 0
         in_cols = row_length(sizes[0] + 1, width)
         in_start, out_start = 0, in_cols
         for layer, n_in, n_out, code in zip(self.layers, sizes[:-1], sizes[1:], activations, strict=True):
@@ -53,14 +55,17 @@ class Layout:
             layer["in_start"], layer["in_cols"] = in_start, in_cols
             layer["out_start"], layer["out_cols"] = out_start, out_cols
             layer["d_start"], layer["d_cols"] = d_end, w_cols
+            layer["p_start"] = p_end
             w_end += (n_in + 1) * w_cols
+            p_end += -(-n_in // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
             if in_start > 0:  # nothing flows back through the first layer
                 t_end += n_out * t_cols
             d_end += w_cols
             in_start, in_cols = out_start, out_cols
             out_start += out_cols
         self.n_params, self.n_params_t = w_end, t_end
-        self.n_activations, self.n_deltas = out_start, d_end
+        self.n_activations, self.n_deltas, self.n_penalties = out_start, d_end, p_end
+        self.n_block = min(BLOCK_ROWS, max(sizes[:-1]) + 1) * min(BLOCK_COLS, max(self.layers["w_cols"]))
 
     def weights(self, flat: np.ndarray) -> list[np.ndarray]:
         """Views of a flat vector as one (n_in + 1, n_out) matrix a layer, the bias in the last row."""

@@ -12,8 +12,8 @@ import numpy as np
 
 from . import _checks, optimizers, progress
 from ._jit import compile_seconds
-from ._threads import launch, parts_for
-from ._tuning import CHUNK_SECONDS, PARALLEL_STEP_FLOPS, TILE_ROWS, UNIT_ROWS
+from ._threads import launch, parts_for, usable_cores
+from ._tuning import CHUNK_SECONDS, PARALLEL_STEP_FLOPS, TILE_ROWS
 from .buffers import aligned_zeros
 from .history import Epoch, History
 from .kernels import step as kernels
@@ -180,13 +180,12 @@ class Trainer:
         kind = LOSSES[self.loss]
         self._objective = kernels.Objective(kind.code, kind.scale)
         n_states, n_params = self.optimizer.n_states, net.params.size
-        n_units = sum(-(-(n + 1) // UNIT_ROWS) for n in net.sizes[:-1])
         self._state = kernels.Optimizer(
             settings=optimizers.settings(self.optimizer, self.l2),
-            grads=aligned_zeros(n_params, net.dtype),
             m=aligned_zeros(n_params if n_states > 0 else 0, net.dtype),
             v=aligned_zeros(n_params if n_states > 1 else 0, net.dtype),
-            penalty=aligned_zeros(n_units, np.float64),
+            grad=aligned_zeros((usable_cores(), net._layout.n_block), net.dtype),
+            penalty=aligned_zeros(net._layout.n_penalties, np.float64),
         )
         self.n_rows = 0
         self._steps = 0
@@ -456,6 +455,7 @@ class Trainer:
         work = self._reserve(n_rows, data.labels.shape[1] + data.targets.shape[1])
         self.net.refresh()
         network = self.net._network()
-        cost = kernels.gradient(network, work, data, self._objective, self._state, n_rows)
-        grads = [matrix.copy() for matrix in self.net._layout.weights(self._state.grads)]
+        grads = aligned_zeros(network.params.size, self.net.dtype)
+        cost = kernels.gradient(grads, network, work, data, self._objective, n_rows)
+        grads = self.net._layout.weights(grads)
         return float(cost), [g[:-1] for g in grads], [g[-1] for g in grads]

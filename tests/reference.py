@@ -55,15 +55,15 @@ def multiply_by_derivative(delta, a, activation, r0, r1, c0, c1):
     delta[r0:r1, c0:c1] *= DERIVATIVES[activation](a[r0:r1, c0:c1])
 
 
-def softmax(a, n_out, r0, r1):
+def softmax(a, row_total, row_largest, n_out, r0, r1):
     z = a[r0:r1, :n_out]
     e = np.exp(z - z.max(axis=1, keepdims=True))
     z[:] = e / e.sum(axis=1, keepdims=True)
 
 
-def activate_output(a, output, n_out, r0, r1):
+def activate_output(a, row_total, row_largest, output, n_out, r0, r1):
     if output == SOFTMAX:
-        softmax(a, n_out, r0, r1)
+        softmax(a, row_total, row_largest, n_out, r0, r1)
     else:
         activate(a, output, r0, r1, 0, n_out)
 
@@ -82,8 +82,8 @@ def dense_backward_data(delta_in, delta, w_t, a_in, activation, n_in, n_out, r0,
     multiply_by_derivative(delta_in, a_in, activation, r0, r1, 0, n_in)
 
 
-def dense_backward_weights(grad_w, a_in, delta, n_rows, n_out, i0, i1):
-    grad_w[i0:i1, :n_out] = a_in[:n_rows, i0:i1].T @ delta[:n_rows, :n_out]
+def dense_backward_weights(grad_w, a_in, delta, n_rows, i0, i1, o0, o1):
+    grad_w[i0:i1, o0:o1] = a_in[:n_rows, i0:i1].T @ delta[:n_rows, o0:o1]
 
 
 # --- losses -----------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def dense_backward_weights(grad_w, a_in, delta, n_rows, n_out, i0, i1):
 def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output, n_out, r0, r1):
     rows = slice(r0, r1)
     if loss == MSE:
-        activate_output(z, output, n_out, r0, r1)
+        activate_output(z, row_loss, row_score, output, n_out, r0, r1)
     z, y = z[rows, :n_out], y[rows]
     if loss == MSE:
         squares = (z - y) ** 2
@@ -116,8 +116,14 @@ def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output,
 # --- updates and batches ----------------------------------------------------------------------------
 
 
-def update(w, g, m, v, settings, step, decay, start, stop):
-    s = slice(start, stop)
+def step_rates(settings, step, like):
+    """The settings and the step themselves: the twin of `update` takes them as they are."""
+    return settings, step
+
+
+def update(w, g, m, v, rates, decay, i0, i1, o0, o1):
+    settings, step = rates
+    s = slice(i0, i1), slice(o0, o1)
     slope = g[s] + decay * w[s]
     if settings["kind"] == ADAM:
         beta1, beta2 = settings["beta1"], settings["beta2"]
@@ -134,12 +140,12 @@ def update(w, g, m, v, settings, step, decay, start, stop):
     w[s] = np.where(np.isfinite(new), new, w[s])
 
 
-def transpose(w_t, w, n_out, i0, i1):
-    w_t[:n_out, i0:i1] = w[i0:i1, :n_out].T
+def transpose(w_t, w, i0, i1, o0, o1):
+    w_t[o0:o1, i0:i1] = w[i0:i1, o0:o1].T
 
 
-def sum_of_squares(w, start, stop):
-    return (w[start:stop].astype(np.float64) ** 2).sum()
+def sum_of_squares(w, i0, i1, o0, o1):
+    return (w[i0:i1, o0:o1].astype(np.float64) ** 2).sum()
 
 
 def gather(a, y, data, first, n_in, r0, r1):
@@ -174,7 +180,7 @@ def forward(network, data, first, n_rows):
     return inputs[:-1], y, a[:, :-1]
 
 
-def gradient(network, work, data, objective, optimizer, n_rows, first=0):
+def gradient(grads, network, work, data, objective, n_rows, first=0):
     """Works on plain matrices of its own; of `work` it writes the rows' losses and scores."""
     inputs, y, z = forward(network, data, first, n_rows)
     n_out = z.shape[1]
@@ -184,7 +190,7 @@ def gradient(network, work, data, objective, optimizer, n_rows, first=0):
     for depth in reversed(range(len(inputs))):
         layer, a_in = network.layers[depth], inputs[depth]
         n_in, n_out = layer["n_in"], layer["n_out"]
-        dense_backward_weights(weights(layer, optimizer.grads), a_in, delta, n_rows, n_out, 0, n_in + 1)
+        dense_backward_weights(weights(layer, grads), a_in, delta, n_rows, 0, n_in + 1, 0, n_out)
         if depth > 0:
             w_t, f = weights(layer, network.params)[:-1].T, network.layers[depth - 1]["activation"]
             delta_in = np.empty((n_rows, n_in))
@@ -203,7 +209,7 @@ def infer_part(part, n_parts, out, losses, scores, network, work, data, objectiv
         scalars = objective.loss, objective.scale, 1.0, network.output, n_out
         loss_and_delta(losses, scores, delta, z, y, *scalars, 0, n_rows)
     else:
-        activate_output(z, network.output, n_out, 0, n_rows)
+        activate_output(z, None, None, network.output, n_out, 0, n_rows)
         out[:] = z
 
 
@@ -211,18 +217,21 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
     """All of the work, whatever the part; the transposed weights, which it does not read, are left."""
     first, n_rows, batch_size, step = plan
     settings = optimizer.settings[0]
-    state = network.params, optimizer.grads, optimizer.m, optimizer.v, settings
+    grads = np.zeros_like(network.params)
+    vectors = network.params, grads, *(state if state.size else grads for state in (optimizer.m, optimizer.v))
     for start in range(first, first + n_rows, batch_size):
         n = min(batch_size, first + n_rows - start)
-        cost = gradient(network, work, data, objective, optimizer, n, start)
+        cost = gradient(grads, network, work, data, objective, n, start)
         if not np.isfinite(cost):
             totals[FAILED] = NOT_FINITE
             return
+        rates = step_rates(settings, step, network.params)
         for layer in network.layers:
-            begin, bias = layer["w_start"] + np.array([0, layer["n_in"]]) * layer["w_cols"]
-            cost += settings["l2"] / (2 * n) * sum_of_squares(network.params, begin, bias)
-            update(*state, step, settings["l2"] / n, begin, bias)
-            update(*state, step, 0.0, bias, bias + layer["w_cols"])
+            w, n_in, n_out = weights(layer, network.params), layer["n_in"], layer["n_out"]
+            cost += settings["l2"] / (2 * n) * sum_of_squares(w, 0, n_in, 0, n_out)
+            matrices = [weights(layer, flat) for flat in vectors]
+            update(*matrices, rates, settings["l2"] / n, 0, n_in, 0, n_out)
+            update(*matrices, rates, 0.0, n_in, n_in + 1, 0, n_out)
         totals[[COST_SUM, SCORE_SUM, STEPS_DONE, ROWS_DONE]] += n * cost, work.row_score[:n].sum(), 1, n
         step += 1
 

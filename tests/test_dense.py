@@ -37,20 +37,24 @@ def case(request, rng, dtype, poisoned):
             else:
                 # The buffers of a batch may have more rows than the batch.
                 left, right = poisoned(self.left.T, dtype, 3), poisoned(self.right, dtype, 3)
-                self.inputs = left, right, n_sum, n_cols
+                self.inputs = left, right, n_sum
+
+            # What follows the range of rows: the range of columns, for the pass that takes one.
+            self.columns = (0, padded(n_cols)) if request.param == "dense_backward_weights" else ()
 
         def run(self, *bounds):
             """The kernel's output after a call for each range between the bounds, NaN where untouched."""
             out = poisoned(np.full((self.n_own, self.n_cols), np.nan), dtype)
             for start, stop in pairwise(bounds):
-                getattr(dense, request.param)(out, *self.inputs, start, stop)
+                getattr(dense, request.param)(out, *self.inputs, start, stop, *self.columns)
             return out
 
         def check(self):
             """Compare the whole output with the twin's."""
             comp = self.run(0, self.n_own)[:, : self.n_cols]
             ref = np.empty((self.n_own, self.n_cols + 1))
-            getattr(reference, request.param)(ref, *reference.doubled(self.inputs), 0, self.n_own)
+            columns = (0, self.n_cols) if self.columns else ()
+            getattr(reference, request.param)(ref, *reference.doubled(self.inputs), 0, self.n_own, *columns)
             # A sum of n products has an error of at most n eps / 2 of the sum of their sizes, whatever its
             # order; the twin's in float64 is as large. No activation is steeper than 1; 4 eps are its own.
             size = np.abs(self.left) @ np.abs(self.right)
@@ -93,6 +97,18 @@ def test_a_split_changes_no_bit(case, activation):
     np.testing.assert_array_equal(one.run(*range(24)), whole)
     for middle in range(1, 23):
         np.testing.assert_array_equal(one.run(0, middle, 23), whole)
+
+
+@pytest.mark.parametrize("case", ["dense_backward_weights"], indirect=True)
+def test_blocks_of_the_gradient(case, poisoned, dtype):
+    one = case(23, 150, K_BLOCK + 30)
+    whole = one.run(0, 23)
+    for o0, o1 in [(0, 64), (64, 160), (16, 32), (48, 160), (80, 80)]:
+        comp = poisoned(np.full((23, 150), np.nan), dtype)
+        dense.dense_backward_weights(comp, *one.inputs, 5, 20, o0, o1)
+        np.testing.assert_array_equal(comp[5:20, o0:o1], whole[5:20, o0:o1])
+        comp[5:20, o0:o1] = np.nan
+        assert np.isnan(comp).all()
 
 
 def test_a_second_call_changes_no_bit(case):

@@ -1,4 +1,4 @@
-"""exp, sigmoid and tanh: their error in units of the last place, and that LLVM vectorises them."""
+"""exp, sigmoid, tanh and log: their error in units of the last place, and that LLVM vectorises them."""
 
 import re
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastnn._jit import jit
-from fastnn.kernels.exponential import exp_negative, sigmoid, tanh
+from fastnn.kernels.exponential import exp_negative, log1p_positive, log_normal, sigmoid, tanh
 from fastnn.kernels.simd import WIDTH_BYTES
 
 
@@ -29,6 +29,18 @@ def tanh_all(out, x):
         out[j] = tanh(x[j])
 
 
+@jit
+def log_all(out, x):
+    for j in range(x.size):
+        out[j] = log_normal(x[j])
+
+
+@jit
+def log1p_all(out, x):
+    for j in range(x.size):
+        out[j] = log1p_positive(x[j])
+
+
 def arguments(rng, dtype, signs):
     """All sizes: uniform up to where exp underflows, and every order of magnitude below 10."""
     limit = {"float32": 87, "float64": 708}[dtype.name]
@@ -43,6 +55,8 @@ def arguments(rng, dtype, signs):
         (exp_all, np.exp, [-1], 1),
         (sigmoid_all, lambda z: 1 / (1 + np.exp(-z)), [-1, 1], 3),
         (tanh_all, np.tanh, [-1, 1], 3),
+        (log_all, np.log, [1], 2),
+        (log1p_all, np.log1p, [1], 3),
     ],
 )
 def test_error(rng, dtype, kernel, function, signs, most_ulp):
@@ -60,6 +74,8 @@ def test_error(rng, dtype, kernel, function, signs, most_ulp):
         (exp_all, [0.0, -1e4, -np.inf, np.nan], [1.0, 0.0, 0.0, np.nan]),
         (sigmoid_all, [0.0, 1e4, -1e4, np.inf, -np.inf, np.nan], [0.5, 1.0, 0.0, 1.0, 0.0, np.nan]),
         (tanh_all, [0.0, 1e4, -1e4, np.inf, -np.inf, np.nan], [0.0, 1.0, -1.0, 1.0, -1.0, np.nan]),
+        (log_all, [1.0, np.nan], [0.0, np.nan]),
+        (log1p_all, [0.0, np.nan], [0.0, np.nan]),
     ],
 )
 def test_ends(dtype, kernel, x, ref):
@@ -69,11 +85,11 @@ def test_ends(dtype, kernel, x, ref):
 
 
 @pytest.mark.skipif(WIDTH_BYTES < 64, reason="looks for the names of 512-bit registers")
-@pytest.mark.parametrize("kernel", [exp_all, sigmoid_all, tanh_all])
+@pytest.mark.parametrize("kernel", [exp_all, sigmoid_all, tanh_all, log_all, log1p_all])
 def test_vectorised(kernel):
     x = np.zeros(1, np.float32)
     compiled = numba.njit(kernel.py_func, error_model="numpy")  # code from the cache has no listing
     compiled(x.copy(), x)
     assembly = "\n".join(compiled.inspect_asm().values())
     assert re.search(r"vfmadd\w+ps\s.*%[yz]mm", assembly)
-    assert "expf" not in assembly
+    assert not re.search(r"\b(expf|logf|log1pf)\b", assembly)

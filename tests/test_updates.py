@@ -1,4 +1,4 @@
-"""Optimiser updates of a range of a flat vector, and what happens to weights beside them."""
+"""Optimiser updates of a block of a matrix, and what happens to weights beside them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import reference
 
+from fastnn._jit import jit
 from fastnn.kernels import updates
 from fastnn.optimizers import SGD, Adam, settings
 
@@ -19,29 +20,45 @@ OPTIMIZERS = {
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 
 
+SHAPE = (5, 37)
+
+
 @pytest.fixture
-def vectors(rng, dtype):
-    """Make w, g, m, v of 101 elements; states that the optimiser does not keep are empty, as in training."""
+def matrices(rng, dtype):
+    """Make w, g, m, v; states that the optimiser does not keep are empty, as in training."""
 
     def make(optimizer):
-        w, g, m = rng.standard_normal((3, 101)).astype(dtype)
-        v = (rng.standard_normal(101) ** 2).astype(dtype)
-        empty = np.empty(0, dtype)
+        w, g, m = rng.standard_normal((3, *SHAPE)).astype(dtype)
+        v = (rng.standard_normal(SHAPE) ** 2).astype(dtype)
+        empty = np.empty((0, 0), dtype)
         return w, g, m if optimizer.n_states > 0 else empty, v if optimizer.n_states > 1 else empty
 
     return make
 
 
+@jit
+def compiled_update(w, g, m, v, record, step, decay, i0, i1, o0, o1):
+    # The rates are of the weights' dtype; through Python they would come as float64.
+    updates.update(w, g, m, v, updates.step_rates(record, step, w), decay, i0, i1, o0, o1)
+
+
+def run_update(matrices, optimizer, step, decay, *block):
+    """One update of a block, by default of all that there is."""
+    n_rows, n_cols = matrices[0].shape
+    block = block or (0, n_rows, 0, n_cols)
+    compiled_update(*matrices, settings(optimizer, 0.0)[0], step, decay, *block)
+
+
 @every_optimizer
 @pytest.mark.parametrize("decay", [0.0, 0.3])
-def test_update(vectors, dtype, optimizer, decay):
-    comp = vectors(optimizer)
+def test_update(matrices, dtype, optimizer, decay):
+    comp = matrices(optimizer)
     ref = reference.doubled(comp)
     record = settings(optimizer, 0.0)[0]
     for step in (1, 2, 3):
         before = ref[0].copy()
-        updates.update(*comp, record, step, decay, 0, 101)
-        reference.update(*ref, record, step, decay, 0, 101)
+        run_update(comp, optimizer, step, decay)
+        reference.update(*ref, (record, step), decay, 0, SHAPE[0], 0, SHAPE[1])
         # A dozen roundings of numbers below 5, the largest w, the decay or a momentum times one; and the
         # step's own size, which an Adam that is not yet warm takes from a state of any size.
         moved = np.abs(ref[0] - before)
@@ -54,9 +71,9 @@ def test_update(vectors, dtype, optimizer, decay):
 def test_adam_is_exact_to_rounding(dtype):
     # From zero states the first step is lr * g / (|g| + eps), whatever the betas: a float32 beta must not
     # spoil 1 - beta, which is a difference of numbers that are almost equal.
-    g = np.array([1.0, -2.0, 0.5, -1e-3], dtype)
-    w, m, v = np.zeros((3, 4), dtype)
-    updates.update(w, g, m, v, settings(Adam(lr=1.0), 0.0)[0], 1, 0.0, 0, 4)
+    g = np.array([[1.0, -2.0, 0.5, -1e-3]], dtype)
+    w, m, v = np.zeros((3, 1, 4), dtype)
+    run_update((w, g, m, v), Adam(lr=1.0), 1, 0.0)
     # The states are one product each, the step a root, two products and a quotient: a few eps.
     g = g.astype(np.float64)
     for comp, ref in [(m, 0.1 * g), (v, 0.001 * g**2), (w, -g / (np.abs(g) + 1e-8))]:
@@ -65,9 +82,9 @@ def test_adam_is_exact_to_rounding(dtype):
 
 def test_worked_by_hand(dtype):
     def move(optimizer, m, step=1, decay=0.0):
-        w, g, m, v = (np.array([value], dtype) for value in (1.0, 0.5, m, 0.0))
-        updates.update(w, g, m, v, settings(optimizer, 0.0)[0], step, decay, 0, 1)
-        return w[0]
+        w, g, m, v = (np.array([[value]], dtype) for value in (1.0, 0.5, m, 0.0))
+        run_update((w, g, m, v), optimizer, step, decay)
+        return w[0, 0]
 
     # All numbers but 0.8 and 0.1 are dyadic: some roundings.
     close = {"rtol": 4 * np.finfo(dtype).eps}
@@ -86,50 +103,57 @@ def test_worked_by_hand(dtype):
 
 
 @every_optimizer
-def test_outside_of_the_range_stays(vectors, optimizer):
-    comp, record = vectors(optimizer), settings(optimizer, 0.0)[0]
+def test_outside_of_the_block_stays(matrices, optimizer):
+    comp = matrices(optimizer)
     before = [array.copy() for array in comp]
-    updates.update(*comp, record, 1, 0.1, 10, 90)
+    run_update(comp, optimizer, 1, 0.1, 1, 4, 5, 30)
+    inside = np.zeros(SHAPE, bool)
+    inside[1:4, 5:30] = True
     for index, (array, old) in enumerate(zip(comp, before, strict=True)):
-        np.testing.assert_array_equal(np.delete(array, np.s_[10:90]), np.delete(old, np.s_[10:90]))
-        if array.size and index != 1:  # the gradient is only read
-            assert (array[10:90] != old[10:90]).all()
+        if array.size == 0:
+            continue
+        np.testing.assert_array_equal(array[~inside], old[~inside])
+        if index != 1:  # the gradient is only read
+            assert (array[inside] != old[inside]).all()
 
 
 @every_optimizer
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_no_update_makes_a_weight_infinite(vectors, optimizer, value):
-    comp, record = vectors(optimizer), settings(optimizer, 0.0)[0]
+def test_no_update_makes_a_weight_infinite(matrices, optimizer, value):
+    comp = matrices(optimizer)
     before = comp[0].copy()
-    comp[1][7:70] = value
-    updates.update(*comp, record, 1, 0.0, 0, 101)
-    np.testing.assert_array_equal(comp[0][7:70], before[7:70])
+    hit = np.zeros(SHAPE, bool)
+    hit[1:4, 3:35] = True
+    comp[1][hit] = value
+    run_update(comp, optimizer, 1, 0.0)
+    np.testing.assert_array_equal(comp[0][hit], before[hit])
     assert np.isfinite(comp[0]).all()
-    assert (np.delete(comp[0], np.s_[7:70]) != np.delete(before, np.s_[7:70])).all()
+    assert (comp[0][~hit] != before[~hit]).all()
 
 
 def test_no_update_overflows_a_weight(dtype):
     largest = np.finfo(dtype).max
-    w, empty = np.array([largest, -largest], dtype), np.empty(0, dtype)
-    g = np.array([-largest, largest], dtype)
-    updates.update(w, g, empty, empty, settings(SGD(lr=1.0), 0.0)[0], 1, 0.0, 0, 2)
-    np.testing.assert_array_equal(w, [largest, -largest])
+    w, empty = np.array([[largest, -largest]], dtype), np.empty((0, 0), dtype)
+    g = np.array([[-largest, largest]], dtype)
+    run_update((w, g, empty, empty), SGD(lr=1.0), 1, 0.0)
+    np.testing.assert_array_equal(w, [[largest, -largest]])
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(1, 1), (1, 9), (7, 1), (24, 33), (50, 17)])
 def test_transpose(rng, dtype, poisoned, n_in, n_out):
     w = poisoned(rng.standard_normal((n_in + 1, n_out)), dtype)
     for i0, i1 in [(0, n_in), (n_in // 3, n_in), (0, n_in // 2), (n_in, n_in)]:
-        comp = poisoned(np.full((n_out, n_in), np.nan), dtype)
-        ref = comp.copy()
-        updates.transpose(comp, w, n_out, i0, i1)
-        reference.transpose(ref, w, n_out, i0, i1)
-        np.testing.assert_array_equal(comp, ref)
+        for o0, o1 in [(0, n_out), (n_out // 3, n_out), (0, n_out // 2)]:
+            comp = poisoned(np.full((n_out, n_in), np.nan), dtype)
+            ref = comp.copy()
+            updates.transpose(comp, w, i0, i1, o0, o1)
+            reference.transpose(ref, w, i0, i1, o0, o1)
+            np.testing.assert_array_equal(comp, ref)
 
 
 def test_sum_of_squares(rng, dtype):
-    w = rng.standard_normal(10_000).astype(dtype)
-    for start, stop in [(0, 10_000), (3, 9_000), (5, 6), (8, 8)]:
-        comp, ref = updates.sum_of_squares(w, start, stop), reference.sum_of_squares(w, start, stop)
+    w = rng.standard_normal((50, 200)).astype(dtype)
+    for block in [(0, 50, 0, 200), (3, 44, 8, 64), (5, 6, 16, 24), (8, 8, 0, 200), (1, 3, 40, 40)]:
+        comp, ref = updates.sum_of_squares(w, *block), reference.sum_of_squares(w, *block)
         # A sum of n positive numbers in float64, in any order: n eps / 2, mostly far less.
         np.testing.assert_allclose(comp, ref, rtol=1e4 * np.finfo(np.float64).eps)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn import optimizers
+from fastnn._jit import jit
 from fastnn.buffers import aligned_zeros, row_length
 from fastnn.kernels.activations import ACTIVATIONS, IDENTITY, RELU, activate, multiply_by_derivative, softmax
 from fastnn.kernels.batches import gather
 from fastnn.kernels.dense import dense_backward_data, dense_backward_weights, dense_forward
 from fastnn.kernels.losses import LOSSES, loss_and_delta
 from fastnn.kernels.step import Data
-from fastnn.kernels.updates import transpose, update
+from fastnn.kernels.updates import step_rates, transpose, update
 
 from .common import OPTIMIZERS
 
@@ -43,7 +44,7 @@ class Dense(_Kernels):
         w_t = _matrix(n_out, n_in, dtype)
         self.forward = (a_out, a_in, w, RELU, n_out, 0, n_rows)
         self.backward_data = (delta_in, delta, w_t, a_in, RELU, n_in, n_out, 0, n_rows)
-        self.backward_weights = (grad_w, a_in, delta, n_rows, n_out, 0, n_in + 1)
+        self.backward_weights = (grad_w, a_in, delta, n_rows, 0, n_in + 1, 0, n_out)
         self.time_forward()
         self.time_backward_data()
         self.time_backward_weights()
@@ -86,7 +87,7 @@ class Softmax(_Kernels):
     param_names = ("n_out",)
 
     def setup(self, n_out):
-        self.args = (_matrix(128, n_out), n_out, 0, 128)
+        self.args = (_matrix(128, n_out), *np.empty((2, 128)), n_out, 0, 128)
         self.time_softmax()
 
     def time_softmax(self, *_):
@@ -111,21 +112,25 @@ class Loss(_Kernels):
         loss_and_delta(*self.args)
 
 
+@jit
+def _update(w, g, m, v, settings):
+    update(w, g, m, v, step_rates(settings, 100, w), 0.0, 0, 1, 0, w.shape[1])
+
+
 class Update(_Kernels):
-    """One step of an optimiser over a flat vector."""
+    """One step of an optimiser over a row of weights."""
 
     params = (list(OPTIMIZERS), [10_000, 1_000_000])
     param_names = ("optimizer", "n_params")
 
     def setup(self, name, n_params):
-        w, g, m = _matrix(3, n_params)[:, :n_params]
+        w, g, m = (_matrix(1, n_params) for _ in range(3))
         v = np.square(g)
-        settings = optimizers.settings(OPTIMIZERS[name], 0.0)[0]
-        self.args = (w, g, m, v, settings, 100, 0.0, 0, n_params)
+        self.args = (w, g, m, v, optimizers.settings(OPTIMIZERS[name], 0.0)[0])
         self.time_update()
 
     def time_update(self, *_):
-        update(*self.args)
+        _update(*self.args)
 
 
 class Copies(_Kernels):
@@ -140,7 +145,7 @@ class Copies(_Kernels):
         x, targets = rng.standard_normal((4096, n_in), dtype="float32"), np.empty((0, 0), "float32")
         data = Data(x=x, labels=labels, targets=targets, indices=rng.permutation(4096))
         self.rows = (_matrix(128, n_in + 1), _matrix(128, 1), data, 0, n_in, 0, 128)
-        self.weights = (_matrix(128, n_in), _matrix(n_in, 128), 128, 0, n_in)
+        self.weights = (_matrix(128, n_in), _matrix(n_in, 128), 0, n_in, 0, 128)
         self.time_gather()
         self.time_transpose()
 

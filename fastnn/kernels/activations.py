@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from .._jit import jit, span
+from .._tuning import ROW_GROUP
 from .exponential import exp_negative, sigmoid, tanh
-from .simd import padded
+from .simd import WIDTH_BYTES, padded, tile_add, tile_max, tile_multiply, vector_load, vector_max, vector_sum
 
 ACTIVATIONS = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3}
 IDENTITY, RELU, TANH, SIGMOID = ACTIVATIONS.values()
@@ -64,43 +65,82 @@ def multiply_by_derivative(delta, a, activation, r0, r1, c0, c1):
 
 
 @jit
-def exp_rows(out, z, n_out, r):
-    """``out[r, o] = exp(z[r, o] - max_o z[r, o])``; returns their sum, and where the maximum stands.
-
-    out : (rows, >= padded(n_out)) (out); may be z. Padding columns are written as well: whole vectors are
-    faster than the columns that are left over of one.
-    """
-    best = np.uint64(0)
-    for o in span(1, n_out):
-        if z[r, o] > z[r, best]:
-            best = o
-    largest = z[r, best]
-    zero = z.dtype.type(0)
-    for o in span(0, padded(n_out)):
-        y = z[r, o] - largest
-        out[r, o] = exp_negative(zero if y > zero else y)
-    total = zero
-    for o in span(0, n_out):
-        total += out[r, o]
-    return total, best
+def row_max(z, n_out, r):
+    """``max(z[r, :n_out])``; NaN are passed over."""
+    lanes = WIDTH_BYTES // z.itemsize
+    lowest = z.dtype.type(-np.inf)
+    most = vector_load(z, r, 0, n_out, lowest)
+    for o in range(lanes, n_out, lanes):
+        most = tile_max(most, vector_load(z, r, o, n_out, lowest))
+    return vector_max(most)
 
 
 @jit
-def softmax(a, n_out, r0, r1):
+def row_sum(z, n_out, r):
+    """``sum(z[r, :n_out])``, a vector at a time."""
+    lanes = WIDTH_BYTES // z.itemsize
+    zero = z.dtype.type(0)
+    total = vector_load(z, r, 0, n_out, zero)
+    for o in range(lanes, n_out, lanes):
+        total = tile_add(total, vector_load(z, r, o, n_out, zero))
+    return vector_sum(total)
+
+
+@jit
+def row_sum_of_squares(z, n_out, r):
+    """``sum(z[r, :n_out] ** 2)``, a vector at a time."""
+    lanes = WIDTH_BYTES // z.itemsize
+    zero = z.dtype.type(0)
+    part = vector_load(z, r, 0, n_out, zero)
+    total = tile_multiply(part, part)
+    for o in range(lanes, n_out, lanes):
+        part = vector_load(z, r, o, n_out, zero)
+        total = tile_add(total, tile_multiply(part, part))
+    return vector_sum(total)
+
+
+@jit
+def exp_rows(out, row_total, row_largest, z, n_out, r0, r1):
+    """``out[r, o] = exp(z[r, o] - max_o z[r, o])``, for rows r0 to r1; rows are independent.
+
+    out : (rows, >= padded(n_out)) (out); may be z. Padding columns are written as well: whole vectors are
+    faster than the columns that are left over of one.
+    row_total, row_largest : (rows,) float64 (out): the sum of each row of `out`, the maximum of `z`
+    """
+    zero = z.dtype.type(0)
+    # Three passes over a few rows, not one row after the other: a row's maximum, exponentials and sum wait
+    # for each other, while those of other rows can go on (17 ns a row of 10 outputs, against 42).
+    for g0 in range(r0, r1, ROW_GROUP):
+        g1 = min(r1, g0 + ROW_GROUP)
+        for r in range(g0, g1):
+            row_largest[r] = row_max(z, n_out, r)
+        for r in span(g0, g1):
+            largest = z.dtype.type(row_largest[r])
+            for o in span(0, padded(n_out)):
+                y = z[r, o] - largest
+                out[r, o] = exp_negative(zero if y > zero else y)
+        for r in range(g0, g1):
+            row_total[r] = row_sum(out, n_out, r)
+
+
+@jit
+def softmax(a, row_total, row_largest, n_out, r0, r1):
     """``a[r, o] = exp(a[r, o]) / sum_j exp(a[r, j])`` in place, for rows r0 to r1."""
+    exp_rows(a, row_total, row_largest, a, n_out, r0, r1)
     for r in span(r0, r1):
-        total, _ = exp_rows(a, a, n_out, r)
-        for o in span(0, n_out):
+        total = a.dtype.type(row_total[r])
+        for o in span(0, padded(n_out)):
             a[r, o] /= total
 
 
 @jit
-def activate_output(a, output, n_out, r0, r1):
+def activate_output(a, row_total, row_largest, output, n_out, r0, r1):
     """The output layer's activation in place, for rows r0 to r1: any of OUTPUTS.
 
     a : (rows, >= padded(n_out)) (in, out); softmax overwrites padding columns
+    row_total, row_largest : (rows,) float64: room for softmax to work in
     """
     if output == SOFTMAX:
-        softmax(a, n_out, r0, r1)
+        softmax(a, row_total, row_largest, n_out, r0, r1)
     else:
         activate(a, output, r0, r1, 0, n_out)

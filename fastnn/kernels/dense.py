@@ -7,12 +7,15 @@ left and right; the right one is always read along its rows, so nothing is packe
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .._jit import jit, span
-from .._tuning import K_BLOCK, TILE_ROWS, TILE_VECS
+from .._tuning import K_BLOCK, PREFETCH_STEP, TILE_ROWS, TILE_VECS
 from .activations import activate, multiply_by_derivative
 from .simd import (
     WIDTH_BYTES,
     padded,
+    prefetch,
     tile_add_outer,
     tile_load,
     tile_shape,
@@ -21,47 +24,68 @@ from .simd import (
 )
 
 _VECS = TILE_VECS[WIDTH_BYTES]
+_PANEL_BYTES = _VECS * WIDTH_BYTES
+
+
+class _Ahead(NamedTuple):
+    """Rows `start` to `stop` of the panel of the right operand that comes next, and its column."""
+
+    col: int
+    start: int
+    stop: int
 
 
 @jit
-def _tile_product(shape, out, left, right, row, col, k0, k1):
+def _tile_product(shape, out, left, right, row, col, k0, k1, ahead, row_ahead):
+    """One tile. Meanwhile the rows of `ahead` from `row_ahead` on are fetched; returns where it got to."""
     tile = tile_load(shape, out, row, col) if k0 > 0 else tile_zeros(shape)
-    for k in range(k0, k1):
-        tile = tile_add_outer(tile, left, row, k, right, col)
+    k = k0
+    while k < k1:
+        if row_ahead < ahead.stop:
+            prefetch(right, row_ahead, ahead.col, _PANEL_BYTES)
+            row_ahead += 1
+        stop = min(k1, k + PREFETCH_STEP)
+        while k < stop:
+            tile = tile_add_outer(tile, left, row, k, right, col)
+            k += 1
     tile_store(tile, out, row, col)
+    return row_ahead
 
 
 @jit(inline=True)
-def _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1):
+def _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1, ahead):
     """Every row tile of one panel of columns, the tallest tiles first."""
-    row = row0
+    row, row_ahead = row0, ahead.start
     while row + TILE_ROWS <= row1:
-        _tile_product(tall, out, left, right, row, col, k0, k1)
+        row_ahead = _tile_product(tall, out, left, right, row, col, k0, k1, ahead, row_ahead)
         row += TILE_ROWS
     while row + 2 <= row1:
-        _tile_product(pair, out, left, right, row, col, k0, k1)
+        row_ahead = _tile_product(pair, out, left, right, row, col, k0, k1, ahead, row_ahead)
         row += 2
     if row < row1:
-        _tile_product(single, out, left, right, row, col, k0, k1)
+        _tile_product(single, out, left, right, row, col, k0, k1, ahead, row_ahead)
 
 
 @jit
-def _widest_panel_product(out, left, right, row0, row1, col, n_cols, k0, k1):
-    """The product in the widest panel that fits from `col` on; returns its width."""
+def _widest_panel_product(out, left, right, row0, row1, col, col0, col1, k0, k1, n_k):
+    """The product in the widest panel of columns that fits between `col` and `col1`; returns its width."""
     lanes = WIDTH_BYTES // out.itemsize
-    left_over = n_cols - col
-    if left_over >= _VECS * lanes:
+    next_col = col + _VECS * lanes
+    ahead = _Ahead(next_col, k0, k1)
+    if next_col >= col1:
+        ahead = _Ahead(col0, k1, min(n_k, k1 + K_BLOCK))
+    if next_col <= col1:
         tall, pair = tile_shape(out, TILE_ROWS, _VECS), tile_shape(out, 2, _VECS)
         single = tile_shape(out, 1, _VECS)
-        _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1)
+        _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1, ahead)
         return _VECS * lanes
-    if left_over >= 2 * lanes:
+    if col + 2 * lanes <= col1:
         tall, pair = tile_shape(out, TILE_ROWS, 2), tile_shape(out, 2, 2)
         single = tile_shape(out, 1, 2)
-        _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1)
+        _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1, ahead)
         return 2 * lanes
     tall, pair, single = tile_shape(out, TILE_ROWS, 1), tile_shape(out, 2, 1), tile_shape(out, 1, 1)
-    _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1)
+    _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1, ahead)
     return lanes
 
 
@@ -80,7 +104,7 @@ def dense_forward(a_out, a_in, w, activation, n_out, r0, r1):
         k1 = min(n_k, k0 + K_BLOCK)
         col = 0
         while col < n_cols:
-            width = _widest_panel_product(a_out, a_in, w, r0, r1, col, n_cols, k0, k1)
+            width = _widest_panel_product(a_out, a_in, w, r0, r1, col, 0, n_cols, k0, k1, n_k)
             if k1 == n_k:
                 activate(a_out, activation, r0, r1, col, col + width)
             col += width
@@ -103,25 +127,25 @@ def dense_backward_data(delta_in, delta, w_t, a_in, activation, n_in, n_out, r0,
         k1 = min(n_out, k0 + K_BLOCK)
         col = 0
         while col < n_cols:
-            width = _widest_panel_product(delta_in, delta, w_t, r0, r1, col, n_cols, k0, k1)
+            width = _widest_panel_product(delta_in, delta, w_t, r0, r1, col, 0, n_cols, k0, k1, n_out)
             if k1 == n_out:
                 multiply_by_derivative(delta_in, a_in, activation, r0, r1, col, col + width)
             col += width
 
 
 @jit
-def dense_backward_weights(grad_w, a_in, delta, n_rows, n_out, i0, i1):
+def dense_backward_weights(grad_w, a_in, delta, n_rows, i0, i1, o0, o1):
     """Gradient of the cost: ``grad_w[i, o] = sum_r a_in[r, i] delta[r, o]``, the bias as row n_in.
 
-    grad_w : (n_in + 1, >= padded(n_out)) (out)
+    grad_w : (n_in + 1, >= o1) (out)
     a_in : (rows, > n_in), with the unit in column n_in
-    delta : (rows, >= padded(n_out)); its rows already carry the 1 / n_rows of the mean
-    Weight rows i0 to i1 are computed; they are independent.
+    delta : (rows, >= o1); its rows already carry the 1 / n_rows of the mean
+    Rows i0 to i1 and columns o0 to o1, which is a number of whole vectors, are computed; all elements are
+    independent.
     """
-    n_cols = padded(n_out)
     a_in_t = a_in.T
     for k0 in range(0, n_rows, K_BLOCK):
         k1 = min(n_rows, k0 + K_BLOCK)
-        col = 0
-        while col < n_cols:
-            col += _widest_panel_product(grad_w, a_in_t, delta, i0, i1, col, n_cols, k0, k1)
+        col = o0
+        while col < o1:
+            col += _widest_panel_product(grad_w, a_in_t, delta, i0, i1, col, o0, o1, k0, k1, n_rows)

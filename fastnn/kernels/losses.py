@@ -8,13 +8,11 @@ sum of the logits does.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from .._jit import jit, span
-from .activations import activate_output, exp_rows, multiply_by_derivative
-from .exponential import sigmoid
+from .activations import activate_output, exp_rows, multiply_by_derivative, row_sum, row_sum_of_squares
+from .exponential import exp_negative, log1p_positive, log_normal
 from .simd import padded
 
 LOSSES = {"mse": 0, "binary_cross_entropy": 1, "cross_entropy": 2}
@@ -23,43 +21,60 @@ MSE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY = LOSSES.values()
 
 @jit(inline=True)
 def _squared_error(row_loss, row_score, delta, a, y, scale, share, n_out, r0, r1):
+    weight = a.dtype.type(2 * scale * share / n_out)
     for r in span(r0, r1):
-        total = 0.0
         for o in span(0, n_out):
-            error = a[r, o] - y[r, o]
-            total += error * error
-            delta[r, o] = error * a.dtype.type(2 * scale * share / n_out)
-        row_loss[r] = total * scale / n_out
+            delta[r, o] = a[r, o] - y[r, o]
+        total = row_sum_of_squares(delta, n_out, np.intp(r))
+        row_loss[r] = total * (scale / n_out)
         row_score[r] = total
+        for o in span(0, n_out):
+            delta[r, o] *= weight
 
 
 @jit(inline=True)
 def _binary_cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1):
+    zero, one = z.dtype.type(0), z.dtype.type(1)
+    weight = z.dtype.type(scale * share / n_out)
     for r in span(r0, r1):
-        total = 0.0
-        hits = 0.0
+        hits = 0
+        for o in span(0, n_out):
+            hits += (z[r, o] > zero) == (y[r, o] > zero)
+        row_score[r] = hits / n_out
         for o in span(0, n_out):
             # -log sigmoid(z) = log(1 + exp(-z)), turned so that exp never overflows
-            total += max(z[r, o], 0) - z[r, o] * y[r, o] + math.log1p(math.exp(-abs(z[r, o])))
-            hits += (z[r, o] > 0) == (y[r, o] > 0)
-            delta[r, o] = (sigmoid(z[r, o]) - y[r, o]) * z.dtype.type(scale * share / n_out)
-        row_loss[r] = total * scale / n_out
-        row_score[r] = hits / n_out
+            logit, e = z[r, o], exp_negative(-abs(z[r, o]))
+            delta[r, o] = ((one if logit >= zero else e) / (one + e) - y[r, o]) * weight
+            z[r, o] = (zero if logit < zero else logit) - logit * y[r, o] + log1p_positive(e)
+        row_loss[r] = row_sum(z, n_out, np.intp(r)) * (scale / n_out)
+
+
+@jit(inline=True)
+def _is_first(z, r, label):
+    """Whether no class before the label has the same logit: of equal ones the first is predicted."""
+    n_equal = 0
+    for o in span(0, label):
+        n_equal += z[r, o] == z[r, label]
+    return n_equal == 0
 
 
 @jit(inline=True)
 def _cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1):
+    weight = z.dtype.type(scale * share)
+    exp_rows(delta, row_loss, row_score, z, n_out, r0, r1)
     for r in span(r0, r1):
-        label = np.uint64(y[r, 0])
-        total, best = exp_rows(delta, z, n_out, r)
-        # In float64: else the size of the logits would round the logarithm away.
-        row_loss[r] = (math.log(total) + (np.float64(z[r, best]) - z[r, label])) * scale
-        row_score[r] = label == best
-        weight = z.dtype.type(scale * share)
-        norm = weight / total
-        for o in span(0, n_out):
+        norm = weight / z.dtype.type(row_loss[r])
+        for o in span(0, padded(n_out)):
             delta[r, o] *= norm
+        label = np.uint64(y[r, 0])
         delta[r, label] -= weight
+        # How far the label's logit is below the largest; in float64, else its size would round the
+        # logarithm away.
+        row_score[r] -= z[r, label]
+    for r in span(r0, r1):
+        row_loss[r] = (log_normal(row_loss[r]) + row_score[r]) * scale
+    for r in span(r0, r1):
+        row_score[r] = row_score[r] == 0 and _is_first(z, r, np.uint64(y[r, 0]))
 
 
 @jit
@@ -71,11 +86,11 @@ def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output,
     squared error, summed over the outputs
     delta : (rows, >= padded(n_out)) (out): d cost / d z, ``share`` being 1 / n_rows
     z : (rows, >= padded(n_out)) (in, out): the output layer before its activation. ``mse`` applies
-    the activation `output` to it; the cross-entropies imply theirs and leave the logits.
+    the activation `output` to it; the cross-entropies imply theirs and leave what is of no more use.
     y : (rows, n_targets): target values, or the label in column 0 for ``cross_entropy``
     """
     if loss == MSE:
-        activate_output(z, output, n_out, r0, r1)
+        activate_output(z, row_loss, row_score, output, n_out, r0, r1)
         _squared_error(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1)
         multiply_by_derivative(delta, z, output, r0, r1, 0, n_out)
     elif loss == BINARY_CROSS_ENTROPY:

@@ -16,6 +16,8 @@ through in a debugger.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import llvmlite.binding as llvm
 import numba
 import numpy as np
@@ -28,6 +30,7 @@ from .._jit import jit
 from .._tuning import PAD
 
 VECTOR_BYTES = {"avx512f": 64, "avx": 32}
+CACHE_LINE = 64
 SMALLEST_VECTOR_BYTES = 16  # SSE2 and NEON
 
 # CPU names that tests and users give in NUMBA_CPU_NAME; any other falls to the smallest vectors, which
@@ -210,6 +213,82 @@ def tile_load(typingctx, shape, array, row, col):
 
 
 @intrinsic
+def vector_load(typingctx, array, row, col, stop, fill):
+    """The vector that stands in ``array[row, col:]``, with `fill` for the columns from `stop` on."""
+    vector = TileType(array.dtype, 1, 1)
+
+    def codegen(context, builder, signature, args):
+        (pointer,) = _tile_pointers(context, builder, vector, array, *args[:3])
+        kind = ir.VectorType(_element_ir(vector), vector.lanes)
+        loaded = builder.load(pointer, align=array.dtype.bitwidth // 8)
+        # Columns as 32-bit numbers: as many lanes as the elements have.
+        lane = ir.VectorType(ir.IntType(32), vector.lanes)
+        left = builder.trunc(builder.sub(args[3], args[2]), ir.IntType(32))
+        columns = ir.Constant(lane, list(range(vector.lanes)))
+        inside = builder.icmp_signed("<", columns, _splat(builder, left, lane))
+        chosen = builder.select(inside, loaded, _splat(builder, args[4], kind))
+        return builder.insert_value(ir.Constant(_tile_ir(vector), ir.Undefined), chosen, 0)
+
+    n = types.intp
+    return vector(array, n, n, n, array.dtype), codegen
+
+
+def _larger(builder, a, b):
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+def _sum(builder, a, b):
+    return builder.fadd(a, b)
+
+
+def _product(builder, a, b):
+    return builder.fmul(a, b)
+
+
+def _elementwise(name, doc, combine):
+    """An intrinsic that combines two tiles of one shape element by element."""
+
+    def function(typingctx, a, b):
+        def codegen(context, builder, signature, args):
+            value = args[0]
+            for place in range(a.rows * a.vecs):
+                pair = [builder.extract_value(arg, place) for arg in args]
+                value = builder.insert_value(value, combine(builder, *pair), place)
+            return value
+
+        return a(a, a), codegen
+
+    function.__name__, function.__doc__ = name, doc
+    return intrinsic(function)
+
+
+def _reduction(name, doc, combine):
+    """An intrinsic that combines all elements of a vector: halves with each other, always in one order."""
+
+    def function(typingctx, vector):
+        def codegen(context, builder, signature, args):
+            value, n = builder.extract_value(args[0], 0), vector.lanes
+            while n > 1:
+                n //= 2
+                lanes_of = ir.VectorType(ir.IntType(32), n)
+                halves = [ir.Constant(lanes_of, [h * n + k for k in range(n)]) for h in (0, 1)]
+                value = combine(builder, *(builder.shuffle_vector(value, value, half) for half in halves))
+            return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+
+        return vector.dtype(vector), codegen
+
+    function.__name__, function.__doc__ = name, doc
+    return intrinsic(function)
+
+
+tile_max = _elementwise("tile_max", "The larger of each two elements; of a NaN and a number either.", _larger)
+tile_add = _elementwise("tile_add", "The sum of each two elements.", _sum)
+tile_multiply = _elementwise("tile_multiply", "The product of each two elements.", _product)
+vector_max = _reduction("vector_max", "The largest element of a vector; NaN are passed over.", _larger)
+vector_sum = _reduction("vector_sum", "The sum of a vector's elements.", _sum)
+
+
+@intrinsic
 def tile_store(typingctx, tile, array, row, col):
     """Write the tile to ``array[row:, col:]``."""
 
@@ -256,6 +335,25 @@ def tile_add_outer(typingctx, tile, left, row, k, right, col):
     return tile(tile, left, n, n, right, n), codegen
 
 
+@intrinsic(prefer_literal=True)
+def prefetch(typingctx, array, row, col, n_bytes):
+    """Ask for the `n_bytes` (literal) from ``array[row, col]`` on, into L2; may reach past the array."""
+
+    def codegen(context, builder, signature, args):
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        start, _ = _address(context, builder, array, *args[:3])
+        start = builder.bitcast(start, byte)
+        for offset in range(0, n_bytes.literal_value, CACHE_LINE):
+            line = builder.gep(start, [_intp(offset)])
+            # to read, of middling locality, data
+            builder.call(function, [line, flag(0), flag(2), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, n_bytes), codegen
+
+
 @intrinsic
 def transpose_square(typingctx, out, out_row, out_col, a, row, col):
     """``out[out_row + c, out_col + r] = a[row + r, col + c]`` for r and c below the number of lanes."""
@@ -294,7 +392,8 @@ def transpose_square(typingctx, out, out_row, out_col, a, row, col):
 def matrix(typingctx, flat, offset, n_rows, row_length):
     """View of ``flat[offset : offset + n_rows * row_length]`` as a C-contiguous matrix.
 
-    It borrows the memory: the caller keeps `flat` alive.
+    It borrows the memory: the caller keeps `flat` alive. It may reach outside of `flat`, so that a block
+    has the indices of the matrix it is part of, as long as nobody reads or writes there.
     """
     result = types.Array(flat.dtype, 2, "C")
 
@@ -333,6 +432,34 @@ if numba.config.DISABLE_JIT:
         (n_rows, n_cols), _ = shape
         return array[row : row + n_rows, col : col + n_cols].copy()
 
+    def vector_load(array, row, col, stop, fill):
+        """NumPy form."""
+        n = lanes(array.dtype)
+        columns = np.arange(col, col + n)
+        return np.where(columns < stop, array[row, col : col + n], fill).astype(array.dtype)
+
+    def tile_max(a, b):
+        """NumPy form."""
+        return np.fmax(a, b)
+
+    def tile_add(a, b):
+        """NumPy form."""
+        return a + b
+
+    def tile_multiply(a, b):
+        """NumPy form."""
+        return a * b
+
+    def vector_max(vector):
+        """NumPy form."""
+        return np.fmax.reduce(vector)
+
+    def vector_sum(vector):
+        """NumPy form, the halves in the same order."""
+        while vector.size > 1:
+            vector = vector[: vector.size // 2] + vector[vector.size // 2 :]
+        return vector[0]
+
     def tile_store(tile, array, row, col):
         """NumPy form."""
         array[row : row + tile.shape[0], col : col + tile.shape[1]] = tile
@@ -341,6 +468,9 @@ if numba.config.DISABLE_JIT:
         """NumPy form."""
         n_rows, n_cols = tile.shape
         return tile + np.outer(left[row : row + n_rows, k], right[k, col : col + n_cols])
+
+    def prefetch(array, row, col, n_bytes):
+        """NumPy form."""
 
     def transpose_square(out, out_row, out_col, a, row, col):
         """NumPy form."""
@@ -352,5 +482,12 @@ if numba.config.DISABLE_JIT:
         return a * b + c
 
     def matrix(flat, offset, n_rows, row_length):
-        """NumPy form."""
-        return flat[offset : offset + n_rows * row_length].reshape(n_rows, row_length)
+        """NumPy form, from the address: it, too, may reach outside of `flat`."""
+        address = int(flat.ctypes.data + offset * flat.itemsize)
+        interface = {
+            "version": 3,
+            "data": (address, False),
+            "shape": (n_rows, row_length),
+            "typestr": flat.dtype.str,
+        }
+        return np.asarray(SimpleNamespace(__array_interface__=interface))

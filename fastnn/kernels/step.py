@@ -19,14 +19,14 @@ import numpy as np
 from numba import prange
 
 from .._jit import jit
-from .._tuning import ROW_BLOCK, TILE_ROWS, UNIT_ROWS, WIDE_LAYER, WIDE_UNIT_ROWS
+from .._tuning import BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, ROW_BLOCK, TILE_ROWS
 from .activations import activate_output
 from .batches import gather
 from .dense import dense_backward_data, dense_backward_weights, dense_forward
 from .losses import loss_and_delta
-from .simd import matrix
+from .simd import matrix, padded
 from .team import team_assemble, team_meet
-from .updates import sum_of_squares, transpose, update
+from .updates import step_rates, sum_of_squares, transpose, update
 
 LAYER = np.dtype(
     (
@@ -47,6 +47,7 @@ LAYER = np.dtype(
                 "out_cols",
                 "d_start",  # delta: (capacity, d_cols)
                 "d_cols",
+                "p_start",  # penalty: an entry for every TILE_ROWS x GRAIN_COLS weights
             )
         ],
     )
@@ -93,13 +94,13 @@ class Objective(NamedTuple):
 
 
 class Optimizer(NamedTuple):
-    """Gradient, state and settings of the update."""
+    """Settings and state of the update, and what it keeps in between."""
 
     settings: np.ndarray  # (1,) updates.SETTINGS
-    grads: np.ndarray
     m: np.ndarray
     v: np.ndarray
-    penalty: np.ndarray  # (n_units,) float64: sum of squared weights, by unit
+    grad: np.ndarray  # (parts, size of a block): the gradient of the block of weights each part is at
+    penalty: np.ndarray  # (n_penalties,) float64: sums of squared weights
 
 
 @jit(inline=True)
@@ -206,37 +207,91 @@ def rows_phase(part, n_parts, network, work, data, objective, first, n_rows):
         row = stop
 
 
+@jit(inline=True)
+def _cut(place, size, n, grain):
+    """The multiple of `grain`, or n, that divides n things as `place` divides `size`."""
+    grains = (n + grain - 1) // grain
+    place = min(max(place, 0), size)
+    return min(n, (place * grains + size // 2) // size * grain)
+
+
+@jit(inline=True)
+def _weights_share(part, n_parts, network, layer):
+    """Rows i0 to i1 and columns o0 to o1 of the layer's weights are the part's.
+
+    Each part owns an equal share of the parameter vector, cut where tiles end: a range of rows of the
+    layers it reaches into, or of columns where a layer has few rows.
+    """
+    n_rows, n_cols = layer.n_in + 1, layer.w_cols
+    size = n_rows * n_cols
+    begin = _share(part, n_parts, network.params.size) - layer.w_start
+    end = _share(part + 1, n_parts, network.params.size) - layer.w_start
+    if n_rows * GRAIN_COLS >= n_cols * TILE_ROWS:
+        return _cut(begin, size, n_rows, TILE_ROWS), _cut(end, size, n_rows, TILE_ROWS), 0, n_cols
+    return 0, n_rows, _cut(begin, size, n_cols, GRAIN_COLS), _cut(end, size, n_cols, GRAIN_COLS)
+
+
 @jit
-def weights_phase(part, n_parts, network, work, optimizer, step, n_rows, updating):
-    """The part's weight rows of all layers: their gradient and, if `updating`, their update."""
-    unit = 0
+def _penalty(penalty, layer, w, i0, i1, o0, o1):
+    """Sums of squares of the weights in whole tiles and grains, each to its place."""
+    per_row = (layer.w_cols + GRAIN_COLS - 1) // GRAIN_COLS
+    for i in range(i0, i1, TILE_ROWS):
+        for o in range(o0, o1, GRAIN_COLS):
+            place = layer.p_start + i // TILE_ROWS * per_row + o // GRAIN_COLS
+            penalty[place] = sum_of_squares(w, i, min(i1, i + TILE_ROWS), o, min(o1, o + GRAIN_COLS))
+
+
+@jit
+def _update_block(layer, network, optimizer, grad_start, rates, decay, i0, i1, o0, o1):
+    """Update a block of one layer's weights with its gradient; the bias's row is not decayed."""
+    params, m, v, grad = network.params, optimizer.m, optimizer.v, optimizer.grad
+    n_rows, n_cols = layer.n_in + 1, layer.w_cols
+    i_bias = min(i1, layer.n_in)
+    if o1 - o0 == n_cols:  # rows that follow each other in memory: one long row
+        start, first, n = layer.w_start, i0 * n_cols, n_rows * n_cols
+        w, g = matrix(params, start, 1, n), matrix(grad, grad_start - first, 1, n)
+        m, v = matrix(m, start, 1, n), matrix(v, start, 1, n)
+        update(w, g, m, v, rates, decay, 0, 1, first, i_bias * n_cols)
+        if i_bias < i1:
+            update(w, g, m, v, rates, 0.0, 0, 1, i_bias * n_cols, i1 * n_cols)
+    else:
+        w, g = _weights(layer, params), _block_gradient(optimizer, grad_start, i0, o0, o1)
+        m, v = _weights(layer, m), _weights(layer, v)
+        update(w, g, m, v, rates, decay, i0, i_bias, o0, o1)
+        if i_bias < i1:
+            update(w, g, m, v, rates, 0.0, i_bias, i1, o0, o1)
+
+
+@jit(inline=True)
+def _block_gradient(optimizer, grad_start, i0, o0, o1):
+    """The gradient of a block, in a matrix where ``[i0, o0]`` is its first element."""
+    n_cols = o1 - o0
+    return matrix(optimizer.grad, grad_start - i0 * n_cols - o0, i0 + BLOCK_ROWS, n_cols)
+
+
+@jit
+def weights_phase(part, n_parts, network, work, optimizer, step, n_rows):
+    """Gradient and update of the part's weights, and the transposed copy of them, block by block."""
     settings = optimizer.settings[0]
+    rates = step_rates(settings, step, network.params)
     decay = settings.l2 / n_rows
+    grad_start = part * optimizer.grad.shape[1]
     for depth in range(network.layers.size):
         layer = network.layers[depth]
-        n_in, cols = layer.n_in, layer.w_cols
-        grad_w = _weights(layer, optimizer.grads)
-        rows = WIDE_UNIT_ROWS if n_in >= WIDE_LAYER else UNIT_ROWS
-        for i0 in range(0, n_in + 1, rows):
-            unit += 1
-            if unit % n_parts != part:
-                continue
-            i1 = min(n_in + 1, i0 + rows)
-            a_in, delta = _input(layer, work), _delta(layer, work)
-            dense_backward_weights(grad_w, a_in, delta, n_rows, layer.n_out, i0, i1)
-            if not updating:
-                continue
-            start, stop = layer.w_start + i0 * cols, layer.w_start + i1 * cols
-            bias = min(stop, layer.w_start + n_in * cols)  # row n_in, which is not decayed
-            params, grads, m, v = network.params, optimizer.grads, optimizer.m, optimizer.v
-            if decay > 0:
-                optimizer.penalty[unit - 1] = sum_of_squares(params, start, bias)
-            update(params, grads, m, v, settings, step, decay, start, bias)
-            if bias < stop:
-                update(params, grads, m, v, settings, step, 0.0, bias, stop)
-            if depth > 0:
-                w = _weights(layer, params)
-                transpose(_transposed(layer, network), w, layer.n_out, i0, min(i1, n_in))
+        i_begin, i_end, o_begin, o_end = _weights_share(part, n_parts, network, layer)
+        w, a_in, delta = _weights(layer, network.params), _input(layer, work), _delta(layer, work)
+        for i0 in range(i_begin, i_end, BLOCK_ROWS):
+            i1 = min(i_end, i0 + BLOCK_ROWS)
+            for o0 in range(o_begin, o_end, BLOCK_COLS):
+                o1 = min(o_end, o0 + BLOCK_COLS)
+                grad_w = _block_gradient(optimizer, grad_start, i0, o0, o1)
+                dense_backward_weights(grad_w, a_in, delta, n_rows, i0, i1, o0, o1)
+                if decay > 0:
+                    _penalty(optimizer.penalty, layer, w, i0, min(i1, layer.n_in), o0, o1)
+                _update_block(layer, network, optimizer, grad_start, rates, decay, i0, i1, o0, o1)
+                if depth > 0:
+                    w_t = _transposed(layer, network)
+                    transpose(w_t, w, i0, min(i1, layer.n_in), o0, min(o1, layer.n_out))
 
 
 @jit
@@ -266,7 +321,7 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
             totals[SCORE_SUM] += work.row_score[:n].sum()
             totals[STEPS_DONE] += 1
             totals[ROWS_DONE] += n
-        weights_phase(part, n_parts, network, work, optimizer, step, n, True)
+        weights_phase(part, n_parts, network, work, optimizer, step, n)
         team_meet(team, n_parts)
         if part == 0 and optimizer.settings[0].l2 > 0:
             # The penalty of one batch is l2 / 2n sum(w ** 2); the totals weigh it by its n rows.
@@ -286,10 +341,16 @@ def train_parallel(n_parts, team, network, work, data, objective, optimizer, pla
 
 
 @jit
-def gradient(network, work, data, objective, optimizer, n_rows):
-    """Forward, loss and gradient of the first n_rows of the data, without an update; returns the cost."""
+def gradient(grads, network, work, data, objective, n_rows):
+    """Forward, loss and gradient of the first n_rows of the data; returns the cost.
+
+    grads : (n_params,) (out), laid out as the parameters; padding columns are written as 0
+    """
     rows_phase(0, 1, network, work, data, objective, 0, n_rows)
-    weights_phase(0, 1, network, work, optimizer, 1, n_rows, False)
+    for depth in range(network.layers.size):
+        layer = network.layers[depth]
+        grad_w, a_in, delta = _weights(layer, grads), _input(layer, work), _delta(layer, work)
+        dense_backward_weights(grad_w, a_in, delta, n_rows, 0, layer.n_in + 1, 0, padded(layer.n_out))
     return work.row_loss[:n_rows].sum() / n_rows
 
 
@@ -318,7 +379,7 @@ def infer_part(part, n_parts, out, losses, scores, network, work, data, objectiv
                 losses[first + r] = work.row_loss[own + r]
                 scores[first + r] = work.row_score[own + r]
         else:
-            activate_output(a_out, network.output, last.n_out, own, own + n)
+            activate_output(a_out, work.row_loss, work.row_score, network.output, last.n_out, own, own + n)
             for r in range(n):
                 for o in range(last.n_out):
                     out[first + r, o] = a_out[own + r, o]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,43 @@ SETTINGS = np.dtype(
 )
 
 
+class Rates(NamedTuple):
+    """The settings of one step as the loops need them: constants of the dtype, computed once a step."""
+
+    kind: int
+    nesterov: bool
+    lr: float  # for Adam with both bias corrections that can be taken out of the loop
+    momentum: float
+    beta1: float
+    rest1: float  # 1 - beta1, taken in float64: 1 - 0.999 in float32 is off by 1e-5
+    beta2: float
+    rest2: float
+    root: float  # the factor on sqrt(v) that corrects its bias
+    eps: float
+
+
+@jit
+def step_rates(settings, step, like):
+    """The rates of step number `step`, counted from 1, as numbers of the dtype of array `like`."""
+    number = like.dtype.type
+    lr, root = settings.lr, 1.0
+    if settings.kind == ADAM:
+        lr = settings.lr / (1 - settings.beta1**step)
+        root = 1 / math.sqrt(1 - settings.beta2**step)
+    return Rates(
+        settings.kind,
+        settings.nesterov > 0,
+        number(lr),
+        number(settings.momentum),
+        number(settings.beta1),
+        number(1 - settings.beta1),
+        number(settings.beta2),
+        number(1 - settings.beta2),
+        number(root),
+        number(settings.eps),
+    )
+
+
 @jit
 def _finite_or(new, old):
     """`new` unless it is not finite: no update ever writes inf or NaN into a weight."""
@@ -36,84 +74,81 @@ def _finite_or(new, old):
 
 
 @jit(inline=True)
-def _sgd(w, g, lr, decay, start, stop):
-    for j in span(start, stop):
-        w[j] = _finite_or(w[j] - lr * (g[j] + decay * w[j]), w[j])
+def _sgd(w, g, rates, decay, i0, i1, o0, o1):
+    for i in span(i0, i1):
+        for o in span(o0, o1):
+            w[i, o] = _finite_or(w[i, o] - rates.lr * (g[i, o] + decay * w[i, o]), w[i, o])
 
 
 @jit(inline=True)
-def _momentum(w, g, m, lr, momentum, nesterov, decay, start, stop):
-    for j in span(start, stop):
-        slope = g[j] + decay * w[j]
-        m[j] = momentum * m[j] + slope
-        direction = slope + momentum * m[j] if nesterov else m[j]
-        w[j] = _finite_or(w[j] - lr * direction, w[j])
+def _momentum(w, g, m, rates, decay, i0, i1, o0, o1):
+    for i in span(i0, i1):
+        for o in span(o0, o1):
+            slope = g[i, o] + decay * w[i, o]
+            m[i, o] = rates.momentum * m[i, o] + slope
+            direction = slope + rates.momentum * m[i, o] if rates.nesterov else m[i, o]
+            w[i, o] = _finite_or(w[i, o] - rates.lr * direction, w[i, o])
 
 
 @jit(inline=True)
-def _adam(w, g, m, v, rate, root, eps, beta1, rest1, beta2, rest2, decay, start, stop):
-    for j in span(start, stop):
-        slope = g[j] + decay * w[j]
-        m[j] = beta1 * m[j] + rest1 * slope
-        v[j] = beta2 * v[j] + rest2 * (slope * slope)
-        w[j] = _finite_or(w[j] - rate * m[j] / (math.sqrt(v[j]) * root + eps), w[j])
+def _adam(w, g, m, v, rates, decay, i0, i1, o0, o1):
+    for i in span(i0, i1):
+        for o in span(o0, o1):
+            slope = g[i, o] + decay * w[i, o]
+            m[i, o] = rates.beta1 * m[i, o] + rates.rest1 * slope
+            v[i, o] = rates.beta2 * v[i, o] + rates.rest2 * (slope * slope)
+            step = rates.lr * m[i, o] / (math.sqrt(v[i, o]) * rates.root + rates.eps)
+            w[i, o] = _finite_or(w[i, o] - step, w[i, o])
 
 
 @jit
-def update(w, g, m, v, settings, step, decay, start, stop):
-    """One step of gradient descent on ``w[start:stop]``; elements are independent.
+def update(w, g, m, v, rates, decay, i0, i1, o0, o1):
+    """One step of gradient descent on ``w[i0:i1, o0:o1]``; elements are independent.
 
-    w : (n,) (in, out); g : (n,), the gradient; m, v : (n,) (in, out), the optimiser's state, which
-    plain gradient descent (momentum 0) does not touch. `step` counts from 1. `decay` is added to the
+    w : (rows, cols) (in, out); g : (rows, cols), the gradient; m, v : (rows, cols) (in, out), the
+    optimiser's state, which plain gradient descent (momentum 0) does not touch. `decay` is added to the
     slope as ``decay * w``: the gradient of the L2 penalty.
 
     SGD: Rumelhart et al. (1986); Nesterov's form as in Sutskever et al. (2013).
     Adam: Kingma and Ba (2015), algorithm 1, with the bias corrections taken out of the loop.
     """
-    number = w.dtype.type
-    if settings.kind == ADAM:
-        rate = settings.lr / (1 - settings.beta1**step)
-        root = 1 / math.sqrt(1 - settings.beta2**step)
-        # 1 - beta is taken in float64: 1 - 0.999 in float32 is off by 1e-5.
-        beta1, rest1 = number(settings.beta1), number(1 - settings.beta1)
-        beta2, rest2 = number(settings.beta2), number(1 - settings.beta2)
-        rate, root, eps = number(rate), number(root), number(settings.eps)
-        decay = number(decay)
-        _adam(w, g, m, v, rate, root, eps, beta1, rest1, beta2, rest2, decay, start, stop)
-    elif settings.momentum == 0:
-        _sgd(w, g, number(settings.lr), number(decay), start, stop)
+    decay = w.dtype.type(decay)
+    if rates.kind == ADAM:
+        _adam(w, g, m, v, rates, decay, i0, i1, o0, o1)
+    elif rates.momentum > 0:
+        _momentum(w, g, m, rates, decay, i0, i1, o0, o1)
     else:
-        lr, momentum = number(settings.lr), number(settings.momentum)
-        _momentum(w, g, m, lr, momentum, settings.nesterov, number(decay), start, stop)
+        _sgd(w, g, rates, decay, i0, i1, o0, o1)
 
 
 @jit
-def transpose(w_t, w, n_out, i0, i1):
-    """``w_t[o, i] = w[i, o]`` for inputs i0 to i1; inputs are independent."""
+def transpose(w_t, w, i0, i1, o0, o1):
+    """``w_t[o, i] = w[i, o]`` for inputs i0 to i1 and outputs o0 to o1; elements are independent."""
     lanes = WIDTH_BYTES // w.itemsize
-    whole_i, whole_o = i0 + (i1 - i0) // lanes * lanes, n_out // lanes * lanes
-    for o in range(0, whole_o, lanes):
+    whole_i, whole_o = i0 + (i1 - i0) // lanes * lanes, o0 + (o1 - o0) // lanes * lanes
+    for o in range(o0, whole_o, lanes):
         for i in range(i0, whole_i, lanes):
             transpose_square(w_t, o, i, w, i, o)
-    for o in span(0, n_out):
+    for o in span(o0, o1):
         for i in span(whole_i if o < whole_o else i0, i1):
             w_t[o, i] = w[i, o]
 
 
 @jit
-def sum_of_squares(w, start, stop):
-    """``sum(w[start:stop] ** 2)`` in float64, in eight sums that are added at the end."""
+def sum_of_squares(w, i0, i1, o0, o1):
+    """``sum(w[i0:i1, o0:o1] ** 2)`` in float64, in eight sums that are added at the end.
+
+    o1 - o0 is a multiple of 8.
+    """
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-    whole = (stop - start) // 8 * 8
-    for j in range(start, start + whole, 8):
-        s0 += np.float64(w[j]) * w[j]
-        s1 += np.float64(w[j + 1]) * w[j + 1]
-        s2 += np.float64(w[j + 2]) * w[j + 2]
-        s3 += np.float64(w[j + 3]) * w[j + 3]
-        s4 += np.float64(w[j + 4]) * w[j + 4]
-        s5 += np.float64(w[j + 5]) * w[j + 5]
-        s6 += np.float64(w[j + 6]) * w[j + 6]
-        s7 += np.float64(w[j + 7]) * w[j + 7]
-    for j in range(start + whole, stop):
-        s0 += np.float64(w[j]) * w[j]
+    for i in range(i0, i1):
+        for o in range(o0, o1, 8):
+            s0 += np.float64(w[i, o]) * w[i, o]
+            s1 += np.float64(w[i, o + 1]) * w[i, o + 1]
+            s2 += np.float64(w[i, o + 2]) * w[i, o + 2]
+            s3 += np.float64(w[i, o + 3]) * w[i, o + 3]
+            s4 += np.float64(w[i, o + 4]) * w[i, o + 4]
+            s5 += np.float64(w[i, o + 5]) * w[i, o + 5]
+            s6 += np.float64(w[i, o + 6]) * w[i, o + 6]
+            s7 += np.float64(w[i, o + 7]) * w[i, o + 7]
     return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
