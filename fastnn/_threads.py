@@ -16,6 +16,16 @@ from pathlib import Path
 import numba
 
 from ._checks import check_count
+from ._tuning import (
+    CHUNK_SECONDS,
+    FIRST_CHUNK_SECONDS,
+    FIRST_TRIAL_SECONDS,
+    GUESSED_FLOPS,
+    PARALLEL_STEP_FLOPS,
+    TRIAL_GAIN,
+    TRIAL_SECONDS,
+    TRIAL_SPACING,
+)
 
 
 def usable_cores() -> int:
@@ -72,6 +82,74 @@ def parts_for(n_threads: int | None, flops: float, cutoff: float, n_shares: int)
     if flops < cutoff or numba.config.DISABLE_JIT:
         return 1
     return max(1, min(n_threads or usable_cores(), usable_cores(), n_shares))
+
+
+class Pace:
+    """How many threads a training gets, and for how many steps before the next look at the clock.
+
+    Results do not depend on the number of threads, so it follows what is measured: now and then half and
+    twice as many are tried, and the fastest goes on. What a core costs to reach, and whether a neighbour
+    is busy on it, no rule could know: on one machine two threads took a step of 0.9 MFLOP in 11 us, or in
+    30, depending on where the cores were, and one thread in 12.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        At most this many; None for all usable cores.
+    step_flops : float
+        Floating-point operations of a step; training starts with one thread if they are few.
+    n_shares : int
+        More threads than this would stand idle.
+    """
+
+    def __init__(self, n_threads: int | None, step_flops: float, n_shares: int) -> None:
+        self._most = parts_for(n_threads, step_flops, 0, n_shares)
+        self.n_parts = self._most if step_flops >= PARALLEL_STEP_FLOPS else 1
+        self._guess = step_flops / GUESSED_FLOPS
+        self._seconds: dict[int, float] = {}  # of a step, by number of threads, as last measured
+        self._to_try: list[int] = []
+        self._trained = 0.0  # seconds in all, and in the trials of this round
+        self._tried = 0.0
+        self._next_round = max(FIRST_TRIAL_SECONDS, TRIAL_SPACING * self._guess)
+
+    def chunk(self) -> tuple[int, int]:
+        """Number of threads, and of steps, to go on with."""
+        if not self._to_try and self._trained >= self._next_round and self._most > 1:
+            near = {max(1, self.n_parts // 2), min(self._most, 2 * self.n_parts)} - {self.n_parts}
+            # The present number again, too: what it took a while ago may have been in another weather.
+            self._to_try, self._tried = [*near, self.n_parts], 0.0
+        if self._to_try:
+            n_parts = self._to_try[0]
+            return n_parts, self._steps(n_parts, TRIAL_SECONDS)
+        seconds = CHUNK_SECONDS if self.n_parts in self._seconds else FIRST_CHUNK_SECONDS
+        return self.n_parts, self._steps(self.n_parts, seconds)
+
+    def _steps(self, n_parts: int, seconds: float) -> int:
+        """How many steps of that many threads fit into a time; at least one."""
+        known = self._seconds.get(n_parts) or self._seconds.get(self.n_parts) or self._guess
+        return max(1, int(seconds / known))
+
+    def note(self, n_parts: int, n_steps: int, seconds: float) -> None:
+        """Take note of what a chunk took."""
+        self._seconds[n_parts] = seconds / n_steps
+        self._trained += seconds
+        if self._to_try:
+            self._tried += seconds
+            self._to_try.remove(n_parts)
+            if not self._to_try:
+                self._decide()
+
+    def _decide(self) -> None:
+        fastest = min(self._seconds, key=self._seconds.__getitem__)
+        if self._seconds[fastest] < TRIAL_GAIN * self._seconds[self.n_parts]:
+            self.n_parts = fastest
+        self._seconds = {self.n_parts: self._seconds[self.n_parts]}
+        self._next_round = self._trained + TRIAL_SPACING * self._tried
+
+    def alone(self) -> None:
+        """Go on with one thread: the others did not come."""
+        self.n_parts, self._to_try = 1, []
+        self._next_round = self._trained + FIRST_TRIAL_SECONDS
 
 
 _gate = threading.Lock()

@@ -33,6 +33,10 @@ PREFETCH_STEP = 8
 # weights are read once per that many rows. A multiple of TILE_ROWS.
 ROW_BLOCK = 240
 
+# How far ahead of the row that is copied into the batch others are fetched: at most so many rows or bytes.
+ROWS_AHEAD = 32
+BYTES_AHEAD = 16384
+
 # Rows that the passes of a softmax take turns over: they stay in L1, and are enough to work on side by side.
 ROW_GROUP = 16
 
@@ -45,12 +49,12 @@ BLOCK_COLS = 256
 # Threads share a layer's columns in multiples of this many, and the penalty is summed by as many.
 GRAIN_COLS = 64
 
-# A step of fewer floating-point operations runs on one thread: below this the two barriers of a step
-# cost as much as the second core saves (64-64-10, batch 32: 0.9 MFLOP, 64-128-64-10, batch 64: 6.6).
+# A step of fewer floating-point operations starts on one thread: two gain little even where their cores are
+# close, and lose where they are not (64-64-10, batch 32: 0.9 MFLOP; 64-128-64-10, batch 64: 6.6).
 PARALLEL_STEP_FLOPS = 2_000_000
 
-# The same for one call of predict or evaluate, which opens a parallel region of its own (up to 100 us
-# where only numba's workqueue layer is there).
+# A smaller call of predict or evaluate runs on one thread: each opens a parallel region of its own (up to
+# 100 us where only numba's workqueue layer is there).
 PARALLEL_CALL_FLOPS = 50_000_000
 
 # Polls of a shared word, with a pause of 15 to 50 ns each, before a waiting thread offers its core to
@@ -61,5 +65,16 @@ SPINS_BEFORE_YIELD = 1_000
 # idle cores, longer on busy ones.
 ASSEMBLE_YIELDS = 4_000
 
-# Seconds of training between two looks at the clock, the progress display and Ctrl-C.
+# Seconds of training between two looks at the clock, the progress display and Ctrl-C; the first comes sooner,
+# since it is not yet known how long a step takes.
 CHUNK_SECONDS = 0.1
+FIRST_CHUNK_SECONDS = 0.005
+GUESSED_FLOPS = 2e10  # a second
+
+# Another number of threads is tried for so long, first after so many seconds of training (the compiled form
+# for it may have to be loaded, 0.2 s), then again after so many times what the last trials took: 2 % of the
+# time. It is taken if a step takes less than this share of the time.
+TRIAL_SECONDS = 0.01
+FIRST_TRIAL_SECONDS = 1.0
+TRIAL_SPACING = 50
+TRIAL_GAIN = 0.95

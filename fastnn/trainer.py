@@ -12,11 +12,12 @@ import numpy as np
 
 from . import _checks, optimizers, progress
 from ._jit import compile_seconds
-from ._threads import launch, parts_for, usable_cores
-from ._tuning import CHUNK_SECONDS, PARALLEL_STEP_FLOPS, TILE_ROWS
+from ._threads import Pace, launch, usable_cores
+from ._tuning import TILE_ROWS
 from .buffers import aligned_zeros
 from .history import Epoch, History
 from .kernels import step as kernels
+from .kernels.batches import shuffle
 from .kernels.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, MSE
 from .kernels.team import new_team
 from .network import MLP, unlabelled
@@ -38,7 +39,12 @@ LOSSES = {
     "cross_entropy": _Loss(CROSS_ENTROPY, 1.0, "softmax"),
 }
 
-_FIRST_CHUNK_FLOPS = 1e8  # until the speed is known; some milliseconds
+
+def _n_loaded() -> int:
+    """How many compiled forms of the training kernels this process has."""
+    return sum(
+        len(getattr(kernel, "overloads", ())) for kernel in (kernels.train_part, kernels.train_parallel)
+    )
 
 
 class DivergenceError(ArithmeticError):
@@ -290,6 +296,8 @@ class Trainer:
         spread = self._spread(data)
         held_out_spread = self._spread(held_out) if held_out else 0.0
         best = _Best(early_stopping, self.net.params)
+        step_flops = 6.0 * batch_size * self.net.params.size
+        pace = Pace(self.n_threads, step_flops, n_shares=-(-batch_size // TILE_ROWS))
         self.net.refresh()
 
         history = self.history
@@ -300,8 +308,8 @@ class Trainer:
                 for _ in range(epochs):
                     start = time.perf_counter() - compile_seconds()
                     if self.shuffle:
-                        self._rng.shuffle(data.indices)
-                    cost, score_sum = self._run_epoch(data, work, batch_size, display)
+                        shuffle(data.indices, self._rng.integers(2**64, dtype=np.uint64))
+                    cost, score_sum = self._run_epoch(data, work, batch_size, pace, display)
                     seconds = time.perf_counter() - compile_seconds() - start
                     val_cost, val_metric = (
                         self._score(held_out, held_out_spread) if held_out else (None, None)
@@ -357,34 +365,38 @@ class Trainer:
         return data._replace(indices=train), data._replace(indices=validation)
 
     def _run_epoch(
-        self, data: kernels.Data, work: kernels.Workspace, batch_size: int, display: progress.Silent
+        self,
+        data: kernels.Data,
+        work: kernels.Workspace,
+        batch_size: int,
+        pace: Pace,
+        display: progress.Silent,
     ) -> tuple[float, float]:
-        """One pass over the data in compiled calls of about CHUNK_SECONDS; mean cost and summed score."""
+        """One pass over the data, in compiled calls that `pace` measures; mean cost and summed score."""
         n_rows = data.indices.size
-        step_flops = 6.0 * batch_size * self.net.params.size
-        n_shares = -(-batch_size // TILE_ROWS)
-        n_parts = parts_for(self.n_threads, step_flops, PARALLEL_STEP_FLOPS, n_shares)
         totals = np.zeros(kernels.N_TOTALS)
         network = self.net._network()
-        chunk = max(1, int(_FIRST_CHUNK_FLOPS / step_flops)) * batch_size
         first = 0
         while first < n_rows:
+            n_parts, n_steps = pace.chunk()
+            loaded = _n_loaded()
             start = time.perf_counter()
-            plan = (first, min(chunk, n_rows - first), batch_size, self._steps + 1)
+            plan = (first, min(n_steps * batch_size, n_rows - first), batch_size, self._steps + 1)
             before = totals[kernels.STEPS_DONE]
             args = (network, work, data, self._objective, self._state, plan, totals)
             launch(kernels.train_part, kernels.train_parallel, n_parts, new_team(), *args)
             if totals[kernels.FAILED] == kernels.NOT_TOGETHER:
                 totals[kernels.FAILED] = 0
-                n_parts = 1
+                pace.alone()
                 continue
-            self._steps += int(totals[kernels.STEPS_DONE] - before)
+            n_steps = int(totals[kernels.STEPS_DONE] - before)
+            self._steps += n_steps
             if totals[kernels.FAILED] == kernels.NOT_FINITE:
                 raise self._divergence(bool(totals[kernels.ROWS_DONE]))
+            if _n_loaded() == loaded:  # else most of the time went into compiling or loading
+                pace.note(n_parts, n_steps, time.perf_counter() - start)
             first += plan[1]
             display.rows(first)
-            speed = plan[1] / (time.perf_counter() - start)
-            chunk = max(1, int(speed * CHUNK_SECONDS / batch_size)) * batch_size
         return totals[kernels.COST_SUM] / n_rows, totals[kernels.SCORE_SUM]
 
     def _divergence(self, started: bool) -> DivergenceError:
@@ -455,7 +467,7 @@ class Trainer:
         work = self._reserve(n_rows, data.labels.shape[1] + data.targets.shape[1])
         self.net.refresh()
         network = self.net._network()
-        grads = aligned_zeros(network.params.size, self.net.dtype)
-        cost = kernels.gradient(grads, network, work, data, self._objective, n_rows)
-        grads = self.net._layout.weights(grads)
+        flat = aligned_zeros(network.params.size, self.net.dtype)
+        cost = kernels.gradient(flat, network, work, data, self._objective, n_rows)
+        grads = self.net._layout.weights(flat)
         return float(cost), [g[:-1] for g in grads], [g[-1] for g in grads]

@@ -148,7 +148,7 @@ def sum_of_squares(w, i0, i1, o0, o1):
     return (w[i0:i1, o0:o1].astype(np.float64) ** 2).sum()
 
 
-def gather(a, y, data, first, n_in, r0, r1):
+def gather(a, y, data, first, skip, n_in, r0, r1):
     rows = np.arange(first + r0, first + r1)
     rows = data.indices[rows] if data.indices.size else rows
     a[r0:r1, :n_in] = data.x[rows]
@@ -170,7 +170,7 @@ def forward(network, data, first, n_rows):
     layers = network.layers
     a = np.empty((n_rows, layers[0]["n_in"] + 1))
     y = np.empty((n_rows, data.labels.shape[1] + data.targets.shape[1]))
-    gather(a, y, data, first, layers[0]["n_in"], 0, n_rows)
+    gather(a, y, data, first, 0, layers[0]["n_in"], 0, n_rows)
     inputs = [a]
     for layer in layers:
         a = np.empty((n_rows, layer["n_out"] + 1))

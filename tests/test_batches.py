@@ -1,4 +1,4 @@
-"""Rows of the data into a batch."""
+"""The order of the rows, and their way into a batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 
-from fastnn.kernels.batches import gather
+from fastnn.kernels.batches import gather, shuffle
 from fastnn.kernels.step import Data
 
 
@@ -37,8 +37,9 @@ def test_gather(make_data, poisoned, dtype, n_in, n_labels, n_targets, shuffled)
             np.full((12, n_labels + n_targets), np.nan, dtype),
         )
         ref = tuple(array.copy() for array in comp)
-        gather(*comp, data, first, n_in, r0, r1)
-        reference.gather(*ref, data, first, n_in, r0, r1)
+        for skip in (0, 7):  # what is fetched ahead, which reaches past the last row, changes nothing
+            gather(*comp, data, first, skip, n_in, r0, r1)
+        reference.gather(*ref, data, first, 0, n_in, r0, r1)
         for array, twin in zip(comp, ref, strict=True):
             np.testing.assert_array_equal(array, twin)
 
@@ -47,8 +48,32 @@ def test_split_is_the_same(make_data, poisoned, dtype):
     data = make_data(6, 1, 0, shuffled=True)
     whole = poisoned(np.zeros((12, 6)), dtype), np.zeros((12, 1), dtype)
     comp = tuple(np.full_like(array, np.nan) for array in whole)
-    gather(*whole, data, 3, 6, 0, 12)
+    gather(*whole, data, 3, 0, 6, 0, 12)
     for r in range(12):
-        gather(*comp, data, 3, 6, r, r + 1)
+        gather(*comp, data, 3, 0, 6, r, r + 1)
     for array, entire in zip(comp, whole, strict=True):
         np.testing.assert_array_equal(array, entire)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 1000])
+def test_shuffle_keeps_every_index(n):
+    comp = np.arange(n)
+    shuffle(comp, 12345)
+    assert sorted(comp) == list(range(n))
+    again = np.arange(n)
+    shuffle(again, 12345)
+    np.testing.assert_array_equal(comp, again)
+    assert n < 1000 or (comp != np.arange(n)).mean() > 0.99
+
+
+@pytest.mark.parametrize("n", [3, 8])
+def test_shuffle_has_no_favourites(rng, n):
+    counts, n_runs = np.zeros((n, n)), 20_000
+    for seed in rng.integers(2**64, size=n_runs, dtype=np.uint64):
+        order = np.arange(n)
+        shuffle(order, seed)
+        counts[np.arange(n), order] += 1
+    expected = n_runs / n
+    chi_squared = (n - 1) / n * ((counts - expected) ** 2 / expected).sum()
+    freedom = (n - 1) ** 2
+    assert chi_squared < freedom + 4 * np.sqrt(2 * freedom)  # four standard deviations; the seeds are fixed

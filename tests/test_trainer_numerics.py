@@ -14,7 +14,7 @@ import reference
 
 import fastnn
 import fastnn.kernels
-from fastnn import network, trainer
+from fastnn import _threads, network
 from fastnn._jit import compile_seconds
 from fastnn._threads import usable_cores
 from fastnn.kernels import step
@@ -143,8 +143,8 @@ def test_same_seed_same_bits(noise, dtype, optimizer):
 def test_calls_of_any_length_are_the_same(noise, monkeypatch):
     """Training is cut into calls by the clock, which must not show."""
     ref = fit(noise)
-    for name in ("CHUNK_SECONDS", "_FIRST_CHUNK_FLOPS"):
-        monkeypatch.setattr(trainer, name, 0)
+    for name in ("CHUNK_SECONDS", "FIRST_CHUNK_SECONDS"):
+        monkeypatch.setattr(_threads, name, 0)
     assert_same_bits(fit(noise), ref)
 
 
@@ -178,6 +178,16 @@ def assert_parallel_gives(ref, spy, data, **arguments):
 
 
 @needs_two_cores
+def test_changing_the_number_of_threads_changes_no_bit(noise, spy, monkeypatch):
+    """As trials do while training goes on: here after every chunk, and every chunk is a step."""
+    ref = fit(noise, n_threads=1)
+    for name in ("CHUNK_SECONDS", "FIRST_CHUNK_SECONDS", "FIRST_TRIAL_SECONDS", "TRIAL_SPACING"):
+        monkeypatch.setattr(_threads, name, 0)
+    monkeypatch.setattr(_threads, "TRIAL_SECONDS", 0)
+    assert_parallel_gives(ref, spy, noise, n_threads=2)
+
+
+@needs_two_cores
 def test_two_threads_give_the_same_bits(dtype, rng, spy):
     data = rng.standard_normal((3000, 60)), rng.integers(0, 10, 3000)
     # 6 * 256 * 25,000 parameters are 40 MFLOP a step: parallel without being asked.
@@ -199,7 +209,7 @@ def test_two_threads_give_the_same_bits(dtype, rng, spy):
 def test_two_threads_on_little_work(noise, spy, monkeypatch, sizes, batch_size, optimizer):
     arguments = {"sizes": sizes, "batch_size": batch_size, "optimizer": optimizer, "l2": 0.1}
     ref = fit(noise, n_threads=1, **arguments)
-    monkeypatch.setattr(trainer, "PARALLEL_STEP_FLOPS", 0)
+    monkeypatch.setattr(_threads, "PARALLEL_STEP_FLOPS", 0)
     assert_parallel_gives(ref, spy, noise, n_threads=2, **arguments)
 
 
@@ -228,9 +238,9 @@ def test_another_network_compiles_nothing(dtype, noise):
 
 CODE = """
 import json, reference
-from fastnn import trainer, network
+from fastnn import _threads, network
 from fastnn._jit import compile_seconds
-trainer.PARALLEL_STEP_FLOPS = network.PARALLEL_CALL_FLOPS = 0
+_threads.PARALLEL_STEP_FLOPS = network.PARALLEL_CALL_FLOPS = 0
 figures = [reference.train_everything(dtype, n) for dtype in {dtypes} for n in {threads}]
 print(json.dumps([figures, compile_seconds()]))
 """

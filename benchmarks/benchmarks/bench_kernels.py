@@ -8,7 +8,7 @@ from fastnn import optimizers
 from fastnn._jit import jit
 from fastnn.buffers import aligned_zeros, row_length
 from fastnn.kernels.activations import ACTIVATIONS, IDENTITY, RELU, activate, multiply_by_derivative, softmax
-from fastnn.kernels.batches import gather
+from fastnn.kernels.batches import gather, shuffle
 from fastnn.kernels.dense import dense_backward_data, dense_backward_weights, dense_forward
 from fastnn.kernels.losses import LOSSES, loss_and_delta
 from fastnn.kernels.step import Data
@@ -144,13 +144,18 @@ class Copies(_Kernels):
         labels = rng.integers(10, size=(4096, 1), dtype=np.int32)
         x, targets = rng.standard_normal((4096, n_in), dtype="float32"), np.empty((0, 0), "float32")
         data = Data(x=x, labels=labels, targets=targets, indices=rng.permutation(4096))
-        self.rows = (_matrix(128, n_in + 1), _matrix(128, 1), data, 0, n_in, 0, 128)
+        self.rows = (_matrix(128, n_in + 1), _matrix(128, 1), data, 0, 0, n_in, 0, 128)
         self.weights = (_matrix(128, n_in), _matrix(n_in, 128), 0, n_in, 0, 128)
+        self.order = np.arange(100_000)
         self.time_gather()
         self.time_transpose()
+        self.time_shuffle()
 
     def time_gather(self, *_):
         gather(*self.rows)
+
+    def time_shuffle(self, *_):
+        shuffle(self.order, 1)
 
     def time_transpose(self, *_):
         transpose(*self.weights)

@@ -1,24 +1,89 @@
-"""Rows of the data set into the workspace: the only copy of data a training step makes."""
+"""The order of the rows, and their way into the workspace: the only copy of data a training step makes."""
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from .._jit import jit, span
+from .._tuning import BYTES_AHEAD, ROWS_AHEAD
+from .simd import CACHE_LINE, prefetch
 
 
 @jit
-def gather(a, y, data, first, n_in, r0, r1):
+def _split_mix(state):
+    """The next state of the generator, and its 64 random bits."""
+    state += np.uint64(0x9E3779B97F4A7C15)
+    bits = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state, bits ^ (bits >> np.uint64(31))
+
+
+if numba.config.DISABLE_JIT:  # arithmetic modulo 2**64 is meant, of which NumPy would warn
+    _split_mix = np.errstate(over="ignore")(_split_mix)
+
+
+@jit
+def shuffle(indices, seed):
+    """A random order of the indices, in place, from 64 random bits.
+
+    The swaps of Fisher and Yates (1938), with the numbers of SplitMix64 (Steele et al. 2014) brought into
+    range without bias by Lemire's product (2019). For up to 2**32 indices.
+    """
+    state = np.uint64(seed)
+    half, low = np.uint64(32), np.uint64(0xFFFFFFFF)
+    for last in range(indices.size - 1, 0, -1):
+        n = np.uint64(last + 1)
+        while True:
+            state, bits = _split_mix(state)
+            product = (bits >> half) * n
+            # Of each place equally many products have a low half from 2**32 mod n on. The second test,
+            # with its division, is hardly ever made.
+            if (product & low) >= n or (product & low) >= (low - n + np.uint64(1)) % n:
+                break
+        place = product >> half
+        indices[last], indices[place] = indices[place], indices[last]
+
+
+@jit(inline=True)
+def _row(data, place):
+    """The row that is number `place` in the order."""
+    return data.indices[place] if data.indices.size > 0 else place
+
+
+@jit(inline=True)
+def _fetch(data, row, n_in):
+    """Ask for a row of the data; in random order no hardware prefetcher finds it.
+
+    Into L1: asked for into L2 only, as good as nothing came (64-64-10 on 8 MB of rows: 12.8 us a step,
+    against 11.5).
+    """
+    for i in range(0, n_in, CACHE_LINE // data.x.itemsize):
+        prefetch(data.x, row, i, 1, 1)
+    if data.labels.size > 0:
+        prefetch(data.labels, row, 0, 1, 1)
+    else:
+        prefetch(data.targets, row, 0, 1, 1)
+
+
+@jit
+def gather(a, y, data, first, skip, n_in, r0, r1):
     """Copy rows of the data into the batch: ``a[r, :n_in] = x[row]``, where row = indices[first + r].
 
     a : (rows, > n_in) (out): the network's input, with the unit that the bias multiplies in column n_in
     y : (rows, n_targets) (out): target values, or labels as numbers
     data : Data; where it has no indices, row = first + r
-    Rows r0 to r1; they are independent.
+    skip : how many rows after r1 stand before those that this thread will gather next
+    Rows r0 to r1; they are independent. Meanwhile rows to come are fetched, those of the next batch too.
     """
+    n_ahead = max(1, min(ROWS_AHEAD, BYTES_AHEAD // (n_in * a.itemsize)))
+    n_all = data.indices.size if data.indices.size > 0 else data.x.shape[0]
     for r in span(r0, r1):
         place = first + np.int64(r)
-        row = np.uint64(data.indices[place] if data.indices.size > 0 else place)
+        ahead = place + n_ahead if place + n_ahead < first + r1 else place + n_ahead + skip
+        if ahead < n_all:
+            _fetch(data, _row(data, ahead), n_in)
+        row = np.uint64(_row(data, place))
         for i in span(0, n_in):
             a[r, i] = data.x[row, i]
         a[r, n_in] = 1

@@ -25,14 +25,21 @@ from .simd import (
 
 _VECS = TILE_VECS[WIDTH_BYTES]
 _PANEL_BYTES = _VECS * WIDTH_BYTES
+_LEFT_AHEAD = 4 * TILE_ROWS
 
 
 class _Ahead(NamedTuple):
-    """Rows `start` to `stop` of the panel of the right operand that comes next, and its column."""
+    """What is fetched while a panel is computed.
+
+    Of the right operand the panel that comes next: rows `start` to `stop` of column `col`. Of a transposed
+    left one, if `left`, what later tiles read: each step of the sum is in another row of memory, which
+    another core may have written last.
+    """
 
     col: int
     start: int
     stop: int
+    left: bool
 
 
 @jit
@@ -42,9 +49,12 @@ def _tile_product(shape, out, left, right, row, col, k0, k1, ahead, row_ahead):
     k = k0
     while k < k1:
         if row_ahead < ahead.stop:
-            prefetch(right, row_ahead, ahead.col, _PANEL_BYTES)
+            prefetch(right, row_ahead, ahead.col, _PANEL_BYTES, 2)
             row_ahead += 1
         stop = min(k1, k + PREFETCH_STEP)
+        if ahead.left:
+            for step in range(k, stop):
+                prefetch(left, row + _LEFT_AHEAD, step, 1, 2)
         while k < stop:
             tile = tile_add_outer(tile, left, row, k, right, col)
             k += 1
@@ -67,13 +77,14 @@ def _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1
 
 
 @jit
-def _widest_panel_product(out, left, right, row0, row1, col, col0, col1, k0, k1, n_k):
+def _widest_panel_product(out, left, right, row0, row1, col, col0, col1, k0, k1, n_k, fetch_left):
     """The product in the widest panel of columns that fits between `col` and `col1`; returns its width."""
     lanes = WIDTH_BYTES // out.itemsize
     next_col = col + _VECS * lanes
-    ahead = _Ahead(next_col, k0, k1)
+    left_too = fetch_left and col == col0  # then it is in L2 for the panels that follow
+    ahead = _Ahead(next_col, k0, k1, left_too)
     if next_col >= col1:
-        ahead = _Ahead(col0, k1, min(n_k, k1 + K_BLOCK))
+        ahead = _Ahead(col0, k1, min(n_k, k1 + K_BLOCK), left_too)
     if next_col <= col1:
         tall, pair = tile_shape(out, TILE_ROWS, _VECS), tile_shape(out, 2, _VECS)
         single = tile_shape(out, 1, _VECS)
@@ -104,7 +115,7 @@ def dense_forward(a_out, a_in, w, activation, n_out, r0, r1):
         k1 = min(n_k, k0 + K_BLOCK)
         col = 0
         while col < n_cols:
-            width = _widest_panel_product(a_out, a_in, w, r0, r1, col, 0, n_cols, k0, k1, n_k)
+            width = _widest_panel_product(a_out, a_in, w, r0, r1, col, 0, n_cols, k0, k1, n_k, False)
             if k1 == n_k:
                 activate(a_out, activation, r0, r1, col, col + width)
             col += width
@@ -127,7 +138,7 @@ def dense_backward_data(delta_in, delta, w_t, a_in, activation, n_in, n_out, r0,
         k1 = min(n_out, k0 + K_BLOCK)
         col = 0
         while col < n_cols:
-            width = _widest_panel_product(delta_in, delta, w_t, r0, r1, col, 0, n_cols, k0, k1, n_out)
+            width = _widest_panel_product(delta_in, delta, w_t, r0, r1, col, 0, n_cols, k0, k1, n_out, False)
             if k1 == n_out:
                 multiply_by_derivative(delta_in, a_in, activation, r0, r1, col, col + width)
             col += width
@@ -148,4 +159,4 @@ def dense_backward_weights(grad_w, a_in, delta, n_rows, i0, i1, o0, o1):
         k1 = min(n_rows, k0 + K_BLOCK)
         col = o0
         while col < o1:
-            col += _widest_panel_product(grad_w, a_in_t, delta, i0, i1, col, o0, o1, k0, k1, n_rows)
+            col += _widest_panel_product(grad_w, a_in_t, delta, i0, i1, col, o0, o1, k0, k1, n_rows, True)

@@ -336,8 +336,11 @@ def tile_add_outer(typingctx, tile, left, row, k, right, col):
 
 
 @intrinsic(prefer_literal=True)
-def prefetch(typingctx, array, row, col, n_bytes):
-    """Ask for the `n_bytes` (literal) from ``array[row, col]`` on, into L2; may reach past the array."""
+def prefetch(typingctx, array, row, col, n_bytes, level):
+    """Ask for the `n_bytes` from ``array[row, col]`` on, into cache `level` (1 or 2), both literal.
+
+    It may reach past the array.
+    """
 
     def codegen(context, builder, signature, args):
         byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -347,11 +350,11 @@ def prefetch(typingctx, array, row, col, n_bytes):
         start = builder.bitcast(start, byte)
         for offset in range(0, n_bytes.literal_value, CACHE_LINE):
             line = builder.gep(start, [_intp(offset)])
-            # to read, of middling locality, data
-            builder.call(function, [line, flag(0), flag(2), flag(1)])
+            # to read, of that locality, data
+            builder.call(function, [line, flag(0), flag(4 - level.literal_value), flag(1)])
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, types.intp, n_bytes), codegen
+    return types.void(array, types.intp, types.intp, n_bytes, level), codegen
 
 
 @intrinsic
@@ -469,7 +472,7 @@ if numba.config.DISABLE_JIT:
         n_rows, n_cols = tile.shape
         return tile + np.outer(left[row : row + n_rows, k], right[k, col : col + n_cols])
 
-    def prefetch(array, row, col, n_bytes):
+    def prefetch(array, row, col, n_bytes, level):
         """NumPy form."""
 
     def transpose_square(out, out_row, out_col, a, row, col):

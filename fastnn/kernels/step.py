@@ -192,7 +192,7 @@ def backward_rows(network, work, r0, r1):
 def rows_phase(part, n_parts, network, work, data, objective, first, n_rows):
     """The part's rows of the batch, through the network and back."""
     n_tiles = (n_rows + TILE_ROWS - 1) // TILE_ROWS
-    row = _share(part, n_parts, n_tiles) * TILE_ROWS
+    row = begin = _share(part, n_parts, n_tiles) * TILE_ROWS
     end = min(n_rows, _share(part + 1, n_parts, n_tiles) * TILE_ROWS)
     entry = network.layers[0]
     while row < end:
@@ -200,7 +200,8 @@ def rows_phase(part, n_parts, network, work, data, objective, first, n_rows):
         # small last one would cost as much as a full one.
         n_left = (end - row + ROW_BLOCK - 1) // ROW_BLOCK
         stop = min(end, row + _tiled((end - row + n_left - 1) // n_left))
-        gather(_input(entry, work), work.y, data, first, entry.n_in, row, stop)
+        skip = n_rows - end + begin if stop == end else 0
+        gather(_input(entry, work), work.y, data, first, skip, entry.n_in, row, stop)
         forward_rows(network, work, row, stop)
         loss_rows(network, work, objective, n_rows, row, stop)
         backward_rows(network, work, row, stop)
@@ -371,7 +372,7 @@ def infer_part(part, n_parts, out, losses, scores, network, work, data, objectiv
     for b in range(_share(part, n_parts, n_blocks), _share(part + 1, n_parts, n_blocks)):
         first = b * block
         n = min(block, n_rows - first)
-        gather(_input(entry, work), work.y, data, first - own, entry.n_in, own, own + n)
+        gather(_input(entry, work), work.y, data, first - own, 0, entry.n_in, own, own + n)
         forward_rows(network, work, own, own + n)
         if losses.size > 0:
             loss_rows(network, work, objective, n_rows, own, own + n)
