@@ -85,12 +85,12 @@ class Layout:
             for layer in self.layers[1:]
         ]
 
-    def workspace(self, capacity: int, n_targets: int) -> Workspace:
-        """Buffers for batches of up to `capacity` rows."""
+    def workspace(self, capacity: int, n_targets: int, backward: bool = True) -> Workspace:
+        """Buffers for batches of up to `capacity` rows; with no room for deltas if not `backward`."""
         return Workspace(
             capacity=capacity,
             activations=aligned_zeros(capacity * self.n_activations, self.dtype),
-            deltas=aligned_zeros(capacity * self.n_deltas, self.dtype),
+            deltas=aligned_zeros(capacity * self.n_deltas if backward else 0, self.dtype),
             y=aligned_zeros((capacity, n_targets), self.dtype),
             row_loss=aligned_zeros(capacity, np.float64),
             row_score=aligned_zeros(capacity, np.float64),

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from . import _checks, model_file
-from ._threads import launch, parts_for
-from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK
+from ._threads import usable_cores
+from ._tuning import ROW_BLOCK
 from .buffers import Layout, aligned_zeros
 from .kernels.activations import ACTIVATIONS, IDENTITY, OUTPUTS
-from .kernels.step import Data, Network, Objective, infer_parallel, infer_part
+from .kernels.step import Data, Network
+from .predictor import Predictor
 
 INITIALIZATIONS = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal")
 
@@ -179,21 +180,20 @@ class MLP:
         """The network as the kernels see it."""
         return Network(self._layout.layers, self.params, self._params_t, OUTPUTS[self.output or "identity"])
 
-    def _infer(
-        self, data: Data, objective: Objective | None, n_threads: int | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Forward pass over checked data: outputs, or with an objective the rows' losses and scores."""
-        n_rows = data.indices.size or len(data.x)
-        flops = 2.0 * n_rows * self.params.size
-        n_parts = parts_for(n_threads, flops, PARALLEL_CALL_FLOPS, -(-n_rows // ROW_BLOCK))
-        n_targets = data.labels.shape[1] + data.targets.shape[1]
-        work = self._layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, n_targets)
-        n_scored = 0 if objective is None else n_rows
-        out = np.empty((n_rows - n_scored, self.sizes[-1]), self.dtype)
-        losses, scores = np.empty(n_scored), np.empty(n_scored)
-        args = (out, losses, scores, self._network(), work, data, objective or Objective(0, 1.0))
-        launch(infer_part, infer_parallel, n_parts, *args)
-        return out, losses, scores
+    def predictor(self, *, n_threads: int | None = 1) -> Predictor:
+        """A function of x that predicts at the least cost a call, for a row at a time or a service.
+
+        Parameters
+        ----------
+        n_threads : int or None, default=1
+            At most this many; None for all usable cores, where the work is large enough.
+
+        Returns
+        -------
+        Predictor
+            Called with x, it gives what :meth:`predict_raw` gives.
+        """
+        return Predictor(self, n_threads, n_rows=ROW_BLOCK * (1 if n_threads == 1 else usable_cores()))
 
     def predict_proba(self, x, *, n_threads: int | None = None) -> np.ndarray:
         """Probabilities of the classes.
@@ -226,7 +226,7 @@ class MLP:
     def predict_raw(self, x, *, n_threads: int | None = None) -> np.ndarray:
         """The output layer's activations, of shape (n, n_out); arguments as in :meth:`predict_proba`."""
         x = _checks.check_x("x", x, self.sizes[0], self.dtype)
-        return self._infer(unlabelled(x), None, n_threads)[0]
+        return Predictor(self, n_threads, len(x))(x)
 
     def predict(self, x, *, n_threads: int | None = None) -> np.ndarray:
         """What the network says of each row; arguments as in :meth:`predict_proba`.

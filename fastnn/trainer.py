@@ -12,8 +12,8 @@ import numpy as np
 
 from . import _checks, optimizers, progress
 from ._jit import compile_seconds
-from ._threads import Pace, launch, usable_cores
-from ._tuning import TILE_ROWS
+from ._threads import Pace, launch, parts_for, usable_cores
+from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK, TILE_ROWS
 from .buffers import aligned_zeros
 from .history import Epoch, History
 from .kernels import step as kernels
@@ -421,9 +421,21 @@ class Trainer:
             return score_sum / n_rows
         return 1.0 - score_sum / spread if spread > 0 else 0.0
 
+    def _score_rows(self, data: kernels.Data) -> tuple[np.ndarray, np.ndarray]:
+        """Losses and scores of checked data, row by row."""
+        n_rows = data.indices.size or len(data.x)
+        flops = 2.0 * n_rows * self.net.params.size
+        n_parts = parts_for(self.n_threads, flops, PARALLEL_CALL_FLOPS, -(-n_rows // ROW_BLOCK))
+        n_targets = data.labels.shape[1] + data.targets.shape[1]
+        work = self.net._layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, n_targets)
+        losses, scores = np.empty(n_rows), np.empty(n_rows)
+        args = (losses, scores, self.net._network(), work, data, self._objective)
+        launch(kernels.score_part, kernels.score_parallel, n_parts, *args)
+        return losses, scores
+
     def _score(self, data: kernels.Data, spread: float) -> tuple[float, float]:
         """Mean cost and metric of checked data of that spread."""
-        _, losses, scores = self.net._infer(data, self._objective, self.n_threads)
+        losses, scores = self._score_rows(data)
         return float(losses.mean()), self._metric(scores.sum(), spread, len(losses))
 
     def evaluate(self, x, y) -> dict[str, float]:
@@ -445,7 +457,7 @@ class Trainer:
 
     def losses(self, x, y) -> np.ndarray:
         """Loss of each row, float64 of shape (n,); their mean is the cost. Arguments as in :meth:`fit`."""
-        return self.net._infer(self._check_data(x, y), self._objective, self.n_threads)[1]
+        return self._score_rows(self._check_data(x, y))[0]
 
     def gradient(self, x, y) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
         """Cost over all the rows as one batch, and its gradient.

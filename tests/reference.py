@@ -199,18 +199,24 @@ def gradient(grads, network, work, data, objective, n_rows, first=0):
     return work.row_loss[:n_rows].mean()
 
 
-def infer_part(part, n_parts, out, losses, scores, network, work, data, objective):
+def score_part(part, n_parts, losses, scores, network, work, data, objective):
     """All of the rows, whatever the part."""
-    n_rows = data.indices.size or len(data.x)
-    _, y, z = forward(network, data, 0, n_rows)
+    _, y, z = forward(network, data, 0, losses.size)
     n_out = z.shape[1]
-    if losses.size:
-        delta = np.empty((n_rows, padded(n_out)))
-        scalars = objective.loss, objective.scale, 1.0, network.output, n_out
-        loss_and_delta(losses, scores, delta, z, y, *scalars, 0, n_rows)
-    else:
-        activate_output(z, None, None, network.output, n_out, 0, n_rows)
-        out[:] = z
+    delta = np.empty((losses.size, padded(n_out)))
+    scalars = objective.loss, objective.scale, 1.0, network.output, n_out
+    loss_and_delta(losses, scores, delta, z, y, *scalars, 0, losses.size)
+
+
+def predict_part(part, n_parts, out, x, layers, params, output, activations, row_total, row_largest):
+    """All of the rows, whatever the part."""
+    a = np.hstack([x, np.ones((len(x), 1))])
+    for layer in layers:
+        z = np.empty((len(x), layer["n_out"] + 1))
+        dense_forward(z, a, weights(layer, params), layer["activation"], layer["n_out"], 0, len(x))
+        a = z
+    out[:] = a[:, :-1]
+    activate_output(out, row_total, row_largest, output, out.shape[1], 0, len(x))
 
 
 def train_part(part, n_parts, team, network, work, data, objective, optimizer, plan, totals):

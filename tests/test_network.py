@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import struct
+import threading
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_activation_for_each_layer():
 @pytest.mark.parametrize("n_rows", [1, 5, 239, 240, 241, 1000])
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_prediction_does_not_depend_on_the_other_rows(n_rows, n_threads, monkeypatch):
-    monkeypatch.setattr("fastnn.network.PARALLEL_CALL_FLOPS", 0)
+    monkeypatch.setattr("fastnn.predictor.PARALLEL_CALL_FLOPS", 0)
     net = fastnn.MLP([6, 17, 4], output="softmax", seed=0)
     x = np.random.default_rng(1).standard_normal((1000, 6)).astype(np.float32)
     comp = net.predict_proba(x[:n_rows], n_threads=n_threads)
@@ -98,18 +99,60 @@ def test_what_predict_returns():
 
 
 def test_read_only_and_strided_rows_are_accepted_without_another_compilation():
-    from fastnn.kernels.step import infer_part
+    from fastnn.kernels.step import predict_part
 
     net = fastnn.MLP([6, 5, 4], seed=0)
     x = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
     ref = net.predict(x)
-    compiled = len(infer_part.signatures)
+    compiled = len(predict_part.signatures)
     frozen = x.copy()
     frozen.flags.writeable = False
     strided = np.repeat(x, 2, axis=0)[::2]
     for same in (frozen, np.asfortranarray(x), strided, x.astype(np.float64), x.tolist()):
         assert np.array_equal(net.predict(same), ref)
-    assert len(infer_part.signatures) == compiled
+    assert len(predict_part.signatures) == compiled
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, None])
+@pytest.mark.parametrize("output", ["identity", "softmax"])
+def test_predictor(dtype, output, n_threads, monkeypatch):
+    monkeypatch.setattr("fastnn.predictor.PARALLEL_CALL_FLOPS", 0)
+    net = fastnn.MLP([6, 17, 4], output=output, dtype=dtype, seed=0)
+    predict = net.predictor(n_threads=n_threads)
+    x = np.random.default_rng(0).standard_normal((1000, 6)).astype(dtype)
+    for rows in (x[:1], x[:7], x, x[::3], x[:, ::-1], x[:2].tolist(), x[:9].astype(np.longdouble)):
+        comp = predict(rows)
+        np.testing.assert_array_equal(comp, net.predict_raw(rows))
+        assert comp.dtype == dtype
+    net.weights[0][:] += 1  # it follows the weights
+    np.testing.assert_array_equal(predict(x), net.predict_raw(x))
+
+
+def test_predictor_from_several_threads():
+    net = fastnn.MLP([6, 100, 4], seed=0)
+    predict, x = net.predictor(), np.random.default_rng(0).standard_normal((8, 200, 6)).astype(np.float32)
+    expected, found = [net.predict_raw(rows) for rows in x], [[] for _ in x]
+
+    def work(k):
+        for _ in range(100):
+            found[k].append(predict(x[k]))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(x))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for ref, results in zip(expected, found, strict=True):
+        assert all(np.array_equal(ref, comp) for comp in results)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [(np.zeros(6), "2 dimensions"), (np.zeros((2, 5)), "5 features"), ([["a"] * 6], "numeric")],
+)
+def test_predictor_refuses(x, message):
+    with pytest.raises(ValueError, match=message):
+        fastnn.MLP([6, 17, 4], seed=0).predictor()(x)
 
 
 def test_file_round_trip(model):

@@ -230,19 +230,32 @@ def test_a_part_that_stays_alone_does_nothing(problem):
 
 @pytest.mark.parametrize("n_parts", [1, 2, 3])
 @pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled"])
-def test_infer(problem, dtype, n_parts, shuffled):
+def test_score(problem, dtype, n_parts, shuffled):
     comp = problem(shuffled=shuffled, capacity=n_parts * 7)  # blocks of 7 rows, the last of 1
     ref = reference.doubled(comp)
-    n_out = comp.network.layers[-1]["n_out"]
-    none = np.empty(0), np.empty(0)
-    for n_scored in (0, N_ROWS):
-        outputs = np.full((N_ROWS - n_scored, n_out), np.nan, dtype), *np.full((2, n_scored), np.nan)
-        outputs = outputs if n_scored else (outputs[0], *none)
-        twins = reference.doubled(outputs)
-        for part in range(n_parts):
-            step.infer_part(part, n_parts, *outputs, *comp[:4])
-        reference.infer_part(0, 1, *twins, *ref[:4])
-        for output, twin in zip(outputs, twins, strict=True):
-            # As for a step: sums over up to 257 terms in up to four layers, of size 1.
-            bound = 20 * np.finfo(dtype).eps
-            np.testing.assert_allclose(output, twin, rtol=bound, atol=bound)
+    outputs, twins = np.full((2, 2, N_ROWS), np.nan)
+    for part in range(n_parts):
+        step.score_part(part, n_parts, *outputs, *comp[:4])
+    reference.score_part(0, 1, *twins, *ref[:4])
+    # As for a step: sums over up to 570 terms in up to four layers, of size 1.
+    bound = 20 * np.finfo(dtype).eps
+    np.testing.assert_allclose(outputs, twins, rtol=bound, atol=bound)
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 3])
+def test_predict(problem, dtype, n_parts):
+    comp = problem(capacity=n_parts * 7)
+    ref = reference.doubled(comp)
+
+    def arguments(given):
+        network, work = given.network, given.work
+        state = network.layers, network.params, network.output, work.activations, work.row_loss
+        return given.data.x, *state, work.row_score
+
+    out = np.full((N_ROWS, comp.network.layers[-1]["n_out"]), np.nan, dtype)
+    twin = reference.doubled(out)
+    for part in range(n_parts):
+        step.predict_part(part, n_parts, out, *arguments(comp))
+    reference.predict_part(0, 1, twin, *arguments(ref))
+    bound = 20 * np.finfo(dtype).eps  # as above
+    np.testing.assert_allclose(out, twin, rtol=bound, atol=bound)

@@ -14,7 +14,7 @@ import reference
 
 import fastnn
 import fastnn.kernels
-from fastnn import _threads, network
+from fastnn import _threads, predictor
 from fastnn._jit import compile_seconds
 from fastnn._threads import usable_cores
 from fastnn.kernels import step
@@ -163,7 +163,8 @@ def spy(monkeypatch):
         monkeypatch.setattr(owner, name, call)
 
     watch(step, "train_parallel")
-    watch(network, "infer_parallel")
+    watch(step, "score_parallel")
+    watch(predictor, "predict_parallel")
     return came
 
 
@@ -238,9 +239,9 @@ def test_another_network_compiles_nothing(dtype, noise):
 
 CODE = """
 import json, reference
-from fastnn import _threads, network
+from fastnn import _threads, predictor, trainer
 from fastnn._jit import compile_seconds
-_threads.PARALLEL_STEP_FLOPS = network.PARALLEL_CALL_FLOPS = 0
+_threads.PARALLEL_STEP_FLOPS = trainer.PARALLEL_CALL_FLOPS = predictor.PARALLEL_CALL_FLOPS = 0
 figures = [reference.train_everything(dtype, n) for dtype in {dtypes} for n in {threads}]
 print(json.dumps([figures, compile_seconds()]))
 """

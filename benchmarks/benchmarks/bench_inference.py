@@ -16,7 +16,12 @@ class Predict:
         if not hasattr(self, "net"):  # asv prepares before every call it times
             self.net = make_trainer(NETWORKS[2]).net
             self.x, _ = make_rows(NETWORKS[2], n_rows)
+            self.predictor = self.net.predictor(n_threads=n_threads)
         self.time_predict(n_rows, n_threads)
+        self.time_predictor(n_rows, n_threads)
 
     def time_predict(self, n_rows, n_threads):
         self.net.predict(self.x, n_threads=n_threads)
+
+    def time_predictor(self, n_rows, n_threads):
+        self.predictor(self.x)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from .._jit import jit
+from .._jit import jit, span
 from .._tuning import BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, ROW_BLOCK, TILE_ROWS
 from .activations import activate_output
 from .batches import gather
@@ -356,38 +356,71 @@ def gradient(grads, network, work, data, objective, n_rows):
 
 
 @jit
-def infer_part(part, n_parts, out, losses, scores, network, work, data, objective):
-    """Run the data forward, every row or those of its indices: the blocks of rows of one part.
+def score_part(part, n_parts, losses, scores, network, work, data, objective):
+    """Loss and score of rows of the data, every one or those of its indices: the blocks of one part.
 
-    out : (n, n_out) (out): the activated outputs; not written where losses are asked for
-    losses, scores : (n,) float64 (out): of the rows, see loss_and_delta; or of size 0
+    losses, scores : (n,) float64 (out): see loss_and_delta
     Each part works in rows of its own of the workspace.
     """
-    n_rows = data.indices.size if data.indices.size > 0 else data.x.shape[0]
+    n_rows = losses.size
     block = work.capacity // n_parts
     own = part * block
     n_blocks = (n_rows + block - 1) // block
-    entry, last = network.layers[0], network.layers[network.layers.size - 1]
-    a_out = _output(last, work)
+    entry = network.layers[0]
     for b in range(_share(part, n_parts, n_blocks), _share(part + 1, n_parts, n_blocks)):
         first = b * block
         n = min(block, n_rows - first)
         gather(_input(entry, work), work.y, data, first - own, 0, entry.n_in, own, own + n)
         forward_rows(network, work, own, own + n)
-        if losses.size > 0:
-            loss_rows(network, work, objective, n_rows, own, own + n)
-            for r in range(n):
-                losses[first + r] = work.row_loss[own + r]
-                scores[first + r] = work.row_score[own + r]
-        else:
-            activate_output(a_out, work.row_loss, work.row_score, network.output, last.n_out, own, own + n)
-            for r in range(n):
-                for o in range(last.n_out):
-                    out[first + r, o] = a_out[own + r, o]
+        loss_rows(network, work, objective, n_rows, own, own + n)
+        for r in range(n):
+            losses[first + r] = work.row_loss[own + r]
+            scores[first + r] = work.row_score[own + r]
 
 
 @jit(parallel=True)
-def infer_parallel(n_parts, out, losses, scores, network, work, data, objective):
-    """`infer_part` on n_parts threads."""
+def score_parallel(n_parts, losses, scores, network, work, data, objective):
+    """`score_part` on n_parts threads."""
     for part in prange(n_parts):
-        infer_part(np.intp(part), n_parts, out, losses, scores, network, work, data, objective)
+        score_part(np.intp(part), n_parts, losses, scores, network, work, data, objective)
+
+
+@jit
+def predict_part(part, n_parts, out, x, layers, params, output, activations, row_total, row_largest):
+    """The network's activated outputs for the rows of x: the blocks of rows of one part.
+
+    out : (n, n_out) (out)
+    x : (n, n_in)
+    activations, row_total, row_largest : the workspace, for as many rows as the last two have
+    Takes arrays one by one, for a call from Python to cost as little as it can. Each part works in rows of
+    its own of the workspace.
+    """
+    n_rows, n_in = x.shape
+    capacity = row_total.size
+    network = Network(layers, params, params, output)
+    work = Workspace(capacity, activations, activations, out, row_total, row_largest)
+    block = min(ROW_BLOCK, capacity // n_parts)
+    own = part * block
+    n_blocks = (n_rows + block - 1) // block
+    last = layers[layers.size - 1]
+    a_in, a_out = _input(layers[0], work), _output(last, work)
+    for b in range(_share(part, n_parts, n_blocks), _share(part + 1, n_parts, n_blocks)):
+        first = b * block
+        n = min(block, n_rows - first)
+        for r in span(0, n):
+            for i in span(0, n_in):
+                a_in[own + np.int64(r), i] = x[first + np.int64(r), i]
+            a_in[own + np.int64(r), n_in] = 1
+        forward_rows(network, work, own, own + n)
+        activate_output(a_out, row_total, row_largest, output, last.n_out, own, own + n)
+        for r in span(0, n):
+            for o in span(0, last.n_out):
+                out[first + np.int64(r), o] = a_out[own + np.int64(r), o]
+
+
+@jit(parallel=True)
+def predict_parallel(n_parts, out, x, layers, params, output, activations, row_total, row_largest):
+    """`predict_part` on n_parts threads."""
+    for part in prange(n_parts):
+        p = np.intp(part)
+        predict_part(p, n_parts, out, x, layers, params, output, activations, row_total, row_largest)

@@ -1,0 +1,112 @@
+"""Prediction at the least cost a call."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+
+from . import _checks
+from ._threads import launch, parts_for
+from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK
+from .kernels.step import LAYER, predict_parallel, predict_part
+
+if TYPE_CHECKING:
+    from .network import MLP
+
+
+@functools.cache
+def _entry_point(dtype: np.dtype):
+    """`predict_part` for arrays of that dtype, compiled, and without numba's look at every argument."""
+    if numba.config.DISABLE_JIT:
+        return predict_part
+    matrix, vector, of_rows = np.empty((0, 0), dtype), np.empty(0, dtype), np.empty(0)
+    layers = np.empty(0, LAYER)
+    like = (0, 1, matrix, matrix, layers, vector, 0, vector, of_rows, of_rows)
+    types = tuple(map(numba.typeof, like))
+    predict_part.compile(types)
+    return predict_part.overloads[types].entry_point
+
+
+class Predictor:
+    """A network made ready to answer at the least cost a call.
+
+    Calling it gives what :meth:`MLP.predict_raw` gives, to the bit, and follows the network's weights as they
+    change. Several Python threads may call it; they take turns.
+
+    Parameters
+    ----------
+    net : MLP
+    n_threads : int or None, default=1
+        At most this many; None for all usable cores. More than one only where the work is large.
+    n_rows : int, default=240
+        How many rows to make room for; more of them go through in blocks of this many.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> predict = fastnn.MLP([4, 8, 3], seed=0).predictor()
+    >>> predict(np.zeros((1, 4), dtype="float32")).shape
+    (1, 3)
+    """
+
+    def __init__(self, net: MLP, n_threads: int | None = 1, n_rows: int = ROW_BLOCK) -> None:
+        self._n_in, self._n_out, self._dtype = net.sizes[0], net.sizes[-1], net.dtype
+        self._n_threads = n_threads
+        self._row_flops = 2.0 * net.params.size
+        self._most_parts = self._parts(n_rows)
+        work = net._layout.workspace(min(n_rows, ROW_BLOCK) * self._most_parts, 0, backward=False)
+        network = net._network()
+        self._state = (
+            network.layers,
+            network.params,
+            network.output,
+            work.activations,
+            work.row_loss,
+            work.row_score,
+        )
+        self._predict_alone = _entry_point(self._dtype)
+        self._lock = threading.Lock()
+
+    def _parts(self, n_rows: int) -> int:
+        blocks = -(-n_rows // ROW_BLOCK)
+        return parts_for(self._n_threads, n_rows * self._row_flops, PARALLEL_CALL_FLOPS, blocks)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Activated outputs of the network.
+
+        Parameters
+        ----------
+        x : array-like of shape (n, n_in)
+            An array of the network's dtype in C order is taken as it is, and not searched for NaN; anything
+            else is checked and converted as by :meth:`MLP.predict_raw`.
+
+        Returns
+        -------
+        ndarray of shape (n, n_out), of the network's dtype
+
+        Raises
+        ------
+        ValueError, TypeError
+            If x is not what the network takes.
+        """
+        if not (
+            type(x) is np.ndarray
+            and x.dtype == self._dtype
+            and x.ndim == 2
+            and x.shape[1] == self._n_in
+            and x.flags.c_contiguous
+        ):
+            x = _checks.check_x("x", x, self._n_in, self._dtype)
+        n_rows = len(x)
+        out = np.empty((n_rows, self._n_out), self._dtype)
+        with self._lock:
+            if self._most_parts == 1 or n_rows <= ROW_BLOCK:
+                self._predict_alone(0, 1, out, x, *self._state)
+            else:
+                n_parts = min(self._most_parts, self._parts(n_rows))
+                launch(predict_part, predict_parallel, n_parts, out, _checks.writable_view(x), *self._state)
+        return out
