@@ -26,6 +26,7 @@ from ._tuning import (
     TRIAL_SECONDS,
     TRIAL_SPACING,
 )
+from .kernels.team import run_parts
 
 
 def usable_cores() -> int:
@@ -183,8 +184,34 @@ def _layer_allows() -> bool:
     return _layer() != "workqueue" or threading.current_thread() is threading.main_thread()
 
 
-def launch(one_part, all_parts, n_parts: int, *args) -> None:
-    """Call ``all_parts(n_parts, *args)`` if a region may be opened now, else its only part, here."""
+_addresses: dict[tuple, int] = {}
+
+
+def _address(function, dtype, args: tuple) -> int:
+    """Where the form of a kernel for that dtype starts; nothing but the dtype specialises a kernel."""
+    if (function, dtype) not in _addresses:
+        types = tuple(map(numba.typeof, args))
+        function.compile(types)
+        form = function.overloads[types]
+        _addresses[function, dtype] = form.library.get_pointer_to_function(form.fndesc.llvm_func_name)
+    return _addresses[function, dtype]
+
+
+def launch(function, dtype, n_parts: int, *args) -> None:
+    """Call ``function(part, n_parts, *args)`` for every part, on threads.
+
+    If no region may be opened now, ``function(0, 1, *args)`` here: all the work in one part.
+
+    Parameters
+    ----------
+    function : numba dispatcher
+        A kernel of :mod:`fastnn.kernels.step` whose name ends in ``_part``.
+    dtype : numpy.dtype
+        Of the network.
+    n_parts : int
+    args : tuple
+        What the function takes after the first two.
+    """
     if n_parts > 1 and _gate.acquire(blocking=False):
         gate = _gate
         try:
@@ -192,10 +219,10 @@ def launch(one_part, all_parts, n_parts: int, *args) -> None:
                 before = numba.get_num_threads()
                 numba.set_num_threads(n_parts)
                 try:
-                    all_parts(n_parts, *args)
+                    run_parts(_address(function, dtype, (0, n_parts, *args)), n_parts, args)
                 finally:
                     numba.set_num_threads(before)
                 return
         finally:
             gate.release()
-    one_part(0, 1, *args)
+    function(0, 1, *args)

@@ -12,7 +12,7 @@ import numpy as np
 from . import _checks
 from ._threads import launch, parts_for
 from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK
-from .kernels.step import LAYER, predict_parallel, predict_part
+from .kernels.step import LAYER, predict_part
 
 if TYPE_CHECKING:
     from .network import MLP
@@ -108,5 +108,6 @@ class Predictor:
                 self._predict_alone(0, 1, out, x, *self._state)
             else:
                 n_parts = min(self._most_parts, self._parts(n_rows))
-                launch(predict_part, predict_parallel, n_parts, out, _checks.writable_view(x), *self._state)
+                rows = _checks.writable_view(x)
+                launch(predict_part, self._dtype, n_parts, out, rows, *self._state)
         return out

@@ -19,7 +19,7 @@ from .history import Epoch, History
 from .kernels import step as kernels
 from .kernels.batches import shuffle
 from .kernels.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, MSE
-from .kernels.team import new_team
+from .kernels.team import new_team, run_parts
 from .network import MLP, unlabelled
 
 
@@ -41,10 +41,8 @@ LOSSES = {
 
 
 def _n_loaded() -> int:
-    """How many compiled forms of the training kernels this process has."""
-    return sum(
-        len(getattr(kernel, "overloads", ())) for kernel in (kernels.train_part, kernels.train_parallel)
-    )
+    """How many compiled forms of what a training step calls this process has."""
+    return sum(len(getattr(kernel, "overloads", ())) for kernel in (kernels.train_part, run_parts))
 
 
 class DivergenceError(ArithmeticError):
@@ -384,7 +382,7 @@ class Trainer:
             plan = (first, min(n_steps * batch_size, n_rows - first), batch_size, self._steps + 1)
             before = totals[kernels.STEPS_DONE]
             args = (network, work, data, self._objective, self._state, plan, totals)
-            launch(kernels.train_part, kernels.train_parallel, n_parts, new_team(), *args)
+            launch(kernels.train_part, self.net.dtype, n_parts, new_team(), *args)
             if totals[kernels.FAILED] == kernels.NOT_TOGETHER:
                 totals[kernels.FAILED] = 0
                 pace.alone()
@@ -430,7 +428,7 @@ class Trainer:
         work = self.net._layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, n_targets)
         losses, scores = np.empty(n_rows), np.empty(n_rows)
         args = (losses, scores, self.net._network(), work, data, self._objective)
-        launch(kernels.score_part, kernels.score_parallel, n_parts, *args)
+        launch(kernels.score_part, self.net.dtype, n_parts, *args)
         return losses, scores
 
     def _score(self, data: kernels.Data, spread: float) -> tuple[float, float]:

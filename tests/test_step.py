@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import pytest
 import reference
 
 import fastnn
-from fastnn._threads import usable_cores
+from fastnn._threads import launch, usable_cores
 from fastnn._tuning import BLOCK_COLS, BLOCK_ROWS, ROW_BLOCK, TILE_ROWS
 from fastnn.buffers import aligned_zeros
 from fastnn.kernels import step
@@ -183,12 +182,9 @@ def test_phases_in_parts(problem, n_parts):
 def test_train_parallel(problem):
     ref = problem()
     ref_totals = ref.train(0, N_ROWS, 16, 1)
-    threads = numba.get_num_threads()
     for _ in range(20):  # on a busy machine the threads may not come together at once
         comp, totals = problem(), np.zeros(step.N_TOTALS)
-        numba.set_num_threads(2)
-        step.train_parallel(2, new_team(), *comp, (0, N_ROWS, 16, 1), totals)
-        numba.set_num_threads(threads)
+        launch(step.train_part, comp.network.params.dtype, 2, new_team(), *comp, (0, N_ROWS, 16, 1), totals)
         if totals[step.FAILED] != step.NOT_TOGETHER:
             break
     np.testing.assert_array_equal(totals, ref_totals)

@@ -35,11 +35,9 @@ def _check_in_child(expected, code):
 
 
 def test_parallel_region_is_entered_and_gives_the_same_bits(monkeypatch):
-    from fastnn.kernels import step
-
     parts = []
-    real = step.train_parallel
-    monkeypatch.setattr(step, "train_parallel", lambda n, *args: (parts.append(n), real(n, *args)))
+    real = _threads.run_parts
+    monkeypatch.setattr(_threads, "run_parts", lambda *args: (parts.append(args[1]), real(*args)))
     assert np.array_equal(trained(n_threads=2), trained(n_threads=1))
     assert set(parts) == {2}
 
@@ -47,10 +45,10 @@ def test_parallel_region_is_entered_and_gives_the_same_bits(monkeypatch):
 def test_threads_that_do_not_all_come_leave_the_work_to_one(monkeypatch):
     from fastnn.kernels import step
 
-    def only_one_comes(n_parts, *args):
+    def only_one_comes(address, n_parts, args):
         step.train_part(0, n_parts, *args)
 
-    monkeypatch.setattr(step, "train_parallel", only_one_comes)
+    monkeypatch.setattr(_threads, "run_parts", only_one_comes)
     assert np.array_equal(trained(n_threads=2), trained(n_threads=1))
 
 

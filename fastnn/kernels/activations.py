@@ -143,4 +143,4 @@ def activate_output(a, row_total, row_largest, output, n_out, r0, r1):
     if output == SOFTMAX:
         softmax(a, row_total, row_largest, n_out, r0, r1)
     else:
-        activate(a, output, r0, r1, 0, n_out)
+        activate(a, output, r0, r1, np.intp(0), n_out)

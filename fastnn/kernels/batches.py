@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from .._jit import jit, span
-from .._tuning import BYTES_AHEAD, ROWS_AHEAD
+from .._tuning import BYTES_AHEAD, FETCHED_BYTES, ROWS_AHEAD
 from .simd import CACHE_LINE, prefetch
 
 
@@ -78,6 +78,8 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
     """
     n_ahead = max(1, min(ROWS_AHEAD, BYTES_AHEAD // (n_in * a.itemsize)))
     n_all = data.indices.size if data.indices.size > 0 else data.x.shape[0]
+    if data.x.size * a.itemsize < FETCHED_BYTES:
+        n_all = 0
     for r in span(r0, r1):
         place = first + np.int64(r)
         ahead = place + n_ahead if place + n_ahead < first + r1 else place + n_ahead + skip

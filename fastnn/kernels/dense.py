@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from .._jit import jit, span
 from .._tuning import K_BLOCK, PREFETCH_STEP, TILE_ROWS, TILE_VECS
 from .activations import activate, multiply_by_derivative
@@ -63,44 +65,57 @@ def _tile_product(shape, out, left, right, row, col, k0, k1, ahead, row_ahead):
 
 
 @jit(inline=True)
-def _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1, ahead):
-    """Every row tile of one panel of columns, the tallest tiles first."""
-    row, row_ahead = row0, ahead.start
-    while row + TILE_ROWS <= row1:
-        row_ahead = _tile_product(tall, out, left, right, row, col, k0, k1, ahead, row_ahead)
-        row += TILE_ROWS
-    while row + 2 <= row1:
-        row_ahead = _tile_product(pair, out, left, right, row, col, k0, k1, ahead, row_ahead)
-        row += 2
-    if row < row1:
-        _tile_product(single, out, left, right, row, col, k0, k1, ahead, row_ahead)
+def _tiles(shape, height, out, left, right, row, row1, col, k0, k1, ahead, row_ahead):
+    """As many row tiles of a height as there is room for; returns the row after them, and what is fetched."""
+    while row + height <= row1:
+        row_ahead = _tile_product(shape, out, left, right, row, col, k0, k1, ahead, row_ahead)
+        row += height
+    return row, row_ahead
 
 
 @jit
-def _widest_panel_product(out, left, right, row0, row1, col, col0, col1, k0, k1, n_k, fetch_left):
+def _widest_panel_product(out, left, right, row0, row1, col, col0, col1, k0, k1, n_k):
     """The product in the widest panel of columns that fits between `col` and `col1`; returns its width."""
     lanes = WIDTH_BYTES // out.itemsize
     next_col = col + _VECS * lanes
-    left_too = fetch_left and col == col0  # then it is in L2 for the panels that follow
+    left_too = left.flags.f_contiguous and col == col0  # then it is in L2 for the panels that follow
     ahead = _Ahead(next_col, k0, k1, left_too)
     if next_col >= col1:
         ahead = _Ahead(col0, k1, min(n_k, k1 + K_BLOCK), left_too)
     if next_col <= col1:
         tall, pair = tile_shape(out, TILE_ROWS, _VECS), tile_shape(out, 2, _VECS)
-        single = tile_shape(out, 1, _VECS)
-        _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1, ahead)
+        row, fetched = _tiles(tall, TILE_ROWS, out, left, right, row0, row1, col, k0, k1, ahead, ahead.start)
+        row, fetched = _tiles(pair, 2, out, left, right, row, row1, col, k0, k1, ahead, fetched)
+        _tiles(tile_shape(out, 1, _VECS), 1, out, left, right, row, row1, col, k0, k1, ahead, fetched)
         return _VECS * lanes
     if col + 2 * lanes <= col1:
-        tall, pair = tile_shape(out, TILE_ROWS, 2), tile_shape(out, 2, 2)
-        single = tile_shape(out, 1, 2)
-        _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1, ahead)
+        tall = tile_shape(out, TILE_ROWS, 2)
+        row, fetched = _tiles(tall, TILE_ROWS, out, left, right, row0, row1, col, k0, k1, ahead, ahead.start)
+        _tiles(tile_shape(out, 1, 2), 1, out, left, right, row, row1, col, k0, k1, ahead, fetched)
         return 2 * lanes
-    tall, pair, single = tile_shape(out, TILE_ROWS, 1), tile_shape(out, 2, 1), tile_shape(out, 1, 1)
-    _panel_product(tall, pair, single, out, left, right, row0, row1, col, k0, k1, ahead)
+    tall = tile_shape(out, TILE_ROWS, 1)
+    row, fetched = _tiles(tall, TILE_ROWS, out, left, right, row0, row1, col, k0, k1, ahead, ahead.start)
+    _tiles(tile_shape(out, 1, 1), 1, out, left, right, row, row1, col, k0, k1, ahead, fetched)
     return lanes
 
 
 @jit
+def _rows_product(out, left, right, a, activation, is_forward, n_cols, n_k, r0, r1):
+    """``out = left @ right``, then the activation, or its derivative from the activations `a`."""
+    col0 = np.intp(0)  # a bare 0 would be a type of its own, with compiled code of its own
+    for k0 in range(0, n_k, K_BLOCK):
+        k1 = min(n_k, k0 + K_BLOCK)
+        col = col0
+        while col < n_cols:
+            width = _widest_panel_product(out, left, right, r0, r1, col, col0, n_cols, k0, k1, n_k)
+            if k1 == n_k and is_forward:
+                activate(out, activation, r0, r1, col, col + width)
+            elif k1 == n_k:
+                multiply_by_derivative(out, a, activation, r0, r1, col, col + width)
+            col += width
+
+
+@jit(inline=True)
 def dense_forward(a_out, a_in, w, activation, n_out, r0, r1):
     """Activations of a layer: ``a_out[r, o] = f(sum_i a_in[r, i] w[i, o])``, the sum over the unit too.
 
@@ -109,21 +124,12 @@ def dense_forward(a_out, a_in, w, activation, n_out, r0, r1):
     w : (n_in + 1, >= padded(n_out)), the bias in its last row
     Rows r0 to r1 are computed; row slices are independent.
     """
-    n_k = w.shape[0]
-    n_cols = padded(n_out)
-    for k0 in range(0, n_k, K_BLOCK):
-        k1 = min(n_k, k0 + K_BLOCK)
-        col = 0
-        while col < n_cols:
-            width = _widest_panel_product(a_out, a_in, w, r0, r1, col, 0, n_cols, k0, k1, n_k, False)
-            if k1 == n_k:
-                activate(a_out, activation, r0, r1, col, col + width)
-            col += width
+    _rows_product(a_out, a_in, w, a_in, activation, np.bool_(True), padded(n_out), w.shape[0], r0, r1)
     for r in span(r0, r1):
         a_out[r, n_out] = 1
 
 
-@jit
+@jit(inline=True)
 def dense_backward_data(delta_in, delta, w_t, a_in, activation, n_in, n_out, r0, r1):
     """Delta of the layer before: ``delta_in[r, i] = f'(a_in[r, i]) sum_o delta[r, o] w[i, o]``.
 
@@ -133,15 +139,7 @@ def dense_backward_data(delta_in, delta, w_t, a_in, activation, n_in, n_out, r0,
     a_in : (rows, >= padded(n_in)), the activations of the layer before; f is its activation
     Rows r0 to r1 are computed; row slices are independent.
     """
-    n_cols = padded(n_in)
-    for k0 in range(0, n_out, K_BLOCK):
-        k1 = min(n_out, k0 + K_BLOCK)
-        col = 0
-        while col < n_cols:
-            width = _widest_panel_product(delta_in, delta, w_t, r0, r1, col, 0, n_cols, k0, k1, n_out, False)
-            if k1 == n_out:
-                multiply_by_derivative(delta_in, a_in, activation, r0, r1, col, col + width)
-            col += width
+    _rows_product(delta_in, delta, w_t, a_in, activation, np.bool_(False), padded(n_in), n_out, r0, r1)
 
 
 @jit
@@ -159,4 +157,4 @@ def dense_backward_weights(grad_w, a_in, delta, n_rows, i0, i1, o0, o1):
         k1 = min(n_rows, k0 + K_BLOCK)
         col = o0
         while col < o1:
-            col += _widest_panel_product(grad_w, a_in_t, delta, i0, i1, col, o0, o1, k0, k1, n_rows, True)
+            col += _widest_panel_product(grad_w, a_in_t, delta, i0, i1, col, o0, o1, k0, k1, n_rows)

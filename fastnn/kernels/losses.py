@@ -92,7 +92,7 @@ def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output,
     if loss == MSE:
         activate_output(z, row_loss, row_score, output, n_out, r0, r1)
         _squared_error(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1)
-        multiply_by_derivative(delta, z, output, r0, r1, 0, n_out)
+        multiply_by_derivative(delta, z, output, r0, r1, np.intp(0), n_out)
     elif loss == BINARY_CROSS_ENTROPY:
         _binary_cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1)
     else:

@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
 from .._jit import jit, span
 from .._tuning import BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, ROW_BLOCK, TILE_ROWS
@@ -242,7 +241,7 @@ def _penalty(penalty, layer, w, i0, i1, o0, o1):
             penalty[place] = sum_of_squares(w, i, min(i1, i + TILE_ROWS), o, min(o1, o + GRAIN_COLS))
 
 
-@jit
+@jit(inline=True)
 def _update_block(layer, network, optimizer, grad_start, rates, decay, i0, i1, o0, o1):
     """Update a block of one layer's weights with its gradient; the bias's row is not decayed."""
     params, m, v, grad = network.params, optimizer.m, optimizer.v, optimizer.grad
@@ -252,9 +251,10 @@ def _update_block(layer, network, optimizer, grad_start, rates, decay, i0, i1, o
         start, first, n = layer.w_start, i0 * n_cols, n_rows * n_cols
         w, g = matrix(params, start, 1, n), matrix(grad, grad_start - first, 1, n)
         m, v = matrix(m, start, 1, n), matrix(v, start, 1, n)
-        update(w, g, m, v, rates, decay, 0, 1, first, i_bias * n_cols)
+        row, end = np.intp(0), np.intp(1)  # bare numbers would be types of their own, with code of their own
+        update(w, g, m, v, rates, decay, row, end, first, i_bias * n_cols)
         if i_bias < i1:
-            update(w, g, m, v, rates, 0.0, 0, 1, i_bias * n_cols, i1 * n_cols)
+            update(w, g, m, v, rates, 0.0, row, end, i_bias * n_cols, i1 * n_cols)
     else:
         w, g = _weights(layer, params), _block_gradient(optimizer, grad_start, i0, o0, o1)
         m, v = _weights(layer, m), _weights(layer, v)
@@ -270,7 +270,7 @@ def _block_gradient(optimizer, grad_start, i0, o0, o1):
     return matrix(optimizer.grad, grad_start - i0 * n_cols - o0, i0 + BLOCK_ROWS, n_cols)
 
 
-@jit
+@jit(inline=True)
 def weights_phase(part, n_parts, network, work, optimizer, step, n_rows):
     """Gradient and update of the part's weights, and the transposed copy of them, block by block."""
     settings = optimizer.settings[0]
@@ -331,16 +331,6 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
         first += n
 
 
-@jit(parallel=True)
-def train_parallel(n_parts, team, network, work, data, objective, optimizer, plan, totals):
-    """`train_part` on n_parts threads: one parallel region for all the steps.
-
-    totals[FAILED] becomes NOT_TOGETHER, and nothing was done, if the threads did not all come.
-    """
-    for part in prange(n_parts):
-        train_part(np.intp(part), n_parts, team, network, work, data, objective, optimizer, plan, totals)
-
-
 @jit
 def gradient(grads, network, work, data, objective, n_rows):
     """Forward, loss and gradient of the first n_rows of the data; returns the cost.
@@ -378,13 +368,6 @@ def score_part(part, n_parts, losses, scores, network, work, data, objective):
             scores[first + r] = work.row_score[own + r]
 
 
-@jit(parallel=True)
-def score_parallel(n_parts, losses, scores, network, work, data, objective):
-    """`score_part` on n_parts threads."""
-    for part in prange(n_parts):
-        score_part(np.intp(part), n_parts, losses, scores, network, work, data, objective)
-
-
 @jit
 def predict_part(part, n_parts, out, x, layers, params, output, activations, row_total, row_largest):
     """The network's activated outputs for the rows of x: the blocks of rows of one part.
@@ -416,11 +399,3 @@ def predict_part(part, n_parts, out, x, layers, params, output, activations, row
         for r in span(0, n):
             for o in span(0, last.n_out):
                 out[first + np.int64(r), o] = a_out[own + np.int64(r), o]
-
-
-@jit(parallel=True)
-def predict_parallel(n_parts, out, x, layers, params, output, activations, row_total, row_largest):
-    """`predict_part` on n_parts threads."""
-    for part in prange(n_parts):
-        p = np.intp(part)
-        predict_part(p, n_parts, out, x, layers, params, output, activations, row_total, row_largest)

@@ -18,6 +18,7 @@ import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
+from numba import prange
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
@@ -105,6 +106,57 @@ def give_way(typingctx):
     return types.int32(), codegen
 
 
+@intrinsic
+def _packed(typingctx, arguments):
+    """Address of a copy of the arguments, which lives as long as the call that makes it."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ptrtoint(cgutils.alloca_once_value(builder, args[0]), ir.IntType(64))
+
+    return types.intp(arguments), codegen
+
+
+@intrinsic
+def _unpacking_call(typingctx, arguments):
+    """Address of a function of four whole numbers (function, part, n_parts, packed).
+
+    It calls the compiled function at the first address with (part, n_parts, *arguments).
+    """
+
+    def codegen(context, builder, signature, args):
+        word = ir.IntType(64)
+        kind = ir.FunctionType(ir.VoidType(), [word] * 4)
+        name = builder.module.get_unique_name("unpacking_call")
+        caller = ir.Function(builder.module, kind, name)
+        caller.linkage = "internal"
+        inside = ir.IRBuilder(caller.append_basic_block())
+        function, part, n_parts, packed = caller.args
+        tuple_pointer = inside.inttoptr(packed, context.get_value_type(arguments).as_pointer())
+        values = cgutils.unpack_tuple(inside, inside.load(tuple_pointer), len(arguments))
+        kinds = [types.intp, types.intp, *arguments]
+        convention = context.call_conv
+        target = convention.get_function_type(types.none, kinds).as_pointer()
+        target = inside.inttoptr(function, target)
+        convention.call_function(inside, target, types.none, kinds, [part, n_parts, *values])
+        inside.ret_void()
+        return builder.ptrtoint(caller, word)
+
+    return types.intp(arguments), codegen
+
+
+@intrinsic
+def _call(typingctx, function, a, b, c, d):
+    """Call the function of four whole numbers at an address."""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 4)
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(n, n, n, n, n), codegen
+
+
 if numba.config.DISABLE_JIT:  # one thread only: nobody to wait for
 
     def atomic_add(array, index, value):
@@ -167,3 +219,19 @@ def team_meet(team, n_parts):
         spins += 1
         if spins > SPINS_BEFORE_YIELD:
             give_way()
+
+
+@jit(parallel=True)
+def _region(caller, function, n_parts, packed):
+    for part in prange(n_parts):
+        _call(caller, function, np.intp(part), n_parts, packed)
+
+
+@jit
+def run_parts(function, n_parts, arguments):
+    """Call a compiled function for every part, ``function(part, n_parts, *arguments)``, on n_parts threads.
+
+    It is called by its address. So all numbers of threads run the same machine code, which is compiled and
+    loaded once, and the parallel region itself, slow to compile, knows of nothing but whole numbers.
+    """
+    _region(_unpacking_call(arguments), function, n_parts, _packed(arguments))
