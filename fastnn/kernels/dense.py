@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._jit import jit, span
-from .._tuning import K_BLOCK, PREFETCH_STEP, TILE_ROWS, TILE_VECS
+from .._tuning import FETCHED_LEFT_BYTES, K_BLOCK, PREFETCH_STEP, TILE_ROWS, TILE_VECS
 from .activations import activate, multiply_by_derivative
 from .simd import (
     WIDTH_BYTES,
@@ -78,7 +78,8 @@ def _widest_panel_product(out, left, right, row0, row1, col, col0, col1, k0, k1,
     """The product in the widest panel of columns that fits between `col` and `col1`; returns its width."""
     lanes = WIDTH_BYTES // out.itemsize
     next_col = col + _VECS * lanes
-    left_too = left.flags.f_contiguous and col == col0  # then it is in L2 for the panels that follow
+    # Of the left operand once: then it is in L2 for the panels that follow.
+    left_too = left.flags.f_contiguous and col == col0 and left.size * out.itemsize > FETCHED_LEFT_BYTES
     ahead = _Ahead(next_col, k0, k1, left_too)
     if next_col >= col1:
         ahead = _Ahead(col0, k1, min(n_k, k1 + K_BLOCK), left_too)
