@@ -175,13 +175,24 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
+def start_layer() -> str | None:
+    """Start numba's threading layer, if that has not happened; its name.
+
+    Examples
+    --------
+    >>> start_layer() in ("omp", "tbb", "workqueue")
+    True
+    """
+    numba.get_num_threads()
+    return _layer()
+
+
 def _layer_allows() -> bool:
     if _forked_with_layer:
         return False
-    numba.get_num_threads()  # starts the layer
     # Other numba code of this process may enter workqueue from its own thread; the main one is likeliest
     # to be where it, too, is called.
-    return _layer() != "workqueue" or threading.current_thread() is threading.main_thread()
+    return start_layer() != "workqueue" or threading.current_thread() is threading.main_thread()
 
 
 _addresses: dict[tuple, int] = {}

@@ -1,4 +1,4 @@
-"""The command line: ``fastnn train``."""
+"""The command line: ``fastnn train``, ``fastnn doctor``."""
 
 from __future__ import annotations
 
@@ -199,6 +199,40 @@ def train(
         print(json.dumps(result))
     if history.stop_reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show what fastnn finds on this machine, and how fast its cores can be at most.
+
+    The peak is measured: multiply-adds in registers, on one core and on all that may be used.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from . import machine
+
+    facts = machine.describe()
+    for dtype in ("float32", "float64"):
+        for n_threads in sorted({1, facts["usable_cores"]}):
+            name = f"peak_gflops_{dtype}_{n_threads}_thread{'s' * (n_threads > 1)}"
+            facts[name] = round(machine.peak_gflops(dtype, n_threads), 1)
+    warnings_found = machine.advice(facts)
+    if as_json:
+        print(json.dumps(facts | {"advice": warnings_found}))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        text = ", ".join(value) if isinstance(value, list) else str(value)
+        table.add_row(name.replace("_", " "), text)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    for sentence in warnings_found:
+        console.print(f"[bold yellow]warning[/] {sentence}")
+    if not warnings_found:
+        console.print("[green]Nothing stands in the way of fast training here.[/]")
 
 
 def main() -> None:

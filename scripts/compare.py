@@ -28,28 +28,23 @@ import json
 import math
 import multiprocessing
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 from unittest import mock
 
-import llvmlite.binding
-import numba
 import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from fastnn._threads import usable_cores
-from fastnn._tuning import TILE_ROWS, TILE_VECS
-from fastnn.kernels.simd import WIDTH_BYTES, lanes, tile_add_outer, tile_shape, tile_store, tile_zeros
+from fastnn.machine import describe, peak_gflops
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from benchmarks.common import NETWORKS, OPTIMIZERS, Network, make_rows, make_trainer
@@ -303,39 +298,6 @@ class Contestant:
         }
 
 
-_ROWS, _VECS = TILE_ROWS, TILE_VECS[WIDTH_BYTES]
-
-
-@numba.njit(nogil=True)
-def _multiply_add(out, left, right, n):
-    tile = tile_zeros(tile_shape(out, _ROWS, _VECS))
-    for k in range(n):
-        tile = tile_add_outer(tile, left, 0, k & 7, right, 0)
-    tile_store(tile, out, 0, 0)
-
-
-def peak_gflops(dtype: str, n_threads: int) -> float:
-    """GFLOP/s of fused multiply-adds on a tile that stays in registers, on `n_threads` cores at once.
-
-    Parameters
-    ----------
-    dtype : {"float32", "float64"}
-    n_threads : int
-    """
-    n_cols, n = _VECS * lanes(dtype), 2_000_000
-    left, right = np.ones((_ROWS, 8), dtype), np.zeros((8, n_cols), dtype)
-    outs = [np.empty((_ROWS, n_cols), dtype) for _ in range(n_threads)]
-    _multiply_add(outs[0], left, right, 8)
-
-    def rate(out):
-        start = time.perf_counter()
-        _multiply_add(out, left, right, n)
-        return 2e-9 * n * out.size / (time.perf_counter() - start)
-
-    with ThreadPoolExecutor(n_threads) as pool:
-        return max(sum(pool.map(rate, outs)) for _ in range(10))
-
-
 def import_facts(library: Library) -> dict[str, Any]:
     """A library's version, and the seconds its import takes in a fresh interpreter: the median of three."""
     code = (
@@ -356,23 +318,7 @@ def cold_call_seconds(job: Job) -> float:
 
 def machine(n_threads: int) -> dict[str, Any]:
     """What the figures hold for: the processor, its cores, the versions, the day."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), model)
-    return {
-        "cpu": model,
-        "llvm_cpu": llvmlite.binding.get_host_cpu_name(),
-        "vector_bits": 8 * WIDTH_BYTES,
-        "cores": os.cpu_count(),
-        "threads": n_threads,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "numba": numba.__version__,
-        "date": datetime.date.today().isoformat(),
-    }
+    return describe() | {"threads": n_threads, "date": datetime.date.today().isoformat()}
 
 
 def restrict_cores(n_threads: int) -> None:

@@ -13,6 +13,7 @@ import fastnn
 
 pytest.importorskip("typer")
 
+from fastnn import machine
 from fastnn.cli import main
 
 
@@ -139,3 +140,21 @@ def test_ctrl_c_saves_the_model_so_far(tmp_path):
     assert 1 <= result["epochs"] < 1_000_000
     fastnn.load(tmp_path / result["model"])
     assert "Traceback" not in err
+
+
+def test_doctor(run):
+    code, out, err = run("doctor", "--json")
+    facts = json.loads(out)
+    assert (code, err) == (0, "")
+    assert facts["threading_layer"] in facts["threading_layers"]
+    assert facts["peak_gflops_float32_1_thread"] > facts["peak_gflops_float64_1_thread"] > 0
+    code, out, err = run("doctor")
+    assert code == 0
+    assert facts["cpu"] in out
+    assert ("warning" in out) == bool(facts["advice"])
+
+
+def test_doctor_tells_the_remedy():
+    facts = machine.describe()
+    assert "pip install tbb" in machine.advice(facts | {"threading_layer": "workqueue"})[0]
+    assert "NUMBA_CPU_NAME" in machine.advice(facts | {"fused_multiply_add": False})[-1]
