@@ -39,7 +39,9 @@ def initial_weights(rng: np.random.Generator, method: str, n_in: int, n_out: int
     scheme, distribution = method.split("_")
     deviation = np.sqrt(2.0 / (n_in + n_out if scheme == "glorot" else n_in))
     if distribution == "normal":
-        return deviation * rng.standard_normal((n_in, n_out))
+        w = rng.standard_normal((n_in, n_out))
+        w *= deviation  # in place: a copy would be the largest array of a whole training
+        return w
     limit = np.sqrt(3.0) * deviation
     return rng.uniform(-limit, limit, (n_in, n_out))
 

@@ -129,7 +129,7 @@ def make_trainer(
     """
     return fastnn.Trainer(
         fastnn.MLP(network.sizes, dtype=dtype, seed=0),
-        loss="cross_entropy",
+        loss="cross_entropy" if network.sizes[-1] > 1 else "binary_cross_entropy",
         optimizer=optimizer,
         batch_size=network.batch,
         seed=0,
