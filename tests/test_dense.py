@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise, product
 
+import numba
 import numpy as np
 import pytest
 import reference
 
-from fastnn._tuning import K_BLOCK
-from fastnn.kernels import dense
+from fastnn._tuning import K_BLOCK, TILE_ROWS, TILE_VECS
+from fastnn.kernels import dense, simd
 from fastnn.kernels.activations import ACTIVATIONS, IDENTITY
 from fastnn.kernels.simd import padded
 
@@ -124,3 +126,41 @@ def test_forward_writes_the_unit_and_no_more(poisoned, dtype):
         np.testing.assert_array_equal(a_out[:2, : n_out + 1], [[2] * n_out + [1]] * 2)
         assert np.isnan(a_out[2]).all()
         assert np.isnan(a_out[:, max(padded(n_out), n_out + 1) :]).all()
+
+
+def inner_loops(assembly):
+    """Every straight run of instructions of a listing that ends in a jump back to its label."""
+    labels, loops = {}, []
+    lines = [line.strip() for line in assembly.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("#", ".p2align", ".cfi", ".loc"))]
+    for number, line in enumerate(lines):
+        if match := re.match(r"(\.L\w+):", line):
+            labels = {match[1]: number}  # a label inside would be another place to jump to
+        elif match := re.match(r"j\w+\s+(\.L\w+)", line):
+            if match[1] in labels:
+                loops.append(lines[labels[match[1]] : number])
+            labels = {}
+    return loops
+
+
+@pytest.mark.skipif(simd.WIDTH_BYTES < 64, reason="looks for the names of 512-bit registers")
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_machine_code_of_the_product(order):
+    """The inner loop of the largest tile: all multiply-adds at full width, and none of it in memory."""
+    panel = dense._widest_panel_product
+    product = numba.njit(lambda *args: panel(*args), error_model="numpy")  # the cache keeps no listing
+    arrays = (
+        np.zeros((6, 64), np.float32),
+        np.zeros((6, 64), np.float32, order=order),
+        np.zeros((64, 64), "f4"),
+    )
+    product(*arrays, 0, 6, 0, 0, 64, 0, 6, 6)
+    loops = inner_loops("\n".join(product.inspect_asm().values()))
+    n_fma = TILE_ROWS * TILE_VECS[simd.WIDTH_BYTES]
+    found = [loop for loop in loops if sum("vfmadd" in line for line in loop) % n_fma == 0]
+    found = [loop for loop in found if any("vfmadd" in line for line in loop)]
+    assert found, [len(loop) for loop in loops]
+    for loop in found:
+        for line in loop:
+            assert "vfmadd" not in line or "%zmm" in line
+            assert "(%rsp" not in line, line

@@ -1,10 +1,13 @@
 """Trainer: what fit does over epochs, what it returns, and what it refuses."""
 
 import io
+import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -183,6 +186,35 @@ print(history.stop_reason, bool(np.isfinite(trainer.net.params).all()), flush=Tr
     rest, _ = process.communicate(timeout=60)
     assert rest == "interrupted True\n"
     assert process.returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="reads the kernel's high-water mark")
+@pytest.mark.parametrize(("sizes", "batch_size"), [((500, 800, 900, 10), 100), ((1024, 4096, 10), 64)])
+def test_memory_is_four_times_the_parameters_and_the_workspace(run_python, sizes, batch_size):
+    code = f"""
+import json, numpy as np, fastnn
+
+def high_water():
+    with open("/proc/self/status") as status:
+        return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
+def train(sizes, batch_size):
+    net = fastnn.MLP(sizes, seed=0)
+    trainer = fastnn.Trainer(net, loss="cross_entropy", batch_size=batch_size)
+    trainer.fit(x[:, :sizes[0]].copy(), y, epochs=2, verbose=0)
+    return net, trainer
+
+x, y = np.ones((1000, {sizes[0]}), np.float32), np.arange(1000) % 10
+train((20, 30, 10), 100)  # loads the compiled code
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")  # the high-water mark starts anew
+before = high_water()
+net, trainer = train({sizes!r}, {batch_size})
+print(json.dumps([high_water() - before, x.nbytes + sum(a.nbytes for a in trainer._work[1:])]))
+"""
+    used, data_and_workspace = json.loads(run_python(code).stdout)
+    n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
+    assert used <= 1.05 * (4 * 4 * n_params + data_and_workspace)
 
 
 def test_progress_is_plain_and_short_without_a_terminal(blobs, capsys):
