@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,10 +16,10 @@ ALIGN_BYTES = 64
 def aligned_zeros(shape, dtype) -> np.ndarray:
     """A C-contiguous array of zeros whose data starts on a cache line."""
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
-    raw = np.zeros(size + ALIGN_BYTES, dtype=np.uint8)
-    start = -raw.ctypes.data % ALIGN_BYTES
-    return raw[start : start + size].view(dtype).reshape(shape)
+    size = math.prod(shape) if isinstance(shape, tuple) else shape
+    raw = np.zeros(size * dtype.itemsize + ALIGN_BYTES, dtype=np.uint8)
+    start = -raw.__array_interface__["data"][0] % ALIGN_BYTES
+    return np.ndarray(shape, dtype, buffer=raw, offset=start)
 
 
 def row_length(n: int, itemsize: int) -> int:
