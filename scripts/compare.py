@@ -473,7 +473,7 @@ _LOOKS = {
 
 
 def draw(report: dict, path: Path) -> None:
-    """Plot the time of a step, a line of dots for every network.
+    """Plot the time of a step as a multiple of fastnn's, a line of dots for every network.
 
     Parameters
     ----------
@@ -498,31 +498,35 @@ def draw(report: dict, path: Path) -> None:
         {name: result["contestants"][label]["median_us"] for name, label in result["best"].items()}
         for result in results
     ]
-    figure, axes = plt.subplots(figsize=(8, 1.2 + 0.4 * len(results)), layout="constrained")
-    axes.hlines(places, [min(t.values()) for t in times], [max(t.values()) for t in times], color="#dddddd")
+    figure, axes = plt.subplots(figsize=(8, 1.4 + 0.4 * len(results)), layout="constrained")
+    axes.axvline(1, color=_LOOKS[OURS][0], linewidth=1, zorder=1)
     limits = [1e6 * result["step_gflop"] / report["peak_gflops"] for result in results]
+    limits = [limit / time[OURS] for limit, time in zip(limits, times, strict=True)]
     axes.scatter(limits, places, s=90, color="#999999", marker="|", label="multiply-adds at peak")
     for name in report["libraries"]:
         color, marker = _LOOKS[name]
         rows = [row for row in places if name in times[row]]
-        axes.scatter([times[row][name] for row in rows], rows, 50, color, marker=marker, label=name, zorder=3)
-    for row, result in enumerate(results):
-        if result["ratio"]:
-            at = {"xycoords": ("axes fraction", "data"), "va": "center", "color": _LOOKS[OURS][0]}
-            axes.annotate(f"{result['ratio']:.1f} x", (1.02, row), **at)
+        multiples = [times[row][name] / times[row][OURS] for row in rows]
+        axes.scatter(multiples, rows, 50, color, marker=marker, label=name, zorder=3)
+    for row, time in enumerate(times):
+        at = {"xycoords": ("axes fraction", "data"), "va": "center", "color": _LOOKS[OURS][0]}
+        axes.annotate(f"{_short(time[OURS])} us", (1.02, row), **at)
     axes.set_yticks(places, names)
     axes.set_ylim(len(results) - 0.5, -0.5)
     axes.set_xscale("log")
-    axes.set_xlabel("us per training step; on the right, the best peer's time over fastnn's")
+    axes.xaxis.set_major_formatter("{x:g} x")
+    axes.set_xlabel(
+        "time of a training step over fastnn's, which stands on the right; further right is slower"
+    )
     versions = [f"{name} {facts['version']}" for name, facts in report["libraries"].items()]
     what = [report["machine"]["llvm_cpu"], f"{report['machine']['threads']} threads", *versions]
     figure.supxlabel(", ".join([*what, report["machine"]["date"]]), fontsize=8, color="#777777")
-    axes.grid(axis="x", color="#eeeeee")
+    axes.grid(axis="both", color="#eeeeee")
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     figure.legend(loc="outside upper center", ncols=5, frameon=False, columnspacing=1.2, handletextpad=0.2)
-    figure.savefig(path, dpi=160)
+    figure.savefig(path, dpi=130)
     plt.close(figure)
 
 

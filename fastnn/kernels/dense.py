@@ -27,7 +27,7 @@ from .simd import (
 
 _VECS = TILE_VECS[WIDTH_BYTES]
 _PANEL_BYTES = _VECS * WIDTH_BYTES
-_LEFT_AHEAD = 4 * TILE_ROWS
+_LEFT_AHEAD = 4 * TILE_ROWS  # columns of its memory; a cache line has room for 16 float32
 
 
 class _Ahead(NamedTuple):
