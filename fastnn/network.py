@@ -84,8 +84,7 @@ class MLP:
     params : ndarray of shape (n,)
         All parameters, padding included, in one aligned vector.
     weights : list of ndarray, shape (n_in, n_out) each
-        Views into `params`: writing to them changes the network. After writing, call
-        :meth:`refresh` if training is to go on.
+        Views into `params`: writing to them changes the network.
     biases : list of ndarray, shape (n_out,) each
         Likewise.
     metadata : dict
@@ -133,7 +132,6 @@ class MLP:
         rng = np.random.default_rng(seed)
         for w, method in zip(self.weights, self._methods(), strict=True):
             w[:] = initial_weights(rng, method, *w.shape)
-        self.refresh()
 
     @staticmethod
     def _check_activations(activation, n_hidden: int) -> tuple[str, ...]:
@@ -172,11 +170,6 @@ class MLP:
     def biases(self) -> list[np.ndarray]:
         """Biases of each layer, (n_out,), as views into `params`."""
         return [matrix[-1] for matrix in self._layout.weights(self.params)]
-
-    def refresh(self) -> None:
-        """Bring the transposed copy of the weights, which training reads, in line with `params`."""
-        for w_t, w in zip(self._layout.transposed(self._params_t), self.weights[1:], strict=True):
-            w_t[:] = w.T
 
     def _network(self) -> Network:
         """The network as the kernels see it."""
@@ -311,6 +304,5 @@ def load(path: str | os.PathLike[str]) -> MLP:
     for depth, (w, b) in enumerate(zip(net.weights, net.biases, strict=True)):
         w[:] = tensors[f"layers.{depth}.weight"]
         b[:] = tensors[f"layers.{depth}.bias"]
-    net.refresh()
     net.metadata = metadata
     return net

@@ -296,7 +296,7 @@ class Trainer:
         best = _Best(early_stopping, self.net.params)
         step_flops = 6.0 * batch_size * self.net.params.size
         pace = Pace(self.n_threads, step_flops, n_shares=-(-batch_size // TILE_ROWS))
-        self.net.refresh()
+        kernels.transpose_weights(self.net._network())
 
         history = self.history
         history.stop_reason = "epochs"
@@ -334,7 +334,6 @@ class Trainer:
             raise
         finally:
             history.best_epoch = best.restore()
-            self.net.refresh()
         return history
 
     def _split(
@@ -475,8 +474,8 @@ class Trainer:
         data = self._check_data(x, y)
         n_rows = len(data.x)
         work = self._reserve(n_rows, data.labels.shape[1] + data.targets.shape[1])
-        self.net.refresh()
         network = self.net._network()
+        kernels.transpose_weights(network)
         flat = aligned_zeros(network.params.size, self.net.dtype)
         cost = kernels.gradient(flat, network, work, data, self._objective, n_rows)
         grads = self.net._layout.weights(flat)

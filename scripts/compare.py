@@ -501,23 +501,21 @@ def draw(report: dict, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 1.4 + 0.4 * len(results)), layout="constrained")
     axes.axvline(1, color=_LOOKS[OURS][0], linewidth=1, zorder=1)
     limits = [1e6 * result["step_gflop"] / report["peak_gflops"] for result in results]
-    limits = [limit / time[OURS] for limit, time in zip(limits, times, strict=True)]
+    limits = [limit / its[OURS] for limit, its in zip(limits, times, strict=True)]
     axes.scatter(limits, places, s=90, color="#999999", marker="|", label="multiply-adds at peak")
     for name in report["libraries"]:
         color, marker = _LOOKS[name]
         rows = [row for row in places if name in times[row]]
         multiples = [times[row][name] / times[row][OURS] for row in rows]
         axes.scatter(multiples, rows, 50, color, marker=marker, label=name, zorder=3)
-    for row, time in enumerate(times):
+    for row in places:
         at = {"xycoords": ("axes fraction", "data"), "va": "center", "color": _LOOKS[OURS][0]}
-        axes.annotate(f"{_short(time[OURS])} us", (1.02, row), **at)
+        axes.annotate(f"{_short(times[row][OURS])} us", (1.02, row), **at)
     axes.set_yticks(places, names)
     axes.set_ylim(len(results) - 0.5, -0.5)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g} x")
-    axes.set_xlabel(
-        "time of a training step over fastnn's, which stands on the right; further right is slower"
-    )
+    axes.set_xlabel("time of a training step over fastnn's (its own: at the right); further right is slower")
     versions = [f"{name} {facts['version']}" for name, facts in report["libraries"].items()]
     what = [report["machine"]["llvm_cpu"], f"{report['machine']['threads']} threads", *versions]
     figure.supxlabel(", ".join([*what, report["machine"]["date"]]), fontsize=8, color="#777777")

@@ -73,7 +73,7 @@ def problem(request, dtype):
         net = fastnn.MLP(sizes, activation, output=output, dtype=dtype, seed=rng)
         for b in net.biases:
             b[:] = rng.uniform(-0.5, 0.5, b.size)
-        net.refresh()
+        step.transpose_weights(net._network())
         trainer = fastnn.Trainer(net, loss=loss, optimizer=OPTIMIZERS[optimizer], l2=l2)
         x = rng.standard_normal((n_rows, sizes[0]))
         if loss == "cross_entropy":

@@ -57,7 +57,10 @@ NOT_FINITE, NOT_TOGETHER = 1, 2
 
 
 class Network(NamedTuple):
-    """What the kernels see of a network."""
+    """What the kernels see of a network.
+
+    The transposed weights are a copy: a step keeps them up, `transpose_weights` makes them anew.
+    """
 
     layers: np.ndarray  # (n_layers,) LAYER
     params: np.ndarray
@@ -329,6 +332,15 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
             totals[COST_SUM] += 0.5 * optimizer.settings[0].l2 * optimizer.penalty.sum()
         step += 1
         first += n
+
+
+@jit
+def transpose_weights(network):
+    """Bring the transposed weights in line with the parameters, which others than a step may have written."""
+    for depth in range(1, network.layers.size):
+        layer = network.layers[depth]
+        w_t, w = _transposed(layer, network), _weights(layer, network.params)
+        transpose(w_t, w, np.intp(0), layer.n_in, np.intp(0), layer.n_out)
 
 
 @jit
