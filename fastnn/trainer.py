@@ -194,6 +194,7 @@ class Trainer:
         self.n_rows = 0
         self._steps = 0
         self._work: kernels.Workspace | None = None
+        self._pace: tuple[int, Pace] | None = None
 
     @property
     def _is_regression(self) -> bool:
@@ -294,8 +295,7 @@ class Trainer:
         spread = self._spread(data)
         held_out_spread = self._spread(held_out) if held_out else 0.0
         best = _Best(early_stopping, self.net.params)
-        step_flops = 6.0 * batch_size * self.net.params.size
-        pace = Pace(self.n_threads, step_flops, n_shares=-(-batch_size // TILE_ROWS))
+        pace = self._pace_of(batch_size)
         kernels.transpose_weights(self.net._network())
 
         history = self.history
@@ -360,6 +360,13 @@ class Trainer:
             stratify=data.labels if self.loss == "cross_entropy" else None,
         )
         return data._replace(indices=train), data._replace(indices=validation)
+
+    def _pace_of(self, batch_size: int) -> Pace:
+        """The pace of steps of that many rows; what earlier calls of fit have learnt of it is kept."""
+        if self._pace is None or self._pace[0] != batch_size:
+            step_flops = 6.0 * batch_size * self.net.params.size
+            self._pace = batch_size, Pace(self.n_threads, step_flops, n_shares=-(-batch_size // TILE_ROWS))
+        return self._pace[1]
 
     def _run_epoch(
         self,

@@ -229,6 +229,16 @@ def test_progress_is_plain_and_short_without_a_terminal(blobs, capsys):
     assert "samples/s" in lines[-1]
 
 
+def test_what_one_fit_learnt_of_threads_the_next_goes_on_with(blobs):
+    trainer = make()
+    trainer.fit(*blobs, epochs=1, verbose=0)
+    batch_size, pace = trainer._pace
+    trainer.fit(*blobs, epochs=1, verbose=0)
+    assert trainer._pace[1] is pace
+    trainer.fit(blobs[0][: batch_size - 1], blobs[1][: batch_size - 1], epochs=1, verbose=0)
+    assert trainer._pace[1] is not pace
+
+
 def test_silent(blobs, capsys):
     make().fit(*blobs, epochs=2, verbose=0)
     assert capsys.readouterr() == ("", "")
