@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,23 @@ def run_python():
         return done
 
     return run
+
+
+@pytest.fixture
+def start():
+    """Start a program that Ctrl-C can end, even where the tests themselves run in the background."""
+    processes = []
+
+    def call(command, **options):
+        # A shell's background jobs ignore the interrupt, and so would their children.
+        def heed_interrupts():
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(command, preexec_fn=heed_interrupts, **pipes, **options))
+        return processes[-1]
+
+    yield call
+    for process in processes:
+        process.kill()
+        process.wait()

@@ -125,11 +125,9 @@ def test_usage_help_and_version(run):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
-def test_ctrl_c_saves_the_model_so_far(tmp_path):
+def test_ctrl_c_saves_the_model_so_far(tmp_path, start):
     command = [sys.executable, "-m", "fastnn", "train", "digits", "--epochs", "1000000", "--json"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = start(command, cwd=tmp_path)
     assert "rows to train on" in process.stderr.readline()
     time.sleep(3)
     process.send_signal(signal.SIGINT)

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from itertools import pairwise
@@ -169,7 +168,7 @@ def test_interrupt_keeps_model_and_history(blobs, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
-def test_ctrl_c_ends_a_running_training_soon():
+def test_ctrl_c_ends_a_running_training_soon(start):
     code = """
 import numpy as np, fastnn
 x = np.random.default_rng(0).standard_normal((200_000, 64)).astype(np.float32)
@@ -179,7 +178,7 @@ print("ready", flush=True)
 history = trainer.fit(x, x[:, 0], epochs=100_000, verbose=0)
 print(history.stop_reason, bool(np.isfinite(trainer.net.params).all()), flush=True)
 """
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    process = start([sys.executable, "-c", code])
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
