@@ -224,6 +224,8 @@ def doctor(
         print(json.dumps(facts | {"advice": warnings_found}))
         return
     table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(overflow="fold")  # a path that is cut off helps nobody
     for name, value in facts.items():
         text = ", ".join(value) if isinstance(value, list) else str(value)
         table.add_row(name.replace("_", " "), text)

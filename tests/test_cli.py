@@ -149,6 +149,7 @@ def test_doctor(run):
     code, out, err = run("doctor")
     assert code == 0
     assert facts["cpu"] in out
+    assert "…" not in out
     assert ("warning" in out) == bool(facts["advice"])
 
 
