@@ -83,6 +83,13 @@ def jit(function=None, *, parallel=False, inline=False):
     return dispatcher
 
 
+def compiled_form(function, args: tuple):
+    """The form of a jitted function for arguments of these types, compiled if need be."""
+    types = tuple(map(numba.typeof, args))
+    function.compile(types)
+    return function.overloads[types]
+
+
 @jit
 def span(start, stop):
     """``range(start, stop)`` of unsigned numbers, for loops over elements.

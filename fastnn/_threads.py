@@ -16,6 +16,7 @@ from pathlib import Path
 import numba
 
 from ._checks import check_count
+from ._jit import compiled_form
 from ._tuning import (
     CHUNK_SECONDS,
     FIRST_CHUNK_SECONDS,
@@ -201,9 +202,7 @@ _addresses: dict[tuple, int] = {}
 def _address(function, dtype, args: tuple) -> int:
     """Where the form of a kernel for that dtype starts; nothing but the dtype specialises a kernel."""
     if (function, dtype) not in _addresses:
-        types = tuple(map(numba.typeof, args))
-        function.compile(types)
-        form = function.overloads[types]
+        form = compiled_form(function, args)
         _addresses[function, dtype] = form.library.get_pointer_to_function(form.fndesc.llvm_func_name)
     return _addresses[function, dtype]
 

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from . import _checks
+from ._jit import compiled_form
 from ._threads import launch, parts_for
 from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK
 from .kernels.step import LAYER, predict_part
@@ -26,9 +27,7 @@ def _entry_point(dtype: np.dtype):
     matrix, vector, of_rows = np.empty((0, 0), dtype), np.empty(0, dtype), np.empty(0)
     layers = np.empty(0, LAYER)
     like = (0, 1, matrix, matrix, layers, vector, 0, vector, of_rows, of_rows)
-    types = tuple(map(numba.typeof, like))
-    predict_part.compile(types)
-    return predict_part.overloads[types].entry_point
+    return compiled_form(predict_part, like).entry_point
 
 
 class Predictor:
@@ -55,9 +54,9 @@ class Predictor:
 
     def __init__(self, net: MLP, n_threads: int | None = 1, n_rows: int = ROW_BLOCK) -> None:
         self._n_in, self._n_out, self._dtype = net.sizes[0], net.sizes[-1], net.dtype
-        self._n_threads = n_threads
         self._row_flops = 2.0 * net.params.size
-        self._most_parts = self._parts(n_rows)
+        # Room for as many as the largest call may get: how much work that is, is not known yet.
+        self._most_parts = parts_for(n_threads, 0, 0, -(-n_rows // ROW_BLOCK))
         work = net._layout.workspace(min(n_rows, ROW_BLOCK) * self._most_parts, 0, backward=False)
         network = net._network()
         self._state = (
@@ -70,10 +69,6 @@ class Predictor:
         )
         self._predict_alone = _entry_point(self._dtype)
         self._lock = threading.Lock()
-
-    def _parts(self, n_rows: int) -> int:
-        blocks = -(-n_rows // ROW_BLOCK)
-        return parts_for(self._n_threads, n_rows * self._row_flops, PARALLEL_CALL_FLOPS, blocks)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Activated outputs of the network.
@@ -104,10 +99,10 @@ class Predictor:
         n_rows = len(x)
         out = np.empty((n_rows, self._n_out), self._dtype)
         with self._lock:
-            if self._most_parts == 1 or n_rows <= ROW_BLOCK:
+            if self._most_parts == 1 or n_rows * self._row_flops < PARALLEL_CALL_FLOPS:
                 self._predict_alone(0, 1, out, x, *self._state)
             else:
-                n_parts = min(self._most_parts, self._parts(n_rows))
+                n_parts = max(1, min(self._most_parts, -(-n_rows // ROW_BLOCK)))
                 rows = _checks.writable_view(x)
                 launch(predict_part, self._dtype, n_parts, out, rows, *self._state)
         return out

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import _checks, optimizers, progress
 from ._jit import compile_seconds
-from ._threads import Pace, launch, parts_for, usable_cores
+from ._threads import Pace, launch, parts_for
 from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK, TILE_ROWS
 from .buffers import aligned_zeros
 from .history import Epoch, History
@@ -184,11 +184,12 @@ class Trainer:
         kind = LOSSES[self.loss]
         self._objective = kernels.Objective(kind.code, kind.scale)
         n_states, n_params = self.optimizer.n_states, net.params.size
+        most_parts = parts_for(self.n_threads, 0, 0, n_params)
         self._state = kernels.Optimizer(
             settings=optimizers.settings(self.optimizer, self.l2),
             m=aligned_zeros(n_params if n_states > 0 else 0, net.dtype),
             v=aligned_zeros(n_params if n_states > 1 else 0, net.dtype),
-            grad=aligned_zeros((usable_cores(), net._layout.n_block), net.dtype),
+            grad=aligned_zeros((most_parts, net._layout.n_block), net.dtype),
             penalty=aligned_zeros(net._layout.n_penalties, np.float64),
         )
         self.n_rows = 0

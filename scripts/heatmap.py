@@ -2,8 +2,8 @@
 
 Every cell is a network of three layers of one width, trained with Adam on one thread (by default). A rate
 counts the columns that are there; *filled* counts those that are computed, a row being whole vectors, so
-that what padding explains is taken out. A cell is a cliff if its filled rate is below 70 % of that of each
-neighbour, left and right, above and below.
+that what padding explains is taken out. A cell is a cliff if its filled rate is below 70 % of those of both
+its neighbours in the row, or in the column.
 
 With --shapes a table of single shapes follows: one output or 5,000, 20 layers, batches of 1 and 10,000.
 """
@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from fastnn._threads import usable_cores
 from fastnn.kernels.simd import lanes
 from fastnn.machine import describe, peak_gflops
 
@@ -130,7 +131,7 @@ def main(
         [measure(Network((w, w, w), b), dtype, n_threads) for w in widths]
         for b in track(batches, "batches", transient=True)
     ]
-    peak = peak_gflops(dtype, n_threads or describe()["usable_cores"])
+    peak = peak_gflops(dtype, n_threads or usable_cores())
     report: dict[str, Any] = {
         "machine": describe(),
         "dtype": dtype,

@@ -53,7 +53,6 @@ _CHILD = """
 import json, sys
 sys.path[:0] = [{root!r}, {root!r} + "/benchmarks"]
 from fastnn import _tuning
-from fastnn.kernels import __name__ as _  # the package only: no kernel has read the numbers yet
 for name, value in {values!r}.items():
     if name == "TILE_VECS":
         value = dict.fromkeys(_tuning.TILE_VECS, value)
@@ -71,13 +70,13 @@ def times(values: dict[str, int], jobs: list, cache: str) -> list[float] | None:
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
 
-def compare(name: str, value: int, rounds: int) -> list[float] | None:
+def compare(name: str, value: int, rounds: int, cache: str) -> list[float] | None:
     """For each network, the time with the values as they are over the time with `value`, best of rounds."""
     jobs = [(sizes, batch, 1) for sizes, batch in NETWORKS]
-    with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryDirectory() as other_cache:
+    with tempfile.TemporaryDirectory() as other_cache:
         ours, theirs = [], []
         for _ in range(rounds):
-            ours.append(times({}, jobs, os.environ.get("NUMBA_CACHE_DIR", cache)))
+            ours.append(times({}, jobs, cache))
             theirs.append(times({name: value}, jobs, other_cache))
     if any(run is None for run in [*ours, *theirs]):
         return None
@@ -102,6 +101,7 @@ def main(
         console.width = 140  # a file has no width to keep to
     headings = [f"{'-'.join(map(str, sizes))}, {batch}" for sizes, batch in NETWORKS]
     table = Table("number", "as it is", "tried", *headings, title="Time as it is / time with the value tried")
+    base = tempfile.TemporaryDirectory()  # the kernels as they are, compiled once for all comparisons
     for name, values in CANDIDATES.items():
         if only and name not in only:
             continue
@@ -110,7 +110,7 @@ def main(
         for value in [present, *values] if name == "TILE_ROWS" else values:
             if console.is_terminal:
                 console.print(f"{name} = {value} ...", end="\r")
-            ratios = compare(name, value, rounds)
+            ratios = compare(name, value, rounds, base.name)
             cells = [f"{ratio:.2f}" for ratio in ratios] if ratios else ["does not work"]
             table.add_row(name, str(present), str(value), *cells)
     console.print(table)

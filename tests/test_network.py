@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn import _threads
+from fastnn._threads import usable_cores
 from fastnn.network import initial_weights
 
 
@@ -126,6 +128,18 @@ def test_predictor(dtype, output, n_threads, monkeypatch):
         assert comp.dtype == dtype
     net.weights[0][:] += 1  # it follows the weights
     np.testing.assert_array_equal(predict(x), net.predict_raw(x))
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
+def test_predictor_shares_out_a_large_call_of_a_small_network(monkeypatch):
+    net, parts, real = fastnn.MLP([6, 17, 4], seed=0), [], _threads.run_parts
+    monkeypatch.setattr(_threads, "run_parts", lambda *args: (parts.append(args[1]), real(*args)))
+    x = np.zeros((100_000, 6), np.float32)  # 80 MFLOP
+    predict = net.predictor(n_threads=None)
+    predict(x[:1000])
+    assert parts == []
+    predict(x)
+    assert parts[0] >= 2
 
 
 def test_predictor_from_several_threads():

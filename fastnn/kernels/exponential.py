@@ -154,7 +154,7 @@ def tanh(z):
 
 
 def log_normal(x):
-    """log(x) for positive normal x; at most 2 units in the last place off, 1 where x >= 2."""
+    """log(x) for positive normal x; at most 2 units in the last place off."""
     return np.log(x)
 
 

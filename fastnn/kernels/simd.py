@@ -237,14 +237,6 @@ def _larger(builder, a, b):
     return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
 
-def _sum(builder, a, b):
-    return builder.fadd(a, b)
-
-
-def _product(builder, a, b):
-    return builder.fmul(a, b)
-
-
 def _elementwise(name, doc, combine):
     """An intrinsic that combines two tiles of one shape element by element."""
 
@@ -282,10 +274,10 @@ def _reduction(name, doc, combine):
 
 
 tile_max = _elementwise("tile_max", "The larger of each two elements; of a NaN and a number either.", _larger)
-tile_add = _elementwise("tile_add", "The sum of each two elements.", _sum)
-tile_multiply = _elementwise("tile_multiply", "The product of each two elements.", _product)
+tile_add = _elementwise("tile_add", "The sum of each two elements.", ir.IRBuilder.fadd)
+tile_multiply = _elementwise("tile_multiply", "The product of each two elements.", ir.IRBuilder.fmul)
 vector_max = _reduction("vector_max", "The largest element of a vector; NaN are passed over.", _larger)
-vector_sum = _reduction("vector_sum", "The sum of a vector's elements.", _sum)
+vector_sum = _reduction("vector_sum", "The sum of a vector's elements.", ir.IRBuilder.fadd)
 
 
 @intrinsic
