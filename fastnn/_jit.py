@@ -14,6 +14,7 @@ Every compiled function of fastnn is made by :func:`jit`, so that one decision h
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 import time
@@ -26,17 +27,20 @@ from numba.core import caching, event
 _PACKAGE = Path(__file__).parent
 
 
-def _source_stamp() -> tuple[str, str]:
-    """Digest of every source that compiled code is made from, and numba's version."""
+@functools.cache
+def _source_stamp(module: str) -> tuple[str, str]:
+    """Digest of every source that compiled code of a module is made from, and numba's version.
+
+    The core does not know the hooks, so it need not be compiled anew for them.
+    """
     digest = hashlib.sha256()
     sources = [*_PACKAGE.glob("_*.py"), *(_PACKAGE / "kernels").glob("*.py")]
+    if ".hooks" in module:
+        sources += (_PACKAGE / "kernels" / "hooks").glob("*.py")
     for path in sorted(sources):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest(), numba.__version__
-
-
-_STAMP = _source_stamp()
 
 
 def jit(function=None, *, parallel=False, inline=False):
@@ -74,7 +78,7 @@ def jit(function=None, *, parallel=False, inline=False):
         cache._cache_file = caching.IndexDataCacheFile(
             cache_path=cache._cache_path,
             filename_base=cache._impl.filename_base,
-            source_stamp=_STAMP,
+            source_stamp=_source_stamp(function.__module__),
         )
     except (AttributeError, RuntimeError):
         # RuntimeError: no folder on this machine can be written to (numba has tried the package's

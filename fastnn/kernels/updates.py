@@ -45,6 +45,17 @@ class Rates(NamedTuple):
     eps: float
 
 
+class Terms(NamedTuple):
+    """What an update by address does around the optimiser's own formula; numbers of the dtype."""
+
+    scale: float  # factor on the gradient
+    limit: float  # the gradient is then clipped to [-limit, limit]; inf for none
+    l2: float  # then l2 * w is added
+    l1: float  # and l1 * sign(w)
+    rate: float  # factor on the learning rate
+    decay: float  # decoupled: w shrinks by rate * lr * decay * w
+
+
 @jit
 def step_rates(settings, step, like):
     """The rates of step number `step`, counted from 1, as numbers of the dtype of array `like`."""
