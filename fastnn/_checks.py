@@ -52,6 +52,11 @@ def check_dtype(dtype) -> np.dtype:
     return result
 
 
+def is_sparse(x) -> bool:
+    """Whether it is one of SciPy's sparse matrices or arrays; SciPy is not imported to find out."""
+    return hasattr(x, "tocsr") and hasattr(x, "nnz")
+
+
 def check_x(name: str, x, n_in: int, dtype: np.dtype) -> np.ndarray:
     """`x` as a finite, C-contiguous (n, n_in) matrix of `dtype`; copied only where it is not one."""
     if hasattr(x, "toarray"):

@@ -20,6 +20,7 @@ from .kernels import step as kernels
 from .kernels.batches import shuffle
 from .kernels.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, MSE
 from .kernels.team import new_team, run_parts
+from .kernels.updates import N_RATES
 from .network import MLP, unlabelled
 
 
@@ -182,15 +183,22 @@ class Trainer:
         self.history = History("r2" if self._is_regression else "accuracy")
 
         kind = LOSSES[self.loss]
-        self._objective = kernels.Objective(kind.code, kind.scale)
+        self._objective = kernels.Objective(kind.code, kind.scale, 0, np.empty(0))
         n_states, n_params = self.optimizer.n_states, net.params.size
         most_parts = parts_for(self.n_threads, 0, 0, n_params)
         self._state = kernels.Optimizer(
             settings=optimizers.settings(self.optimizer, self.l2),
+            constants=np.empty(0),
+            rates=np.zeros((1, N_RATES)),
+            factors=np.ones((len(net.sizes) - 1, 2)),
             m=aligned_zeros(n_params if n_states > 0 else 0, net.dtype),
             v=aligned_zeros(n_params if n_states > 1 else 0, net.dtype),
+            u=aligned_zeros(n_params if n_states > 2 else 0, net.dtype),
             grad=aligned_zeros((most_parts, net._layout.n_block), net.dtype),
-            penalty=aligned_zeros(net._layout.n_penalties, np.float64),
+            whole=aligned_zeros(0, net.dtype),
+            average=aligned_zeros(0, net.dtype),
+            penalty=aligned_zeros(net._layout.n_sums, np.float64),
+            norms=aligned_zeros(0, np.float64),
         )
         self.n_rows = 0
         self._steps = 0
@@ -380,6 +388,8 @@ class Trainer:
         """One pass over the data, in compiled calls that `pace` measures; mean cost and summed score."""
         n_rows = data.indices.size
         totals = np.zeros(kernels.N_TOTALS)
+        n_steps = -(-n_rows // batch_size)
+        state = self._state._replace(rates=optimizers.rates(self.optimizer, n_steps, self._steps))
         network = self.net._network()
         first = 0
         while first < n_rows:
@@ -388,7 +398,7 @@ class Trainer:
             start = time.perf_counter()
             plan = (first, min(n_steps * batch_size, n_rows - first), batch_size, self._steps + 1)
             before = totals[kernels.STEPS_DONE]
-            args = (network, work, data, self._objective, self._state, plan, totals)
+            args = (network, work, data, self._objective, state, plan, totals)
             launch(kernels.train_part, self.net.dtype, n_parts, new_team(), *args)
             if totals[kernels.FAILED] == kernels.NOT_TOGETHER:
                 totals[kernels.FAILED] = 0
@@ -486,5 +496,4 @@ class Trainer:
         kernels.transpose_weights(network)
         flat = aligned_zeros(network.params.size, self.net.dtype)
         cost = kernels.gradient(flat, network, work, data, self._objective, n_rows)
-        grads = self.net._layout.weights(flat)
-        return float(cost), [g[:-1] for g in grads], [g[-1] for g in grads]
+        return float(cost), *self.net._split(flat)
