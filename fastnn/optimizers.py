@@ -101,20 +101,8 @@ def as_optimizer(optimizer: str | SGD | Adam) -> SGD | Adam:
 def settings(optimizer: SGD | Adam, l2: float) -> np.ndarray:
     """The optimiser as the kernels' record of shape (1,)."""
     record = np.zeros(1, dtype=updates.SETTINGS)
-    record["l2"], record["every"], record["limit"] = l2, 1, np.inf
+    record["l2"] = l2
     record["kind"] = updates.OPTIMIZERS[type(optimizer).__name__.lower()]
     for name, value in vars(optimizer).items():
-        if name != "lr":
-            record[name] = value
+        record[name] = value
     return record
-
-
-def rates(optimizer, n_steps: int, step: int) -> np.ndarray:
-    """Temporary."""
-    table = np.zeros((n_steps, updates.N_RATES))
-    table[:, 0] = optimizer.lr
-    if isinstance(optimizer, Adam):
-        t = np.arange(step + 1, step + n_steps + 1)
-        table[:, 1] = optimizer.lr / (1 - optimizer.beta1**t)
-        table[:, 2] = 1 / np.sqrt(1 - optimizer.beta2**t)
-    return table
