@@ -61,26 +61,22 @@ def _stand_ins() -> dict[str, type]:
         def predict(self, X):
             return X
 
-    class Multilabel(BaseEstimator):
-        def predict(self, X):
-            return _decide("multilabel", X)
-
-        def predict_proba(self, X):
-            return X
-
     class Multiclass(ClassifierMixin, BaseEstimator):
-        def __init__(self, n_classes=2):
-            self.classes_ = np.arange(n_classes)
+        task = "multiclass"
+        classes_ = np.arange(3)  # from three on, scorers take all columns as they are
 
         def predict(self, X):
-            return _decide("multiclass", X)
+            return _decide(self.task, X)
 
         def predict_proba(self, X):
             return X
+
+    class Multilabel(Multiclass):
+        task = "multilabel"
 
     class Binary(Multiclass):
-        def predict(self, X):
-            return _decide("binary", X)
+        task = "binary"
+        classes_ = np.arange(2)
 
         def predict_proba(self, X):
             return np.column_stack([1 - X, X])
@@ -141,9 +137,7 @@ class Metric:
             if not self._takes_weights():
                 raise ValueError(f"metric {self.name!r} does not take sample_weight.")
         if _is_scorer(self.function):
-            stand_in = _stand_ins()[self.task]
-            asked = stand_in(output.shape[1]) if self.task == "multiclass" else stand_in()
-            return float(self.function(asked, output, y_true, **options))
+            return float(self.function(_stand_ins()[self.task](), output, y_true, **options))
         return float(self.function(y_true, _decide(self.task, output), **options))
 
     def _shaped(self, name: str, values) -> np.ndarray:
