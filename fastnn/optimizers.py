@@ -18,8 +18,7 @@ import numpy as np
 
 from . import _checks
 from .kernels import updates
-
-N_RATES = 5  # columns of the table of rates, as kernels.hooks.updates names them
+from .kernels.updates import N_RATES
 
 _SHARE = 0.0, 1.0, False
 _POSITIVE = 0.0, np.inf, True
@@ -549,14 +548,3 @@ def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
             f"got {optimizer!r}."
         )
     return optimizer
-
-
-def settings(optimizer: Optimizer, l2: float) -> np.ndarray:
-    """An optimiser that the core knows as the core's record of shape (1,)."""
-    if optimizer.core_kind is None:
-        raise NotImplementedError(f"the core has no {optimizer!r}.")
-    record = np.zeros(1, dtype=updates.SETTINGS)
-    for name in updates.SETTINGS.names or ():
-        record[name] = getattr(optimizer, name, 0)
-    record["kind"], record["l2"] = optimizer.core_kind, l2
-    return record

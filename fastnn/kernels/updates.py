@@ -35,8 +35,8 @@ SETTINGS = np.dtype(
         ],
     )
 )
-# Columns of the table of rates, a row for each update of an epoch. The others are an optimiser's own.
-LR, CORRECTED_LR, ROOT, N_RATES = 0, 1, 2, 4
+# Columns of the table of rates, which has a row for each update of an epoch; see hooks/updates.py.
+LR, ON_MEAN, ROOT, EPS, ON_SLOPE, N_RATES = range(6)
 
 
 class Rates(NamedTuple):
@@ -72,7 +72,7 @@ def step_rates(settings, rates, index, like):
     return Rates(
         settings.kind,
         settings.nesterov > 0,
-        number(rates[index, CORRECTED_LR if settings.kind == ADAM else LR]),
+        number(rates[index, ON_MEAN if settings.kind == ADAM else LR]),
         number(settings.momentum),
         number(settings.beta1),
         number(1 - settings.beta1),
@@ -84,7 +84,7 @@ def step_rates(settings, rates, index, like):
 
 
 @jit
-def _finite_or(new, old):
+def finite_or(new, old):
     """`new` unless it is not finite: no update ever writes inf or NaN into a weight."""
     return new if abs(new) < np.inf else old
 
@@ -93,7 +93,7 @@ def _finite_or(new, old):
 def _sgd(w, g, rates, decay, i0, i1, o0, o1):
     for i in span(i0, i1):
         for o in span(o0, o1):
-            w[i, o] = _finite_or(w[i, o] - rates.lr * (g[i, o] + decay * w[i, o]), w[i, o])
+            w[i, o] = finite_or(w[i, o] - rates.lr * (g[i, o] + decay * w[i, o]), w[i, o])
 
 
 @jit(inline=True)
@@ -103,7 +103,7 @@ def _momentum(w, g, m, rates, decay, i0, i1, o0, o1):
             slope = g[i, o] + decay * w[i, o]
             m[i, o] = rates.momentum * m[i, o] + slope
             direction = slope + rates.momentum * m[i, o] if rates.nesterov else m[i, o]
-            w[i, o] = _finite_or(w[i, o] - rates.lr * direction, w[i, o])
+            w[i, o] = finite_or(w[i, o] - rates.lr * direction, w[i, o])
 
 
 @jit(inline=True)
@@ -114,7 +114,7 @@ def _adam(w, g, m, v, rates, decay, i0, i1, o0, o1):
             m[i, o] = rates.beta1 * m[i, o] + rates.rest1 * slope
             v[i, o] = rates.beta2 * v[i, o] + rates.rest2 * (slope * slope)
             step = rates.lr * m[i, o] / (math.sqrt(v[i, o]) * rates.root + rates.eps)
-            w[i, o] = _finite_or(w[i, o] - step, w[i, o])
+            w[i, o] = finite_or(w[i, o] - step, w[i, o])
 
 
 @jit

@@ -26,9 +26,7 @@ import math
 import numpy as np
 
 from ..._jit import jit, span
-from ..updates import _finite_or
-
-LR, ON_MEAN, ROOT, EPS, ON_SLOPE = range(5)
+from ..updates import EPS, LR, ON_MEAN, ON_SLOPE, ROOT, finite_or
 
 
 @jit(inline=True)
@@ -43,7 +41,7 @@ def _slope(g, w, terms):
 @jit(inline=True)
 def _moved(w, step, shrink):
     """``(1 - shrink) * w - step``; in float32, 1 - shrink itself would lose most of a small shrink."""
-    return _finite_or(w - (shrink * w + step), w)
+    return finite_or(w - (shrink * w + step), w)
 
 
 @jit
