@@ -55,7 +55,7 @@ def exp_and_expm1_negative(y):
 
 
 def exp(z):
-    """exp(z) for any z; at most 1 unit in the last place off, 0 where it would not be a normal number."""
+    """exp(z) for any z; at most 1.1 units in the last place off, 0 where it would not be a normal number."""
     with np.errstate(over="ignore", under="ignore"):
         return np.exp(z)
 
