@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from reference import DERIVATIVES, activate_output
 from reference import sigmoid as sigmoid_of
 
 # --- activations ------------------------------------------------------------------------------------
@@ -76,3 +77,157 @@ def _activation(name):
 
 
 ACTIVATIONS = {name: _activation(name) for name in TERMS}
+
+
+# --- losses -----------------------------------------------------------------------------------------
+
+
+def xlogy(y, x):
+    return y * np.log(np.where(y > 0, x, 1))
+
+
+def squared(error):
+    return error**2
+
+
+def huber_of(a, y, numbers):
+    e, limit = a - y, numbers[0]
+    near = np.clip(e, -limit, limit)
+    return near * (e - near / 2), near, squared(e)
+
+
+def quantile_of(a, y, numbers):
+    e = a - y
+    slope = np.where(e > 0, 1 - numbers, np.where(e < 0, -numbers, 0))
+    return slope * e, slope, squared(e)
+
+
+def log_cosh_of(a, y, numbers):
+    e = a - y
+    return np.log1p(2 * np.sinh(np.abs(e) / 2) ** 2), np.tanh(e), squared(e)
+
+
+def poisson_of(z, y, numbers):
+    m = np.exp(z)
+    return xlogy(y, y / m) - y + m, m - y, squared(m - y)
+
+
+def gamma_of(z, y, numbers):
+    m = np.exp(z)
+    return np.log(m / y) + y / m - 1, 1 - y / m, squared(m - y)
+
+
+def tweedie_of(z, y, numbers):
+    (p,), m = numbers, np.exp(z)
+    loss = y ** (2 - p) / ((1 - p) * (2 - p)) - y * m ** (1 - p) / (1 - p) + m ** (2 - p) / (2 - p)
+    return loss, m ** (2 - p) - y * m ** (1 - p), squared(m - y)
+
+
+def log_sigmoid(z):
+    return -np.logaddexp(0, -z)
+
+
+def binary_cross_entropy_of(z, y, numbers):
+    t = (1 - numbers[0]) * y + numbers[0] / 2
+    return -t * log_sigmoid(z) - (1 - t) * log_sigmoid(-z), sigmoid_of(z) - t
+
+
+def binary_focal_of(z, y, numbers):
+    focus, alpha = numbers
+    sign = 2 * y - 1
+    weight = np.where(y > 0, alpha, 1 - alpha) if alpha >= 0 else 1
+    log_p, p, rest = log_sigmoid(sign * z), sigmoid_of(sign * z), sigmoid_of(-sign * z)
+    return -weight * rest**focus * log_p, weight * sign * rest**focus * (focus * p * log_p - rest)
+
+
+def hinge_of(z, y, numbers):
+    sign = 2 * y - 1
+    short = np.maximum(0, 1 - sign * z)
+    return short, np.where(short > 0, -sign, 0)
+
+
+def squared_hinge_of(z, y, numbers):
+    short, slope = hinge_of(z, y, numbers)
+    return short**2, 2 * short * slope
+
+
+# loss, slope and score of each output, from the activation
+OF_OUTPUTS = {
+    "mae": lambda a, y, numbers: (np.abs(a - y), np.sign(a - y), squared(a - y)),
+    "huber": huber_of,
+    "log_cosh": log_cosh_of,
+    "quantile": quantile_of,
+}
+# from z
+OF_LOGITS = {
+    "poisson": poisson_of,
+    "gamma": gamma_of,
+    "tweedie": tweedie_of,
+    "binary_cross_entropy": binary_cross_entropy_of,
+    "binary_focal": binary_focal_of,
+    "hinge": hinge_of,
+    "squared_hinge": squared_hinge_of,
+}
+
+
+def log_softmax(z):
+    return z - np.logaddexp.reduce(z, axis=1, keepdims=True)
+
+
+def cross_entropy_of_rows(z, y, numbers):
+    target = (1 - numbers[0]) * y + numbers[0] / y.shape[1]
+    return -(target * log_softmax(z)).sum(axis=1), np.exp(log_softmax(z)) - target
+
+
+def focal_of_rows(z, y, numbers):
+    focus, alpha = numbers
+    p = np.exp(log_softmax(z))
+    log_own, rest = (y * log_softmax(z)).sum(axis=1), ((1 - y) * p).sum(axis=1)
+    slope = alpha * (focus * rest ** (focus - 1) * (1 - rest) * log_own - rest**focus)
+    return -alpha * rest**focus * log_own, slope[:, np.newaxis] * (y - p)
+
+
+def multiclass_hinge_of_rows(z, y, numbers):
+    others = np.where(y > 0, -np.inf, z)
+    short = np.maximum(0, 1 + others.max(axis=1) - (y * z).sum(axis=1))
+    rival = np.eye(y.shape[1])[others.argmax(axis=1)]
+    return short, (rival - y) * (short > 0)[:, np.newaxis]
+
+
+def kl_divergence_of_rows(z, y, numbers):
+    return (xlogy(y, y) - y * log_softmax(z)).sum(axis=1), np.exp(log_softmax(z)) - y
+
+
+# loss and slopes of each row, from z; y has a column a class
+OF_ROWS = {
+    "cross_entropy": cross_entropy_of_rows,
+    "focal": focal_of_rows,
+    "multiclass_hinge": multiclass_hinge_of_rows,
+    "kl_divergence": kl_divergence_of_rows,
+}
+
+
+def _loss(name):
+    def kernel(row_loss, row_score, delta, z, y, numbers, scale, share, output, n_out, r0, r1):
+        rows = slice(r0, r1)
+        z_out, y = z[rows, :n_out], y[rows]
+        if name in OF_ROWS:
+            y = np.eye(n_out)[y[:, 0].astype(int)] if name != "kl_divergence" else y
+            losses, slopes = OF_ROWS[name](z_out, y, numbers)
+            scores = z_out.argmax(axis=1) == y.argmax(axis=1)
+        elif name in OF_OUTPUTS:
+            activate_output(z, None, None, output, n_out, r0, r1)
+            losses, slopes, scores = OF_OUTPUTS[name](z_out, y, numbers)
+            losses, scores = losses.mean(axis=1), scores.sum(axis=1)
+            slopes = slopes * DERIVATIVES[output](z_out) / n_out
+        else:
+            losses, slopes, *scores = OF_LOGITS[name](z_out, y, numbers)
+            losses, slopes = losses.mean(axis=1), slopes / n_out
+            scores = scores[0].sum(axis=1) if scores else ((z_out > 0) == (y > 0)).mean(axis=1)
+        row_loss[rows], row_score[rows] = scale * losses, scores
+        delta[rows, :n_out] = scale * share * slopes
+
+    return kernel
+
+
+LOSSES = {name: _loss(name) for name in [*OF_OUTPUTS, *OF_LOGITS, *OF_ROWS]}
