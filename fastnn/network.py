@@ -12,7 +12,7 @@ import numpy as np
 from . import _checks, model_file
 from ._threads import usable_cores
 from ._tuning import ROW_BLOCK
-from .activations import Activation, as_activation
+from .activations import NAMES, Activation, as_activation
 from .buffers import LayerSpec, Layout, aligned_zeros
 from .kernels.activations import IDENTITY, OUTPUTS
 from .kernels.address import address_of
@@ -440,7 +440,7 @@ class MLP:
         """
         architecture = {
             "sizes": self.sizes,
-            "activation": [activation.to_json() for activation in self.activations],
+            "activation": [_entry(activation) for activation in self.activations],
             "output": self.output,
             "init": self.init if isinstance(self.init, str) else None,
             "dropout": self.dropout,
@@ -451,6 +451,16 @@ class MLP:
         }
         tensors = {name: np.ascontiguousarray(view) for name, view in self.parameters().items()}
         model_file.write(path, tensors, architecture, self.metadata)
+
+
+def _entry(activation: Activation) -> tuple[str, float | None]:
+    """An activation as a file names it."""
+    if activation.kernel is not None and activation.name not in NAMES:
+        raise ValueError(
+            f"activation {activation.name!r} is a function of your own, which a file without code cannot hold: "
+            "pickle the network instead."
+        )
+    return activation.name, activation.alpha
 
 
 def load(path: str | os.PathLike[str]) -> MLP:
@@ -481,7 +491,7 @@ def load(path: str | os.PathLike[str]) -> MLP:
     """
     architecture, metadata, tensors = model_file.read(path)
     with model_file.refusing(path):
-        activations = [Activation.from_json(entry) for entry in architecture["activation"]]
+        activations = [Activation(name, alpha=alpha) for name, alpha in architecture["activation"]]
         slopes = [activation.name == "prelu" for activation in activations]
         shapes = model_file.shapes(architecture["sizes"], architecture["norm"], slopes)
         model_file.check_tensors(tensors, shapes, architecture["dtype"])

@@ -20,6 +20,7 @@ from .kernels import step as kernels
 from .kernels.batches import shuffle
 from .kernels.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, MSE
 from .kernels.team import new_team, run_parts
+from .kernels import updates
 from .kernels.updates import N_RATES
 from .network import MLP, unlabelled
 
@@ -39,6 +40,14 @@ LOSSES = {
     "binary_cross_entropy": _Loss(BINARY_CROSS_ENTROPY, 1.0, "sigmoid"),
     "cross_entropy": _Loss(CROSS_ENTROPY, 1.0, "softmax"),
 }
+
+
+def _settings(optimizer, l2):
+    record = np.zeros(1, dtype=updates.SETTINGS)
+    for name in updates.SETTINGS.names or ():
+        record[name] = getattr(optimizer, name, 0)
+    record["kind"], record["l2"], record["every"], record["limit"] = optimizer.core_kind, l2, 1, np.inf
+    return record
 
 
 def _n_loaded() -> int:
@@ -187,7 +196,7 @@ class Trainer:
         n_states, n_params = self.optimizer.n_states, net.params.size
         most_parts = parts_for(self.n_threads, 0, 0, n_params)
         self._state = kernels.Optimizer(
-            settings=optimizers.settings(self.optimizer, self.l2),
+            settings=_settings(self.optimizer, self.l2),
             constants=np.empty(0),
             rates=np.zeros((1, N_RATES)),
             factors=np.ones((len(net.sizes) - 1, 2)),
@@ -389,7 +398,7 @@ class Trainer:
         n_rows = data.indices.size
         totals = np.zeros(kernels.N_TOTALS)
         n_steps = -(-n_rows // batch_size)
-        state = self._state._replace(rates=optimizers.rates(self.optimizer, n_steps, self._steps))
+        state = self._state._replace(rates=self.optimizer.rates(np.full(n_steps, self.optimizer.lr), self._steps))
         network = self.net._network()
         first = 0
         while first < n_rows:
