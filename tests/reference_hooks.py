@@ -231,3 +231,30 @@ def _loss(name):
 
 
 LOSSES = {name: _loss(name) for name in [*OF_OUTPUTS, *OF_LOGITS, *OF_ROWS]}
+
+
+# --- every kernel on a few numbers, to be repeated in other processes ---------------------------------
+
+
+def run_everything(dtype="float32"):
+    """Sums of what each kernel writes, with and without compilation."""
+    from fastnn.activations import NAMES, Activation
+    from fastnn.losses import LOSSES, Loss
+
+    rng, figures = np.random.default_rng(0), {}
+    for name in NAMES:
+        kernel, a = Activation(name).kernel, rng.uniform(-3, 3, (2, 16)).astype(dtype)
+        if kernel is not None:
+            slopes = np.zeros_like(a)
+            kernel(a, slopes, 0.3, 0, 2, 5)
+            figures[name] = [float(a[:, :5].sum()), float(slopes.sum())]
+    for name in LOSSES:
+        loss = Loss(name, label_smoothing=0.1) if name.endswith("cross_entropy") else Loss(name)
+        if loss.kernel is not None:
+            of_rows, z = np.zeros((2, 2)), rng.uniform(-2, 2, (2, 16)).astype(dtype)
+            y = {"class": [[2.0], [0]], "probabilities": np.full((2, 5), 0.2)}.get(loss.kind)
+            y = np.array(rng.integers(0, 2, (2, 5)) + (loss.kind == "positive") if y is None else y, dtype)
+            delta = np.zeros_like(z)
+            loss.kernel(*of_rows, delta, z, y, loss.numbers, 1.0, 0.5, 0, 5, 0, 2)
+            figures[f"loss {name}"] = [*of_rows.sum(axis=1), float(np.abs(delta[:, :5]).sum())]
+    return figures

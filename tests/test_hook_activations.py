@@ -11,7 +11,7 @@ import reference
 import reference_hooks
 
 from fastnn.kernels.hooks import activations
-from fastnn.kernels.simd import WIDTH_BYTES
+from fastnn.kernels.simd import HAS_FMA, WIDTH_BYTES
 
 NAMES = list(reference_hooks.ACTIVATIONS)
 every_activation = pytest.mark.parametrize("name", NAMES)
@@ -53,6 +53,8 @@ def test_against_the_twin(z, dtype, poisoned, name):
     # The functions are good to 6 units in the last place, products of them to 10. Only
     # gelu_tanh's sigmoid has a rounded argument: 2 (10 + 44.7) sqrt(2 / pi) = 87 at most, by 3 eps / 2.
     rtol = (140 if name == "gelu_tanh" else 10) * eps
+    if name == "gelu" and not HAS_FMA:  # z^2 / 2, up to 50, is then rounded in the exponent
+        rtol += 25 * eps
     np.testing.assert_allclose(comp[0], ref[0], rtol=rtol, atol=np.finfo(dtype).tiny)
     # A slope is a sum of terms below 10, which may cancel; one of 87 times the above in gelu_tanh's tail.
     np.testing.assert_allclose(comp[1], ref[1], rtol=rtol, atol=10 * eps)

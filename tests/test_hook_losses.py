@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+
+import numba
 import numpy as np
 import pytest
 import reference
@@ -9,6 +13,7 @@ import reference_hooks
 
 from fastnn.kernels.activations import IDENTITY, SIGMOID, TANH
 from fastnn.kernels.hooks import losses
+from fastnn.kernels.simd import WIDTH_BYTES
 
 # name, numbers, output activation where it is free, number of outputs
 CASES = [
@@ -305,3 +310,37 @@ def test_scikit_learn_agrees(buffers, dtype, name, numbers, function, options):
     # As against the twin
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(arrays[0].mean(), ref, rtol=60 * eps, atol=100 * eps)
+
+
+def test_without_compilation(run_python, dtype):
+    code = f"import json, reference_hooks; print(json.dumps(reference_hooks.run_everything({dtype.name!r})))"
+    done = run_python(code, NUMBA_DISABLE_JIT="1")
+    assert done.stderr == ""
+    comp, ref = json.loads(done.stdout), reference_hooks.run_everything(dtype.name)
+    assert comp.keys() == ref.keys()
+    eps = np.finfo(dtype).eps
+    for name, figures in ref.items():
+        # As against the twin
+        np.testing.assert_allclose(comp[name], figures, rtol=60 * eps, atol=100 * eps, err_msg=name)
+
+
+@pytest.mark.skipif(WIDTH_BYTES < 64, reason="looks for the names of 512-bit registers")
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("log_cosh", []),
+        ("poisson", []),
+        ("gamma", []),
+        ("tweedie", [1.5]),
+        ("binary_cross_entropy", [0.1]),
+        ("binary_focal", [2.0, 0.25]),
+    ],
+)
+def test_vectorised(buffers, name, numbers):
+    compiled = numba.njit(getattr(losses, name).py_func, error_model="numpy")  # one that can be listed
+    arrays = buffers(name, numbers, 3, np.float32)
+    compiled(*arrays, np.array(numbers, np.float64), 1.0, 1.0, IDENTITY, 3, 0, 12)
+    assembly = "\n".join(compiled.inspect_asm().values())
+    # A function that is called, not inlined, would work on single numbers.
+    assert re.search(r"vfmadd\w+ps\s.*%[yz]mm", assembly)
+    assert not re.search(r"\$(exp|expm1|log|log1p|tanh)f?,", assembly)

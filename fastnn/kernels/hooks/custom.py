@@ -47,6 +47,8 @@ def _compiled(role: str, function, n_args: int):
         except (errors.NumbaError, TypeError, NotImplementedError) as error:
             lines = [line.strip() for line in str(error).splitlines()]
             reason = next((line for line in lines if line and not line.startswith("Failed in")), repr(error))
+            if "<class 'function'>" in reason:
+                reason += "; decorate what it calls with numba.njit"
             raise TypeError(f"{role} {name!r} cannot be compiled by numba: {reason}") from error
         result = dispatcher.overloads[(kind,) * n_args].signature.return_type
         if not isinstance(result, (types.Float, types.Integer, types.Boolean)):
