@@ -356,7 +356,7 @@ class _BaseMLP(BaseEstimator, ABC):
                 f"lbfgs has not converged after {result.nit} iterations ({result.message}): raise max_iter "
                 "or max_fun, or standardise X.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
 
     def _fit_stochastic(self, net, X, targets, weight, validation, rng, incremental: bool) -> None:
@@ -382,7 +382,7 @@ class _BaseMLP(BaseEstimator, ABC):
                 warnings.warn(
                     f"Training took all {self.max_iter} epochs of max_iter and has not converged yet.",
                     ConvergenceWarning,
-                    stacklevel=6,
+                    stacklevel=5,
                 )
         self.stopped_ = course.stopped
         self._no_improvement_count = course.n_waited
@@ -411,7 +411,7 @@ class _BaseMLP(BaseEstimator, ABC):
         )
         if len(held_out) < 2:
             raise ValueError(
-                f"The validation set has {len(held_out)} rows: raise validation_fraction, or give more data."
+                f"The validation set has {len(held_out)} row: raise validation_fraction, or give more data."
             )
         weights = (None, None) if weight is None else (weight[train], weight[held_out])
         return X[train], targets[train], weights[0], _Validation(X[held_out], targets[held_out], weights[1])
@@ -453,9 +453,6 @@ class _BaseMLP(BaseEstimator, ABC):
                 course.n_waited = 0
             else:
                 course.stopped = True
-
-    def _partial_fit(self, X, y, sample_weight, X_val, y_val, classes=None):
-        return self._fit(X, y, sample_weight, X_val, y_val, resume=True, classes=classes, incremental=True)
 
     # Prediction.
 
@@ -609,7 +606,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if not first and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
             raise ValueError(f"classes={classes!r} differ from those of the first call, {self.classes_!r}.")
-        return self._partial_fit(X, y, sample_weight, X_val, y_val, classes)
+        return self._fit(X, y, sample_weight, X_val, y_val, resume=True, classes=classes, incremental=True)
 
     @property
     def _is_multilabel(self) -> bool:
@@ -765,7 +762,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         -------
         self
         """
-        return self._partial_fit(X, y, sample_weight, X_val, y_val)
+        return self._fit(X, y, sample_weight, X_val, y_val, resume=True, incremental=True)
 
     def _learn_targets(self, y, classes) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
