@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _checks, lbfgs
+from ._threads import at_work
 from .kernels.activations import ACTIVATIONS
 from .network import MLP
 from .optimizers import SGD, Adam
@@ -284,10 +285,11 @@ class _BaseMLP(BaseEstimator, ABC):
         validation = self._check_validation(X_val, y_val)
         rng = check_random_state(self.random_state)
         net = self._begin(self._sizes(X.shape[1]), resume, rng)
-        if self.solver == "lbfgs":
-            self._fit_lbfgs(net, X, targets, weight)
-        else:
-            self._fit_stochastic(net, X, targets, weight, validation, rng, incremental)
+        with at_work():
+            if self.solver == "lbfgs":
+                self._fit_lbfgs(net, X, targets, weight)
+            else:
+                self._fit_stochastic(net, X, targets, weight, validation, rng, incremental)
         return self
 
     def _begin(self, sizes: list[int], resume: bool, rng: np.random.RandomState) -> MLP:

@@ -134,7 +134,7 @@ def test_warm_start_is_scikit_learns(kind, solver):
 )
 def test_partial_fit_is_scikit_learns(kind, options):
     x, y, name = rows(kind)
-    comp, ref = pair(name, **options)
+    comp, ref = pair(name, batch_size=20, **options)
     classes = {"classes": np.unique(y)} if name == "MLPClassifier" else {}
     for start in range(0, 160, 40):
         part = slice(start, start + 40)
