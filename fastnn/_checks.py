@@ -52,6 +52,11 @@ def check_dtype(dtype) -> np.dtype:
     return result
 
 
+def is_sparse(x) -> bool:
+    """Whether it is one of SciPy's sparse matrices or arrays; SciPy is not imported to find out."""
+    return hasattr(x, "tocsr") and hasattr(x, "nnz")
+
+
 def check_x(name: str, x, n_in: int, dtype: np.dtype) -> np.ndarray:
     """`x` as a finite, C-contiguous (n, n_in) matrix of `dtype`; copied only where it is not one."""
     if hasattr(x, "toarray"):
@@ -74,6 +79,43 @@ def check_x(name: str, x, n_in: int, dtype: np.dtype) -> np.ndarray:
     with np.errstate(over="ignore"):
         x = np.require(x, dtype, ["C", "A"])
     return _check_finite(name, x)
+
+
+def check_sparse(name: str, x, n_in: int, dtype: np.dtype):
+    """`x` as a finite CSR matrix of `dtype` with n_in columns; copied only where it is not one."""
+    x = x.tocsr()
+    if x.dtype.kind == "c":
+        raise ValueError(f"{name} has complex values, expected real ones.")
+    if x.shape[1] != n_in:
+        raise ValueError(f"{name} has {x.shape[1]} features, but the network takes {n_in}.")
+    if x.shape[0] == 0:
+        raise ValueError(f"{name} is empty: expected at least one row.")
+    with np.errstate(over="ignore"):
+        x = x.astype(dtype, copy=False)
+    finite = np.isfinite(x.data)
+    if not finite.all():
+        raise ValueError(
+            f"{name} has {int((~finite).sum())} values that are NaN or infinite in {x.dtype}: "
+            "remove or impute them."
+        )
+    return x
+
+
+def check_weights(name: str, weights, n_rows: int) -> np.ndarray:
+    """Weights of rows as a float64 vector: finite, not negative, not all 0."""
+    try:
+        weights = np.ascontiguousarray(weights, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numeric, but it does not convert: {error}.") from None
+    if weights.ndim == 0:
+        weights = np.full(n_rows, float(weights))
+    if weights.shape != (n_rows,):
+        raise ValueError(f"{name} must have shape ({n_rows},), a number a row, got {weights.shape}.")
+    _check_finite(name, weights)
+    if weights.min() < 0 or weights.max() == 0:
+        found = f"holds {weights.min():g}" if weights.min() < 0 else "are all 0"
+        raise ValueError(f"{name} must be at least 0, and some of it above, but it {found}.")
+    return weights
 
 
 def _check_finite(name: str, x: np.ndarray) -> np.ndarray:

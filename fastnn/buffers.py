@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ._tuning import ALIAS_BYTES, BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, PAD, TILE_ROWS
+from .kernels.activations import IDENTITY
+from .kernels.hooks.rows import BATCH, N_STATISTICS
+from .kernels.hooks.rows import LAYER as LAYER_NORM
 from .kernels.step import LAYER, Workspace
 
 ALIGN_BYTES = 64
@@ -28,70 +32,104 @@ def row_length(n: int, itemsize: int) -> int:
     return padded + PAD if padded * itemsize % ALIAS_BYTES == 0 else padded
 
 
+class LayerSpec(NamedTuple):
+    """What a layer does beside its product; the codes are those of the kernels."""
+
+    activation: int = IDENTITY  # by the core, or by address if the layer is kept
+    norm: int = 0
+    prelu: bool = False
+    residual: bool = False
+    dropout: float = 0.0
+    alpha: float = 0.0
+    kept: bool = False
+
+    @property
+    def n_more(self) -> int:
+        """Rows of parameters below the bias: shift and gain, and learned slopes."""
+        return 2 * (self.norm > 0) + self.prelu
+
+    @property
+    def n_kept(self) -> int:
+        """Matrices kept from forward to backward; see kernels/hooks/rows.py."""
+        return 1 + (self.norm > 0) + self.prelu + self.residual if self.kept else 0
+
+
 class Layout:
-    """Where everything of a network stands in its flat vectors; depends on sizes and dtype alone.
+    """Where everything of a network stands in its flat vectors.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+    specs : sequence of LayerSpec
+        One a layer, the output layer too.
+    dtype : dtype
 
     Attributes
     ----------
     layers : ndarray of LAYER, shape (n_layers,)
-    n_params, n_params_t, n_activations, n_deltas : int
-        Lengths of the vectors, padding included; the last two for a batch of one row.
-    n_penalties, n_block : int
-        Entries of the penalty, and weights in the largest block that is updated at once.
+    n_params, n_params_t, n_activations, n_deltas, n_kept : int
+        Lengths of the vectors, padding included; the last three for a batch of one row.
+    n_running, n_statistics : int
+        Lengths of the running and the batch's statistics of batch normalisations, in columns.
+    n_sums, n_block : int
+        Tiles of all weights, and weights in the largest block that is updated at once.
     """
 
-    def __init__(self, sizes: Sequence[int], activations: Sequence[int], dtype) -> None:
+    def __init__(self, sizes: Sequence[int], specs: Sequence[LayerSpec], dtype) -> None:
         self.dtype = np.dtype(dtype)
         self.layers = np.zeros(len(sizes) - 1, dtype=LAYER)
         width = self.dtype.itemsize
-        w_end = t_end = d_end = p_end = 0
+        w_end = t_end = d_end = p_end = k_end = s_end = 0
         in_cols = row_length(sizes[0] + 1, width)
         in_start, out_start = 0, in_cols
-        for layer, n_in, n_out, code in zip(self.layers, sizes[:-1], sizes[1:], activations, strict=True):
+        for layer, n_in, n_out, spec in zip(self.layers, sizes[:-1], sizes[1:], specs, strict=True):
+            w_rows = n_in + 1 + spec.n_more
             w_cols, t_cols = row_length(n_out, width), row_length(n_in, width)
             out_cols = row_length(n_out + 1, width)
-            layer["n_in"], layer["n_out"], layer["activation"] = n_in, n_out, code
-            layer["w_start"], layer["w_cols"] = w_end, w_cols
+            layer["n_in"], layer["n_out"], layer["activation"] = n_in, n_out, spec.activation
+            layer["w_start"], layer["w_rows"], layer["w_cols"] = w_end, w_rows, w_cols
             layer["t_start"], layer["t_cols"] = t_end, t_cols
             layer["in_start"], layer["in_cols"] = in_start, in_cols
             layer["out_start"], layer["out_cols"] = out_start, out_cols
             layer["d_start"], layer["d_cols"] = d_end, w_cols
-            layer["p_start"] = p_end
-            w_end += (n_in + 1) * w_cols
-            p_end += -(-n_in // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
+            layer["p_start"], layer["k_start"], layer["s_start"] = p_end, k_end, s_end
+            for name in ("kept", "norm", "prelu", "residual", "alpha", "dropout"):
+                layer[name] = getattr(spec, name)
+            w_end += w_rows * w_cols
+            p_end += -(-w_rows // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
             if in_start > 0:  # nothing flows back through the first layer
                 t_end += n_out * t_cols
             d_end += w_cols
+            k_end += spec.n_kept * w_cols
+            s_end += w_cols if spec.norm == BATCH else 0
             in_start, in_cols = out_start, out_cols
             out_start += out_cols
         self.n_params, self.n_params_t = w_end, t_end
-        self.n_activations, self.n_deltas, self.n_penalties = out_start, d_end, p_end
-        self.n_block = min(BLOCK_ROWS, max(sizes[:-1]) + 1) * min(BLOCK_COLS, max(self.layers["w_cols"]))
+        self.n_activations, self.n_deltas, self.n_kept = out_start, d_end, k_end
+        self.n_running, self.n_statistics, self.n_sums = 2 * s_end, N_STATISTICS * s_end, p_end
+        self.n_block = min(BLOCK_ROWS, max(self.layers["w_rows"])) * min(
+            BLOCK_COLS, max(self.layers["w_cols"])
+        )
 
     def weights(self, flat: np.ndarray) -> list[np.ndarray]:
-        """Views of a flat vector as one (n_in + 1, n_out) matrix a layer, the bias in the last row."""
+        """Views of a flat vector as one matrix a layer: weights, bias, and the rows below it."""
         return [
-            flat[layer["w_start"] :][: (layer["n_in"] + 1) * layer["w_cols"]].reshape(
-                layer["n_in"] + 1, layer["w_cols"]
+            flat[layer["w_start"] :][: layer["w_rows"] * layer["w_cols"]].reshape(
+                layer["w_rows"], layer["w_cols"]
             )[:, : layer["n_out"]]
             for layer in self.layers
         ]
 
-    def transposed(self, flat_t: np.ndarray) -> list[np.ndarray]:
-        """Views of the transposed weights, (n_out, n_in) each, of every layer but the first."""
-        return [
-            flat_t[layer["t_start"] :][: layer["n_out"] * layer["t_cols"]].reshape(
-                layer["n_out"], layer["t_cols"]
-            )[:, : layer["n_in"]]
-            for layer in self.layers[1:]
-        ]
-
     def workspace(self, capacity: int, n_targets: int, backward: bool = True) -> Workspace:
         """Buffers for batches of up to `capacity` rows; with no room for deltas if not `backward`."""
+        n_scales = len(self.layers) if LAYER_NORM in self.layers["norm"] else 0
         return Workspace(
             capacity=capacity,
             activations=aligned_zeros(capacity * self.n_activations, self.dtype),
             deltas=aligned_zeros(capacity * self.n_deltas if backward else 0, self.dtype),
+            kept=aligned_zeros(capacity * self.n_kept, self.dtype),
+            row_scale=aligned_zeros(capacity * n_scales, self.dtype),
+            statistics=aligned_zeros(self.n_statistics, np.float64),
             y=aligned_zeros((capacity, n_targets), self.dtype),
             row_loss=aligned_zeros(capacity, np.float64),
             row_score=aligned_zeros(capacity, np.float64),

@@ -19,7 +19,9 @@ typer = _checks.require("typer", "all")
 from . import data, optimizers  # noqa: E402
 from .kernels.activations import ACTIVATIONS  # noqa: E402
 from .network import MLP  # noqa: E402
-from .trainer import LOSSES, DivergenceError, EarlyStopping, Trainer  # noqa: E402
+from .losses import LOSSES, Loss
+from .stopping import EarlyStopping
+from .trainer import DivergenceError, Trainer  # noqa: E402
 
 app = typer.Typer(
     name="fastnn",
@@ -115,8 +117,7 @@ def train(
         raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to save the model in.")
     loss_name = loss or ("mse" if rows.classes is None else "cross_entropy")
     _checks.check_name("loss", loss_name, LOSSES)
-    fits = rows.classes is None, LOSSES[loss_name].output is None
-    if fits[0] != fits[1]:
+    if (rows.classes is None) != Loss(loss_name).is_regression:
         kind = "regression" if rows.classes is None else "classification"
         raise ValueError(f"--loss {loss_name} does not go with a {kind}.")
 

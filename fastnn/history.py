@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from . import _checks
@@ -23,6 +24,11 @@ class Epoch(NamedTuple):
     seconds : float
         Time of training, without validation and compilation.
     samples_per_second : float
+    lr : float or None
+        Learning rate of the last step.
+    more : dict
+        Metrics that ``fit`` was given, by name, of the validation rows (then the name begins with "val_")
+        or, where there are none, of the training rows; and norms, if they were asked for.
     """
 
     epoch: int
@@ -32,6 +38,12 @@ class Epoch(NamedTuple):
     val_metric: float | None
     seconds: float
     samples_per_second: float
+    lr: float | None = None
+    more: Mapping[str, float] = {}  # noqa: RUF012 - nobody writes to it
+
+    def figure(self, name: str) -> float:
+        """A figure by the name of its field or its metric."""
+        return self.more[name] if name in self.more else getattr(self, name)
 
 
 class History:
@@ -41,11 +53,12 @@ class History:
     ----------
     epochs : list of Epoch
     metric_name : str
-        "accuracy" or "r2".
+        Of the column "metric": "accuracy" or "r2".
     best_epoch : int or None
         The epoch whose weights early stopping restored.
     stop_reason : str
-        Why the last call of ``fit`` ended: "epochs", "early stopping", "interrupted" or "diverged".
+        Why the last call of ``fit`` ended: "epochs", "early stopping", "interrupted", "diverged", "schedule",
+        or what a callback gave as its reason.
 
     Examples
     --------
@@ -71,12 +84,16 @@ class History:
         return f"History({len(self)} epochs, stop_reason={self.stop_reason!r})"
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Columns by name; the validation ones only where there was validation."""
-        columns = {name: [getattr(epoch, name) for epoch in self.epochs] for name in Epoch._fields}
+        """Columns by name; those of validation only where there was one."""
+        fields = [name for name in Epoch._fields if name != "more"]
+        columns = {name: [getattr(epoch, name) for epoch in self.epochs] for name in fields}
+        for name in dict.fromkeys(name for epoch in self.epochs for name in epoch.more):
+            columns[name] = [epoch.more.get(name) for epoch in self.epochs]
+        optional = {"val_cost", "val_metric", "lr"}
         return {
             name: values
             for name, values in columns.items()
-            if not name.startswith("val_") or any(value is not None for value in values)
+            if name not in optional or any(value is not None for value in values)
         }
 
     def to_frame(self):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 _MAX_LAYERS = 10_000
 
 
@@ -92,26 +92,34 @@ def _checked_header(entries: dict[str, str]) -> dict[str, Any]:
     header = json.loads(entries["fastnn"])
     if not isinstance(header, dict) or not isinstance(header.get("format"), int):
         raise ValueError("its header is not what fastnn writes.")
-    if header["format"] > FORMAT:
+    if header["format"] != FORMAT:
+        hint = ": pip install --upgrade fastnn" if header["format"] > FORMAT else ""
         raise ValueError(
             f"it has format {header['format']}, written by fastnn {header.get('version')}, and this fastnn "
-            f"reads up to format {FORMAT}: pip install --upgrade fastnn."
+            f"reads format {FORMAT}{hint}."
         )
     if not all(isinstance(header[part], dict) for part in ("architecture", "metadata")):
         raise ValueError("its header is not what fastnn writes.")
     return header
 
 
-def shapes(sizes: Any) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor that a network of these sizes has."""
+def shapes(sizes: Any, norm: Any, slopes: list[bool]) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor that a network has: see :meth:`fastnn.MLP.parameters`."""
     if not isinstance(sizes, list) or not all(type(n) is int and n > 0 for n in sizes):
         raise ValueError(f"its layer sizes are {sizes!r}.")
     if not 2 <= len(sizes) <= _MAX_LAYERS:
         raise ValueError(f"it names {len(sizes)} layer sizes.")
+    if not isinstance(norm, list) or not len(norm) == len(slopes) == len(sizes) - 2:
+        raise ValueError(
+            f"its {len(sizes) - 2} hidden layers have {norm!r} as norm, {len(slopes)} activations."
+        )
     result: dict[str, tuple[int, ...]] = {}
     for depth, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+        kind, slope = (norm[depth], slopes[depth]) if depth < len(norm) else (None, False)
+        names = ["bias"] + ["shift", "gain"] * (kind is not None) + ["slope"] * slope
+        names += ["running_mean", "running_variance"] * (kind == "batch")
         result[f"layers.{depth}.weight"] = (n_in, n_out)
-        result[f"layers.{depth}.bias"] = (n_out,)
+        result |= {f"layers.{depth}.{name}": (n_out,) for name in names}
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,24 +12,36 @@ import numpy as np
 from . import _checks, model_file
 from ._threads import usable_cores
 from ._tuning import ROW_BLOCK
-from .buffers import Layout, aligned_zeros
-from .kernels.activations import ACTIVATIONS, IDENTITY, OUTPUTS
-from .kernels.step import Data, Network
+from .activations import NAMES, Activation, as_activation
+from .buffers import LayerSpec, Layout, aligned_zeros
+from .kernels.activations import IDENTITY, OUTPUTS
+from .kernels.address import address_of
+from .kernels.hooks.rows import NORMS, finish_rows, unwind_rows
+from .kernels.step import Data, Network, Turn
 from .predictor import Predictor
 
-INITIALIZATIONS = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal")
+SPARSE_ROWS = 4096  # of a sparse matrix are made dense at a time, to predict
+
+_SCHEMES = {"glorot": 2.0, "he": 2.0, "lecun": 1.0}
+INITIALIZATIONS = (
+    *(f"{scheme}_{distribution}" for scheme in _SCHEMES for distribution in ("uniform", "normal")),
+    "orthogonal",
+    "zeros",
+)
 
 
 def initial_weights(rng: np.random.Generator, method: str, n_in: int, n_out: int) -> np.ndarray:
     """Draw an (n_in, n_out) float64 matrix.
 
     Glorot and Bengio (2010): variance 2 / (n_in + n_out); He et al. (2015): variance 2 / n_in, for ReLU,
-    which lets half of it through.
+    which lets half of it through; LeCun et al. (1998): variance 1 / n_in. Saxe et al. (2014): orthogonal rows
+    or columns, whichever are fewer.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-    method : {"glorot_uniform", "glorot_normal", "he_uniform", "he_normal"}
+    method : str
+        "glorot", "he" or "lecun" with "_uniform" or "_normal"; "orthogonal"; "zeros".
     n_in, n_out : int
 
     Examples
@@ -36,8 +49,14 @@ def initial_weights(rng: np.random.Generator, method: str, n_in: int, n_out: int
     >>> initial_weights(np.random.default_rng(0), "he_normal", 3, 2).shape
     (3, 2)
     """
+    if method == "zeros":
+        return np.zeros((n_in, n_out))
+    if method == "orthogonal":
+        q, r = np.linalg.qr(rng.standard_normal((max(n_in, n_out), min(n_in, n_out))))
+        q *= np.sign(np.diag(r))  # else the distribution is not uniform (Mezzadri, 2007)
+        return q if n_in >= n_out else q.T
     scheme, distribution = method.split("_")
-    deviation = np.sqrt(2.0 / (n_in + n_out if scheme == "glorot" else n_in))
+    deviation = np.sqrt(_SCHEMES[scheme] / (n_in + n_out if scheme == "glorot" else n_in))
     if distribution == "normal":
         w = rng.standard_normal((n_in, n_out))
         w *= deviation  # in place: a copy would be the largest array of a whole training
@@ -53,6 +72,9 @@ def unlabelled(x: np.ndarray) -> Data:
         labels=np.empty((0, 0), np.int32),
         targets=np.empty((0, 0), x.dtype),
         indices=np.empty(0, np.int64),
+        weights=np.empty(0, np.float64),
+        starts=np.empty(0, np.int64),
+        columns=np.empty(0, np.int32),
     )
 
 
@@ -63,23 +85,36 @@ class MLP:
     ----------
     sizes : sequence of int
         Width of every layer, from the number of features to the number of outputs.
-    activation : str or sequence of str, default="relu"
-        Of the hidden layers: "identity", "relu", "tanh" or "sigmoid"; one name for all or one each.
+    activation : str, Activation or sequence of them, default="relu"
+        Of the hidden layers, one for all or one each: a name of ``fastnn.activations.NAMES`` or an
+        :class:`Activation`, such as one of your own function.
     output : str, optional
-        Activation of the output layer: one of the same, or "softmax". Where it is left open, the loss
-        that the network is first trained with chooses: "softmax" for cross_entropy, "sigmoid" for
-        binary_cross_entropy, else "identity".
-    init : str, optional
-        How weights are drawn: "glorot_uniform", "glorot_normal", "he_uniform", "he_normal". By default
-        he_normal for layers that ReLU follows, glorot_uniform for the others. Biases start at 0.
+        Activation of the output layer: "identity", "relu", "tanh", "sigmoid", "softmax" or "exp". Where it is
+        left open, the loss that the network is first trained with chooses.
+    init : str or sequence of array-like, optional
+        How weights are drawn: "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
+        "lecun_normal", "orthogonal" or "zeros"; or the weights themselves, (n_in, n_out) a layer. By default
+        what suits the activation that follows: he_normal for ReLU and its kin, glorot_uniform for tanh and
+        sigmoid. Biases start at 0.
+    dropout : float in [0, 1) or sequence of float, default=0
+        Share of a hidden layer's outputs set to 0 in training, one for all or one each.
+    input_dropout : float in [0, 1), default=0
+        The same of the features.
+    norm : {"batch", "layer"}, None or sequence of them, default=None
+        Normalisation before the activation of the hidden layers, with learned gain and shift.
+    residual : bool or sequence of bool, default=False
+        Whether a hidden layer's input is added to its output; True for all means where both are as wide, and
+        leaves out the first.
     dtype : {"float32", "float64"}, default="float32"
     seed : int or numpy.random.Generator, optional
         The same seed gives the same weights to the bit.
 
     Attributes
     ----------
-    sizes, activations, init, dtype
-        As given; `activations` has one name a hidden layer.
+    sizes, init, dtype, dropout, input_dropout, norm, residual
+        As given; the last four but input_dropout with one entry a hidden layer.
+    activations : tuple of Activation
+        One a hidden layer.
     output : str or None
     params : ndarray of shape (n,)
         All parameters, padding included, in one aligned vector.
@@ -102,15 +137,21 @@ class MLP:
     >>> net.predict_proba(np.zeros((2, 4))).round(3)
     array([[0.333, 0.333, 0.333],
            [0.333, 0.333, 0.333]], dtype=float32)
+    >>> fastnn.MLP([4, 8, 8, 3], "gelu", norm="layer", dropout=[0.1, 0.2], residual=True).n_params
+    171
     """
 
     def __init__(
         self,
         sizes: Sequence[int],
-        activation: str | Sequence[str] = "relu",
+        activation: str | Activation | Sequence[str | Activation] = "relu",
         *,
         output: str | None = None,
-        init: str | None = None,
+        init: str | Sequence[Any] | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        input_dropout: float = 0.0,
+        norm: str | Sequence[str | None] | None = None,
+        residual: bool | Sequence[bool] = False,
         dtype: Any = "float32",
         seed: int | np.random.Generator | None = None,
     ) -> None:
@@ -119,61 +160,205 @@ class MLP:
         self.sizes = tuple(_checks.check_count(f"sizes[{i}]", n) for i, n in enumerate(sizes))
         if len(self.sizes) < 2:
             raise ValueError(f"sizes must name at least inputs and outputs, got {list(self.sizes)}.")
-        self.activations = self._check_activations(activation, len(self.sizes) - 2)
+        self.activations = tuple(map(as_activation, self._one_each("activation", activation)))
         self.output = None if output is None else _checks.check_name("output", output, OUTPUTS)
-        self.init = None if init is None else _checks.check_name("init", init, INITIALIZATIONS)
+        self.dropout = tuple(
+            _checks.check_number("dropout", p, 0.0, 1.0) for p in self._one_each("dropout", dropout)
+        )
+        self.input_dropout = _checks.check_number("input_dropout", input_dropout, 0.0, 1.0)
+        self.norm = tuple(
+            None if kind is None else _checks.check_name("norm", kind, NORMS)
+            for kind in self._one_each("norm", norm)
+        )
+        self.residual = self._check_residual(residual)
         self.dtype = _checks.check_dtype(dtype)
         self.metadata: dict[str, Any] = {}
+        self.init = self._check_init(init)
+        self._allocate()
+        rng = np.random.default_rng(seed)
+        for depth, w in enumerate(self.weights):
+            method = self._method(depth)
+            w[:] = initial_weights(rng, method, *w.shape) if isinstance(method, str) else method
+        for name, array in self.parameters().items():
+            array[:] = {"gain": 1.0, "slope": 0.25, "running_variance": 1.0}.get(name.split(".")[-1], array)
 
-        codes = [ACTIVATIONS[name] for name in self.activations] + [IDENTITY]
-        self._layout = Layout(self.sizes, codes, self.dtype)
+    def _one_each(self, name: str, value) -> list:
+        """An argument that may be one for all hidden layers, or a sequence of one each."""
+        n_hidden = len(self.sizes) - 2
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            return [value] * n_hidden
+        values = list(value)
+        if len(values) != n_hidden:
+            raise ValueError(
+                f"{name} has {len(values)} entries, but the network has {n_hidden} hidden layers."
+            )
+        return values
+
+    def _check_residual(self, residual) -> tuple[bool, ...]:
+        flags = list(map(bool, self._one_each("residual", residual)))
+        equal = [n_in == n_out for n_in, n_out in pairwise(self.sizes[:-1])]
+        if not isinstance(residual, Iterable):
+            return tuple(
+                flag and same and k > 0 for k, (flag, same) in enumerate(zip(flags, equal, strict=True))
+            )
+        for k, (flag, same) in enumerate(zip(flags, equal, strict=True)):
+            if flag and not same:
+                raise ValueError(
+                    f"residual[{k}] is True, but hidden layer {k} takes {self.sizes[k]} values and gives "
+                    f"{self.sizes[k + 1]}: expected as many."
+                )
+        return tuple(flags)
+
+    def _check_init(self, init) -> str | tuple[np.ndarray, ...] | None:
+        if init is None or isinstance(init, str):
+            return init if init is None else _checks.check_name("init", init, INITIALIZATIONS)
+        arrays = tuple(np.asarray(w, dtype=self.dtype) for w in init)
+        shapes = list(pairwise(self.sizes))
+        if [w.shape for w in arrays] != shapes:
+            raise ValueError(
+                f"init has arrays of shapes {[w.shape for w in arrays]}, but the layers have {shapes}."
+            )
+        return arrays
+
+    def _method(self, depth: int) -> str | np.ndarray:
+        """How the weights of a layer are drawn, or what they are."""
+        if isinstance(self.init, str):
+            return self.init
+        if self.init is not None:
+            return self.init[depth]
+        if depth < len(self.activations):
+            return self.activations[depth].init
+        return "he_normal" if self.output == "relu" else "glorot_uniform"
+
+    def _allocate(self) -> None:
+        """Lay out the parameters, all 0."""
+        specs = [self._spec(depth) for depth in range(len(self.activations))] + [LayerSpec()]
+        self._layout = Layout(self.sizes, specs, self.dtype)
+        self._layout.layers["input_dropout"][0] = self.input_dropout
         self.params = aligned_zeros(self._layout.n_params, self.dtype)
         self._params_t = aligned_zeros(self._layout.n_params_t, self.dtype)
-        rng = np.random.default_rng(seed)
-        for w, method in zip(self.weights, self._methods(), strict=True):
-            w[:] = initial_weights(rng, method, *w.shape)
+        self._running = aligned_zeros(self._layout.n_running, self.dtype)
+        self._hooks: tuple[int, int] | None = None
 
-    @staticmethod
-    def _check_activations(activation, n_hidden: int) -> tuple[str, ...]:
-        names = [activation] * n_hidden if isinstance(activation, str) else list(activation)
-        if isinstance(activation, str):
-            _checks.check_name("activation", activation, ACTIVATIONS)
-        if len(names) != n_hidden:
-            raise ValueError(
-                f"activation has {len(names)} names, but the network has {n_hidden} hidden layers."
-            )
-        return tuple(_checks.check_name("activation", name, ACTIVATIONS) for name in names)
-
-    def _methods(self) -> list[str]:
-        if self.init is not None:
-            return [self.init] * (len(self.sizes) - 1)
-        following = [*self.activations, self.output or "identity"]
-        return ["he_normal" if name == "relu" else "glorot_uniform" for name in following]
+    def _spec(self, depth: int) -> LayerSpec:
+        activation, norm = self.activations[depth], NORMS.get(self.norm[depth] or "", 0)
+        above = depth + 1 < len(self.residual) and self.residual[depth + 1]
+        kept = bool(
+            activation.code is None or norm or self.residual[depth] or self.dropout[depth] > 0 or above
+        )
+        return LayerSpec(
+            activation=IDENTITY if kept else activation.code,
+            norm=norm,
+            prelu=activation.name == "prelu",
+            residual=self.residual[depth],
+            dropout=self.dropout[depth],
+            alpha=activation.alpha or 0.0,
+            kept=kept,
+        )
 
     def __repr__(self) -> str:
-        return (
-            f"MLP({list(self.sizes)}, activation={list(self.activations)}, output={self.output!r}, "
-            f"dtype={self.dtype.name!r})"
-        )
+        options = {
+            "output": self.output,
+            "dropout": self.dropout if any(self.dropout) else None,
+            "input_dropout": self.input_dropout or None,
+            "norm": self.norm if any(self.norm) else None,
+            "residual": self.residual if any(self.residual) else None,
+        }
+        given = "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
+        names = [activation.name for activation in self.activations]
+        return f"MLP({list(self.sizes)}, activation={names}{given}, dtype={self.dtype.name!r})"
 
     @property
     def n_params(self) -> int:
-        """Number of weights and biases, padding not counted."""
-        return sum(w.size + b.size for w, b in zip(self.weights, self.biases, strict=True))
+        """Number of parameters that training changes, padding not counted."""
+        return sum(matrix.size for matrix in self._layout.weights(self.params))
 
     @property
     def weights(self) -> list[np.ndarray]:
         """Weights of each layer, (n_in, n_out), as views into `params`."""
-        return [matrix[:-1] for matrix in self._layout.weights(self.params)]
+        return self._split(self.params)[0]
 
     @property
     def biases(self) -> list[np.ndarray]:
         """Biases of each layer, (n_out,), as views into `params`."""
-        return [matrix[-1] for matrix in self._layout.weights(self.params)]
+        return self._split(self.params)[1]
 
-    def _network(self) -> Network:
-        """The network as the kernels see it."""
-        return Network(self._layout.layers, self.params, self._params_t, OUTPUTS[self.output or "identity"])
+    def _split(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Views of a vector laid out as `params`: weights and biases of each layer."""
+        matrices = self._layout.weights(flat)
+        pairs = [(matrix[:n], matrix[n]) for matrix, n in zip(matrices, self.sizes[:-1], strict=True)]
+        return [w for w, _ in pairs], [b for _, b in pairs]
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Views of all that the network has learnt, by name.
+
+        Returns
+        -------
+        dict
+            "layers.0.weight" and "layers.0.bias"; where there are such, "shift" and "gain" of a normalisation,
+            "slope" of a prelu, "running_mean" and "running_variance" of a batch normalisation.
+        """
+        views: dict[str, np.ndarray] = {}
+        for depth, (matrix, layer) in enumerate(
+            zip(self._layout.weights(self.params), self._layout.layers, strict=True)
+        ):
+            n_in, n_out = self.sizes[depth], self.sizes[depth + 1]
+            views[f"layers.{depth}.weight"] = matrix[:n_in]
+            names = ["bias"] + ["shift", "gain"] * int(layer["norm"] > 0) + ["slope"] * int(layer["prelu"])
+            for row, name in enumerate(names, n_in):
+                views[f"layers.{depth}.{name}"] = matrix[row]
+            if layer["norm"] == NORMS["batch"]:
+                start, n_cols = 2 * layer["s_start"], layer["w_cols"]
+                for row, name in enumerate(("running_mean", "running_variance")):
+                    views[f"layers.{depth}.{name}"] = self._running[start + row * n_cols :][:n_out]
+        return views
+
+    def _network(self, seed: int = 0) -> Network:
+        """The network as the kernels see it; `seed` is that of dropout."""
+        layers, output = self._layout.layers, OUTPUTS[self.output or "identity"]
+        together = "batch" in self.norm
+        network = Network(layers, self.params, self._params_t, output, self._running, 0, 0, together, seed)
+        if self._hooks is None:
+            self._hooks = self._compile_hooks(network)
+        return network._replace(finish=self._hooks[0], unwind=self._hooks[1])
+
+    def _network_to_predict(self) -> Network:
+        """The same, where layers that differ from the core's in dropout only are the core's."""
+        if not any(self.dropout):
+            return self._network()
+        layers = self._layout.layers.copy()
+        for depth, activation in enumerate(self.activations):
+            spec = self._spec(depth)
+            if activation.code is not None and not (spec.norm or spec.residual):
+                layers["kept"][depth], layers["activation"][depth] = 0, activation.code
+        return self._network()._replace(layers=layers)
+
+    def _compile_hooks(self, network: Network) -> tuple[int, int]:
+        """Compile what the layers need beside the core, and note where it is."""
+        layers, matrix = self._layout.layers, np.empty((0, 0), self.dtype)
+        for layer, activation in zip(layers, self.activations, strict=False):
+            if layer["kept"] and not layer["prelu"]:
+                layer["function"] = address_of(activation.kernel, (matrix, matrix, 0.0, 0, 0, 0))
+        if not layers["kept"].any() and self.input_dropout == 0:
+            return 0, 0
+        turn = Turn(0, 1, np.empty(0, np.int64), 0, 0, False)
+        like = (network, self._layout.workspace(0, 0), turn, 0, 0, 0)
+        return address_of(finish_rows, like), address_of(unwind_rows, like)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without padding, buffers and addresses, which hold in this process only."""
+        names = ("sizes", "activations", "output", "init", "dropout", "input_dropout", "norm", "residual")
+        state = {name: getattr(self, name) for name in (*names, "dtype", "metadata")}
+        if not isinstance(self.init, str):
+            state["init"] = None  # the arrays given are of no more use
+        return state | {"parameters": {name: view.copy() for name, view in self.parameters().items()}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        parameters = state.pop("parameters")
+        self.__dict__.update(state)
+        self._allocate()
+        for name, view in self.parameters().items():
+            view[:] = parameters[name]
 
     def predictor(self, *, n_threads: int | None = 1) -> Predictor:
         """A function of x that predicts at the least cost a call, for a row at a time or a service.
@@ -220,6 +405,10 @@ class MLP:
 
     def predict_raw(self, x, *, n_threads: int | None = None) -> np.ndarray:
         """The output layer's activations, of shape (n, n_out); arguments as in :meth:`predict_proba`."""
+        if _checks.is_sparse(x):
+            starts = range(0, max(1, x.shape[0]), SPARSE_ROWS)
+            parts = [x[start : start + SPARSE_ROWS].toarray() for start in starts]
+            return np.vstack([self.predict_raw(part, n_threads=n_threads) for part in parts])
         x = _checks.check_x("x", x, self.sizes[0], self.dtype)
         return Predictor(self, n_threads, len(x))(x)
 
@@ -251,16 +440,27 @@ class MLP:
         """
         architecture = {
             "sizes": self.sizes,
-            "activations": self.activations,
+            "activation": [_entry(activation) for activation in self.activations],
             "output": self.output,
-            "init": self.init,
+            "init": self.init if isinstance(self.init, str) else None,
+            "dropout": self.dropout,
+            "input_dropout": self.input_dropout,
+            "norm": self.norm,
+            "residual": self.residual,
             "dtype": self.dtype.name,
         }
-        tensors = {}
-        for depth, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
-            tensors[f"layers.{depth}.weight"] = np.ascontiguousarray(w)
-            tensors[f"layers.{depth}.bias"] = np.ascontiguousarray(b)
+        tensors = {name: np.ascontiguousarray(view) for name, view in self.parameters().items()}
         model_file.write(path, tensors, architecture, self.metadata)
+
+
+def _entry(activation: Activation) -> tuple[str, float | None]:
+    """An activation as a file names it."""
+    if activation.kernel is not None and activation.name not in NAMES:
+        raise ValueError(
+            f"activation {activation.name!r} is a function of your own, which a file without code cannot hold: "
+            "pickle the network instead."
+        )
+    return activation.name, activation.alpha
 
 
 def load(path: str | os.PathLike[str]) -> MLP:
@@ -291,18 +491,12 @@ def load(path: str | os.PathLike[str]) -> MLP:
     """
     architecture, metadata, tensors = model_file.read(path)
     with model_file.refusing(path):
-        shapes = model_file.shapes(architecture["sizes"])
+        activations = [Activation(name, alpha=alpha) for name, alpha in architecture["activation"]]
+        slopes = [activation.name == "prelu" for activation in activations]
+        shapes = model_file.shapes(architecture["sizes"], architecture["norm"], slopes)
         model_file.check_tensors(tensors, shapes, architecture["dtype"])
-        net = MLP(
-            architecture["sizes"],
-            architecture["activations"],
-            output=architecture["output"],
-            init=architecture["init"],
-            dtype=architecture["dtype"],
-            seed=0,
-        )
-    for depth, (w, b) in enumerate(zip(net.weights, net.biases, strict=True)):
-        w[:] = tensors[f"layers.{depth}.weight"]
-        b[:] = tensors[f"layers.{depth}.bias"]
+        net = MLP(**architecture | {"activation": activations}, seed=0)
+        for name, view in net.parameters().items():
+            view[:] = tensors[name]
     net.metadata = metadata
     return net

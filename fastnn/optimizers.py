@@ -1,21 +1,146 @@
-"""Optimisers: what the user says, and the record the kernels read."""
+"""Optimisers: what the user says, and the numbers that the kernels read.
+
+A kernel takes an optimiser's `constants`, and for every step a row of `rates`, in which all that changes
+with the step is ready: a kernel computes what differs from element to element, and nothing else.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import _checks
 from .kernels import updates
+from .kernels.updates import N_RATES
+
+_SHARE = 0.0, 1.0, False
+_POSITIVE = 0.0, np.inf, True
+_NOT_NEGATIVE = 0.0, np.inf, False
+_RANGES = {
+    "lr": _POSITIVE,
+    "momentum": _SHARE,
+    "alpha": _SHARE,
+    "rho": _SHARE,
+    "beta1": _SHARE,
+    "beta2": _SHARE,
+    "eps": _POSITIVE,
+    "momentum_decay": _NOT_NEGATIVE,
+    "weight_decay": _NOT_NEGATIVE,
+    "tol": _NOT_NEGATIVE,
+}
+
+
+class _Form(NamedTuple):
+    """How an optimiser steps."""
+
+    kernel: str  # its name in kernels.hooks.updates
+    n_states: int
+    constants: tuple[float, ...] = ()
+
+
+class Optimizer:
+    """What all optimisers have in common; one's own derives from it.
+
+    It has the fields `lr` and `weight_decay`, and says which `kernel` steps, with how many states, which
+    constants and which rates.
+
+    Examples
+    --------
+    >>> isinstance(as_optimizer("lion"), Optimizer)
+    True
+    """
+
+    lr: float
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if field.name in _RANGES:
+                _checks.check_number(field.name, getattr(self, field.name), *_RANGES[field.name])
+
+    @property
+    def _form(self) -> _Form:
+        raise NotImplementedError
+
+    @property
+    def _core(self) -> int | None:
+        """The code of the core's own form of it, which knows no weight decay."""
+        return None
+
+    @property
+    def n_states(self) -> int:
+        """How many vectors of the parameters' size it keeps, at most 3; they start at zero."""
+        return self._form.n_states
+
+    @property
+    def kernel(self) -> Callable:
+        """The compiled function that makes a step; :mod:`fastnn.kernels.hooks` has its signature."""
+        return getattr(importlib.import_module(".kernels.hooks.updates", __package__), self._form.kernel)
+
+    @property
+    def core_kind(self) -> int | None:
+        """The code by which the core itself knows it, or None where its kernel must be called."""
+        return None if self.weight_decay else self._core
+
+    def constants(self) -> np.ndarray:
+        """What the kernel needs to know and does not change from step to step, float64."""
+        return np.array(self._form.constants, dtype=np.float64)
+
+    def rates(self, lr: np.ndarray, step: int) -> np.ndarray:
+        """What the kernel needs to know of each of the coming steps.
+
+        Parameters
+        ----------
+        lr : (n,) ndarray of float64
+            The learning rates of the next n updates.
+        step : int
+            How many updates there were before.
+
+        Returns
+        -------
+        (n, N_RATES) ndarray of float64
+            A row an update: the learning rate, then what the optimiser makes of it, then zeros.
+
+        Examples
+        --------
+        >>> Adam(beta1=0.5, beta2=0.75).rates(np.array([0.1, 0.1]), step=0).round(3)
+        array([[0.1  , 0.2  , 2.   , 0.   , 0.   ],
+               [0.1  , 0.133, 1.512, 0.   , 0.   ]])
+        """
+        lr = np.asarray(lr, dtype=np.float64)
+        table = np.zeros((len(lr), N_RATES))
+        numbers = np.arange(step + 1, step + 1 + len(lr))
+        for column, values in enumerate([lr, *self._corrected(lr, numbers)]):
+            table[:, column] = values
+        return table
+
+    def _corrected(self, lr: np.ndarray, step: np.ndarray) -> Iterable[Any]:
+        """The columns after the learning rate, for steps counted from 1."""
+        return ()
+
+
+def _powers(base: float, exponents: np.ndarray) -> np.ndarray:
+    """``base ** exponents`` by repeated squaring: to the bit the same on every machine, as no ``pow`` is."""
+    result = np.ones(len(exponents))
+    while exponents.any():
+        result = np.where(exponents & 1, result * base, result)
+        base, exponents = base * base, exponents >> 1
+    return result
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     """Gradient descent, plain or with momentum.
 
-    Plain: ``w -= lr * g``. With momentum: ``m = momentum * m + g; w -= lr * m``; Nesterov's form moves by
-    ``g + momentum * m`` instead (Sutskever et al., 2013).
+    Plain: ``w -= lr * g``. With momentum: ``m = momentum * m + g; w -= lr * m`` (Rumelhart et al., 1986);
+    Nesterov's form moves by ``g + momentum * m`` instead (Sutskever et al., 2013).
 
     Parameters
     ----------
@@ -24,32 +149,164 @@ class SGD:
     momentum : float in [0, 1), default=0.0
     nesterov : bool, default=False
         Needs a momentum above 0.
+    weight_decay : float, default=0.0
+        Weights also shrink by ``lr * weight_decay * w`` a step (Loshchilov and Hutter, 2019).
 
     Examples
     --------
     >>> SGD(lr=0.1, momentum=0.9, nesterov=True)
-    SGD(lr=0.1, momentum=0.9, nesterov=True)
+    SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.0)
     """
 
     lr: float = 0.01
     momentum: float = 0.0
     nesterov: bool = False
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        _checks.check_number("lr", self.lr, 0.0, open_low=True)
-        _checks.check_number("momentum", self.momentum, 0.0, 1.0)
+        super().__post_init__()
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs a momentum above 0, got momentum=0.")
 
     @property
-    def n_states(self) -> int:
-        """How many vectors of the parameters' size it keeps."""
-        return int(self.momentum > 0)
+    def _form(self) -> _Form:
+        if self.momentum > 0:
+            return _Form("momentum", 1, (self.momentum, self.nesterov))
+        return _Form("sgd", 0)
+
+    @property
+    def _core(self) -> int | None:
+        return updates.SGD
 
 
 @dataclass(frozen=True)
-class Adam:
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman and Hinton, 2012): slopes divided by the root of a running mean of their squares.
+
+    ``v = alpha * v + (1 - alpha) * g**2; w -= lr * g / (sqrt(v) + eps)``, as in PyTorch.
+
+    Parameters
+    ----------
+    lr : float, default=0.01
+        Learning rate.
+    alpha : float in [0, 1), default=0.99
+        How slowly the mean forgets.
+    eps : float, default=1e-8
+        Added to the root.
+    momentum : float in [0, 1), default=0.0
+        Of the quotients.
+    centered : bool, default=False
+        Whether to divide by the standard deviation instead: v less the square of a running mean of slopes
+        (Graves, 2013).
+    weight_decay : float, default=0.0
+        Weights also shrink by ``lr * weight_decay * w`` a step (Loshchilov and Hutter, 2019).
+
+    Examples
+    --------
+    >>> RMSprop(momentum=0.9).n_states
+    2
+    """
+
+    lr: float = 0.01
+    alpha: float = 0.99
+    eps: float = 1e-8
+    momentum: float = 0.0
+    centered: bool = False
+    weight_decay: float = 0.0
+
+    @property
+    def _form(self) -> _Form:
+        constants = self.alpha, 1 - self.alpha, self.eps, self.momentum
+        if self.centered:
+            return _Form("rmsprop_centered", 3, constants)
+        if self.momentum > 0:
+            return _Form("rmsprop_momentum", 2, constants)
+        return _Form("rmsprop", 1, constants)
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """Adagrad (Duchi et al., 2011): slopes divided by the root of the sum of all their squares.
+
+    ``v += g**2; w -= lr * g / (sqrt(v) + eps)``
+
+    Parameters
+    ----------
+    lr : float, default=0.01
+        Learning rate.
+    eps : float, default=1e-10
+        Added to the root.
+    weight_decay : float, default=0.0
+        Weights also shrink by ``lr * weight_decay * w`` a step (Loshchilov and Hutter, 2019).
+
+    Examples
+    --------
+    >>> Adagrad(lr=0.1)
+    Adagrad(lr=0.1, eps=1e-10, weight_decay=0.0)
+    """
+
+    lr: float = 0.01
+    eps: float = 1e-10
+    weight_decay: float = 0.0
+
+    @property
+    def _form(self) -> _Form:
+        return _Form("adagrad", 1, (self.eps,))
+
+
+@dataclass(frozen=True)
+class Adadelta(Optimizer):
+    """Adadelta (Zeiler, 2012): steps of the size of recent steps, so a learning rate of 1 will do.
+
+    ``v = rho * v + (1 - rho) * g**2; d = sqrt((u + eps) / (v + eps)) * g;``
+    ``u = rho * u + (1 - rho) * d**2; w -= lr * d``
+
+    Parameters
+    ----------
+    lr : float, default=1.0
+        Learning rate.
+    rho : float in [0, 1), default=0.9
+        How slowly the two means forget.
+    eps : float, default=1e-6
+        Added to both means; the first steps owe their size to it.
+    weight_decay : float, default=0.0
+        Weights also shrink by ``lr * weight_decay * w`` a step (Loshchilov and Hutter, 2019).
+
+    Examples
+    --------
+    >>> Adadelta().lr
+    1.0
+    """
+
+    lr: float = 1.0
+    rho: float = 0.9
+    eps: float = 1e-6
+    weight_decay: float = 0.0
+
+    @property
+    def _form(self) -> _Form:
+        return _Form("adadelta", 2, (self.rho, 1 - self.rho, self.eps))
+
+
+@dataclass(frozen=True)
+class _TwoMeans(Optimizer):
+    """What the family of Adam shares: a running mean m of slopes, and v of squares in all but Lion."""
+
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+
+    @property
+    def _betas(self) -> tuple[float, ...]:
+        # 1 - beta in float64: 1 - 0.999 in float32 is off by 1e-5.
+        return self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2
+
+
+@dataclass(frozen=True)
+class Adam(_TwoMeans):
     """Adam (Kingma and Ba, 2015): steps scaled by running means of the gradient and of its square.
+
+    ``w -= lr * m' / (sqrt(v') + eps)``, with m' and v' the means corrected for their start at 0.
 
     Parameters
     ----------
@@ -59,6 +316,10 @@ class Adam:
         How slowly the two means forget.
     eps : float, default=1e-8
         Added to the root of the second mean, after its bias is corrected.
+    weight_decay : float, default=0.0
+        Weights also shrink by ``lr * weight_decay * w`` a step: see :class:`AdamW`.
+    amsgrad : bool, default=False
+        Whether to divide by the largest v so far, so that steps cannot grow again (Reddi et al., 2018).
 
     Examples
     --------
@@ -66,43 +327,224 @@ class Adam:
     0.999
     """
 
-    lr: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
     eps: float = 1e-8
+    weight_decay: float = 0.0
+    amsgrad: bool = False
+
+    @property
+    def _form(self) -> _Form:
+        return _Form("amsgrad", 3, self._betas) if self.amsgrad else _Form("adam", 2, self._betas)
+
+    @property
+    def _core(self) -> int | None:
+        return None if self.amsgrad else updates.ADAM
+
+    def _corrected(self, lr: np.ndarray, step: np.ndarray) -> Iterable[Any]:
+        return lr / (1 - _powers(self.beta1, step)), 1 / np.sqrt(1 - _powers(self.beta2, step)), self.eps
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """AdamW (Loshchilov and Hutter, 2019): Adam, whose weights also shrink, apart from the gradient.
+
+    A penalty in the cost passes through Adam's means, and so shrinks most the weights whose slopes are
+    small; a decay shrinks all alike, by ``lr * weight_decay * w`` a step.
+
+    Parameters
+    ----------
+    lr, beta1, beta2, eps, amsgrad
+        As in :class:`Adam`.
+    weight_decay : float, default=0.01
+
+    Examples
+    --------
+    >>> AdamW(lr=3e-4).weight_decay
+    0.01
+    """
+
+    weight_decay: float = 0.01
+
+
+@dataclass(frozen=True)
+class NAdam(_TwoMeans):
+    """NAdam (Dozat, 2016): Adam with Nesterov's momentum, which warms up over the first steps.
+
+    Parameters
+    ----------
+    lr : float, default=0.002
+        Learning rate.
+    beta1, beta2 : float in [0, 1), default=0.9, 0.999
+        How slowly the two means forget.
+    eps : float, default=1e-8
+        Added to the root of the second mean, after its bias is corrected.
+    momentum_decay : float, default=0.004
+        The momentum of step t is ``beta1 * (1 - 0.96**(t * momentum_decay) / 2)``.
+    weight_decay : float, default=0.0
+        Weights also shrink by ``lr * weight_decay * w`` a step: see :class:`AdamW`.
+
+    Examples
+    --------
+    >>> NAdam(lr=0.01).momentum_decay
+    0.004
+    """
+
+    lr: float = 2e-3
+    eps: float = 1e-8
+    momentum_decay: float = 4e-3
+    weight_decay: float = 0.0
+
+    @property
+    def _form(self) -> _Form:
+        return _Form("nadam", 2, self._betas)
+
+    def _momentum(self, step: np.ndarray) -> np.ndarray:
+        return self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
+
+    def _corrected(self, lr: np.ndarray, step: np.ndarray) -> Iterable[Any]:
+        # The product of all momenta so far, taken from the first step on: so it needs no memory of its own.
+        # No momentum is above beta1, and 1 less a product below 2**-54 is 1: there it may as well be 0.
+        last = math.ceil(54 * math.log(2) / -math.log(self.beta1)) if self.beta1 > 0 else 0
+        last = min(last, step.max(initial=0) + 1)
+        products = np.append(np.cumprod(self._momentum(np.arange(1, last + 1))), 0.0)
+        product, next_product = products[np.minimum(step - 1, last)], products[np.minimum(step, last)]
+        on_mean = lr * self._momentum(step + 1) / (1 - next_product)
+        on_slope = lr * (1 - self._momentum(step)) / (1 - product)
+        return on_mean, 1 / np.sqrt(1 - _powers(self.beta2, step)), self.eps, on_slope
+
+
+@dataclass(frozen=True)
+class RAdam(_TwoMeans):
+    """RAdam (Liu et al., 2020): Adam, with steps that grow as its second mean can be trusted.
+
+    In the first few steps it is not trusted at all, and the step is ``lr * m'``.
+
+    Parameters
+    ----------
+    lr : float, default=0.001
+        Learning rate.
+    beta1, beta2 : float in [0, 1), default=0.9, 0.999
+        How slowly the two means forget.
+    eps : float, default=1e-8
+        Added to the root of the second mean, before its bias is corrected.
+    weight_decay : float, default=0.0
+        Weights also shrink by ``lr * weight_decay * w`` a step: see :class:`AdamW`.
+
+    Examples
+    --------
+    >>> RAdam(lr=0.01).n_states
+    2
+    """
+
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    @property
+    def _form(self) -> _Form:
+        return _Form("adam", 2, self._betas)
+
+    def _corrected(self, lr: np.ndarray, step: np.ndarray) -> Iterable[Any]:
+        past = _powers(self.beta2, step)
+        longest = 2 / (1 - self.beta2) - 1  # of the simple means that v stands for; `length` is its now
+        length = longest - 2 * step * past / (1 - past)
+        trusted = length > 5
+        on_mean = lr / (1 - _powers(self.beta1, step))
+        n = length[trusted]
+        rectified = (n - 4) * (n - 2) * longest / ((longest - 4) * (longest - 2) * n)
+        on_mean[trusted] *= np.sqrt(rectified * (1 - past[trusted]))
+        # Untrusted, the denominator is 0 * sqrt(v) + 1.
+        return on_mean, np.where(trusted, 1.0, 0.0), np.where(trusted, self.eps, 1.0)
+
+
+@dataclass(frozen=True)
+class Lion(_TwoMeans):
+    """Lion (Chen et al., 2023): steps of one size, in the direction that slope and mean agree on.
+
+    ``w -= lr * sign(beta1 * m + (1 - beta1) * g)``, then ``m = beta2 * m + (1 - beta2) * g``. It wants a
+    learning rate 3 to 10 times smaller than Adam's, and a weight decay as many times larger.
+
+    Parameters
+    ----------
+    lr : float, default=0.0001
+        Learning rate.
+    beta1, beta2 : float in [0, 1), default=0.9, 0.99
+        How much the mean counts in the step, and how slowly it forgets.
+    weight_decay : float, default=0.0
+        Weights also shrink by ``lr * weight_decay * w`` a step: see :class:`AdamW`.
+
+    Examples
+    --------
+    >>> Lion().n_states
+    1
+    """
+
+    lr: float = 1e-4
+    beta2: float = 0.99
+    weight_decay: float = 0.0
+
+    @property
+    def _form(self) -> _Form:
+        return _Form("lion", 1, self._betas)
+
+
+@dataclass(frozen=True)
+class LBFGS(Optimizer):
+    """L-BFGS (Liu and Nocedal, 1989): few, well-directed steps on all rows at once, by SciPy.
+
+    For data sets of some thousand rows. It searches along its own directions: there is no learning rate,
+    and an epoch is an iteration.
+
+    Parameters
+    ----------
+    tol : float, default=1e-5
+        Ends when no element of the gradient is larger.
+    max_fun : int, default=15000
+        Ends after as many evaluations of the cost.
+    history_size : int, default=10
+        How many past steps the estimate of the curvature is made of.
+
+    Examples
+    --------
+    >>> LBFGS(tol=1e-6)
+    LBFGS(tol=1e-06, max_fun=15000, history_size=10)
+    """
+
+    tol: float = 1e-5
+    max_fun: int = 15000
+    history_size: int = 10
 
     def __post_init__(self) -> None:
-        _checks.check_number("lr", self.lr, 0.0, open_low=True)
-        _checks.check_number("beta1", self.beta1, 0.0, 1.0)
-        _checks.check_number("beta2", self.beta2, 0.0, 1.0)
-        _checks.check_number("eps", self.eps, 0.0, open_low=True)
+        super().__post_init__()
+        _checks.check_count("max_fun", self.max_fun)
+        _checks.check_count("history_size", self.history_size)
 
     @property
     def n_states(self) -> int:
-        """How many vectors of the parameters' size it keeps."""
-        return 2
+        """None of its own: SciPy keeps them."""
+        return 0
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+    "adadelta": Adadelta,
+    "adam": Adam,
+    "amsgrad": partial(Adam, amsgrad=True),
+    "adamw": AdamW,
+    "nadam": NAdam,
+    "radam": RAdam,
+    "lion": Lion,
+    "lbfgs": LBFGS,
+}
 
 
-def as_optimizer(optimizer: str | SGD | Adam) -> SGD | Adam:
+def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """An optimiser from its name, with its defaults, or the optimiser itself."""
     if isinstance(optimizer, str):
         return OPTIMIZERS[_checks.check_name("optimizer", optimizer, OPTIMIZERS)]()
-    if not isinstance(optimizer, (SGD, Adam)):
+    if not isinstance(optimizer, Optimizer):
         raise TypeError(
             f"optimizer must be one of {', '.join(OPTIMIZERS)} or an optimiser such as fastnn.Adam(), "
             f"got {optimizer!r}."
         )
     return optimizer
-
-
-def settings(optimizer: SGD | Adam, l2: float) -> np.ndarray:
-    """The optimiser as the kernels' record of shape (1,)."""
-    record = np.zeros(1, dtype=updates.SETTINGS)
-    record["l2"] = l2
-    record["kind"] = updates.OPTIMIZERS[type(optimizer).__name__.lower()]
-    for name, value in vars(optimizer).items():
-        record[name] = value
-    return record

@@ -13,21 +13,24 @@ from . import _checks
 from ._jit import compiled_form
 from ._threads import launch, parts_for
 from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK
-from .kernels.step import LAYER, predict_part
+from .kernels.step import LAYER, predict_kept_part, predict_part
 
 if TYPE_CHECKING:
     from .network import MLP
 
 
 @functools.cache
-def _entry_point(dtype: np.dtype):
-    """`predict_part` for arrays of that dtype, compiled, and without numba's look at every argument."""
-    if numba.config.DISABLE_JIT:
-        return predict_part
+def _plain_entry_point(dtype: np.dtype):
     matrix, vector, of_rows = np.empty((0, 0), dtype), np.empty(0, dtype), np.empty(0)
     layers = np.empty(0, LAYER)
-    like = (0, 1, matrix, matrix, layers, vector, 0, vector, of_rows, of_rows)
-    return compiled_form(predict_part, like).entry_point
+    return _entry_point(predict_part, (matrix, matrix, layers, vector, 0, vector, of_rows, of_rows))
+
+
+def _entry_point(kernel, like: tuple):
+    """A kernel for arguments like these, compiled, and without numba's look at every argument."""
+    if numba.config.DISABLE_JIT:
+        return kernel
+    return compiled_form(kernel, (0, 1, *like)).entry_point
 
 
 class Predictor:
@@ -58,8 +61,10 @@ class Predictor:
         # Room for as many as the largest call may get: how much work that is, is not known yet.
         self._most_parts = parts_for(n_threads, 0, 0, -(-n_rows // ROW_BLOCK))
         work = net._layout.workspace(min(n_rows, ROW_BLOCK) * self._most_parts, 0, backward=False)
-        network = net._network()
-        self._state = (
+        network = net._network_to_predict()
+        self._lock = threading.Lock()
+        self._kernel, self._predict_alone = predict_part, _plain_entry_point(self._dtype)
+        self._state: tuple = (
             network.layers,
             network.params,
             network.output,
@@ -67,8 +72,10 @@ class Predictor:
             work.row_loss,
             work.row_score,
         )
-        self._predict_alone = _entry_point(self._dtype)
-        self._lock = threading.Lock()
+        if network.layers["kept"].any():
+            matrix = np.empty((0, 0), self._dtype)
+            self._kernel, self._state = predict_kept_part, (network, work)
+            self._predict_alone = _entry_point(predict_kept_part, (matrix, matrix, network, work))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Activated outputs of the network.
@@ -104,5 +111,5 @@ class Predictor:
             else:
                 n_parts = max(1, min(self._most_parts, -(-n_rows // ROW_BLOCK)))
                 rows = _checks.writable_view(x)
-                launch(predict_part, self._dtype, n_parts, out, rows, *self._state)
+                launch(self._kernel, self._dtype, n_parts, out, rows, *self._state)
         return out

@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
+import functools
 import time
 import warnings
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from . import _checks, optimizers, progress
+from . import _checks, progress
 from ._jit import compile_seconds
 from ._threads import Pace, launch, parts_for
 from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK, TILE_ROWS
+from .averaging import EMA, SWA
 from .buffers import aligned_zeros
+from .callbacks import Batch, CallbackList
+from .checkpoint import Checkpoint, Clock
 from .history import Epoch, History
 from .kernels import step as kernels
+from .kernels.address import address_of
 from .kernels.batches import shuffle
-from .kernels.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, MSE
+from .kernels.hooks.after import after_update
 from .kernels.team import new_team, run_parts
+from .kernels.updates import N_RATES, SETTINGS, Terms
+from .losses import Loss, as_loss
+from .metrics import Metric, as_metric
 from .network import MLP, unlabelled
-
-
-@dataclass(frozen=True)
-class _Loss:
-    """A loss by code, the factor on it, and the output activation it is computed with."""
-
-    code: int
-    scale: float
-    output: str | None
-
-
-LOSSES = {
-    "mse": _Loss(MSE, 1.0, None),
-    "squared_error": _Loss(MSE, 0.5, None),
-    "binary_cross_entropy": _Loss(BINARY_CROSS_ENTROPY, 1.0, "sigmoid"),
-    "cross_entropy": _Loss(CROSS_ENTROPY, 1.0, "softmax"),
-}
+from .optimizers import LBFGS, Optimizer, as_optimizer
+from .schedules import Schedule, as_schedule
+from .stopping import MONITORS, Best, EarlyStopping
 
 
 def _n_loaded() -> int:
@@ -50,68 +46,33 @@ class DivergenceError(ArithmeticError):
 
 
 @dataclass(frozen=True)
-class EarlyStopping:
-    """Stop when a figure has not improved for some epochs.
+class _Rows:
+    """Checked rows as the kernels take them, and their features as they are predicted from."""
 
-    Parameters
-    ----------
-    monitor : {"val_cost", "val_metric", "cost", "metric"}, default="val_cost"
-        Costs should fall, metrics rise.
-    patience : int, default=10
-        Epochs in a row without improvement after which training stops.
-    min_delta : float, default=0.0
-        A change of less than this is no improvement.
-    restore_best : bool, default=True
-        Whether the network ends with the weights of its best epoch.
+    data: kernels.Data
+    x: Any
 
-    Examples
-    --------
-    >>> EarlyStopping(patience=5).monitor
-    'val_cost'
-    """
+    @property
+    def n(self) -> int:
+        return self.data.indices.size or self.x.shape[0]
 
-    monitor: str = "val_cost"
-    patience: int = 10
-    min_delta: float = 0.0
-    restore_best: bool = True
+    @property
+    def weights(self) -> np.ndarray | None:
+        """Of the rows, in their order; None where all weigh the same."""
+        weights, indices = self.data.weights, self.data.indices
+        return None if not weights.size else weights[indices] if indices.size else weights
 
-    def __post_init__(self) -> None:
-        _checks.check_name("monitor", self.monitor, ("val_cost", "val_metric", "cost", "metric"))
-        _checks.check_count("patience", self.patience)
-        _checks.check_number("min_delta", self.min_delta, 0.0)
+    def pick(self, array):
+        """The rows' part of an array of all rows, in their order."""
+        return array[self.data.indices] if self.data.indices.size else array
 
-
-class _Best:
-    """Early stopping at work: the best epoch so far, its weights, and how long ago it was."""
-
-    def __init__(self, rule: EarlyStopping | None, params: np.ndarray) -> None:
-        self._rule = rule
-        self._params = params
-        self._kept = params.copy() if rule and rule.restore_best else None
-        self._value = math.inf
-        self._waited = 0
-        self.epoch: int | None = None
-
-    def says_stop(self, epoch: Epoch) -> bool:
-        """Take note of an epoch; whether patience has run out."""
-        if self._rule is None:
-            return False
-        value = getattr(epoch, self._rule.monitor)
-        if self._rule.monitor.endswith("metric"):
-            value = -value
-        self._waited = 0 if value <= self._value - self._rule.min_delta else self._waited + 1
-        if value < self._value:
-            self._value, self.epoch = value, epoch.epoch
-            if self._kept is not None:
-                self._kept[:] = self._params
-        return self._waited >= self._rule.patience
-
-    def restore(self) -> int | None:
-        """Put the best weights back, if they are kept; the epoch they are of."""
-        if self._kept is None or self.epoch is None:
-            return None
-        self._params[:] = self._kept
-        return self.epoch
+    @functools.cached_property
+    def spread(self) -> float:
+        """What a squared error is measured against: that of predicting the mean of the targets."""
+        targets, weights = self.pick(self.data.targets), self.weights
+        mean = np.average(targets, axis=0, weights=weights).astype(np.float64)
+        squares = ((targets - mean) ** 2).sum(axis=1)
+        return float(squares.sum() if weights is None else weights @ squares) / targets.shape[1]
 
 
 class Trainer:
@@ -121,20 +82,40 @@ class Trainer:
     ----------
     net : MLP
         Changed in place.
-    loss : {"cross_entropy", "binary_cross_entropy", "mse", "squared_error"}
-        ``cross_entropy``: y holds class numbers, (n,). ``binary_cross_entropy``: y holds 0 and 1, (n,) or,
-        for several labels at once, (n, n_out); mean over the outputs. ``mse``: y holds values, (n,) or
-        (n, n_out); mean over the outputs. ``squared_error`` is half of it, as in scikit-learn.
+    loss : str, Loss or callable
+        A name of :class:`fastnn.Loss`, which tells what targets go with it, such as "cross_entropy" (class
+        numbers), "binary_cross_entropy" (0 and 1, for one output or several), "mse"; or a function of your
+        own ``loss(a, y)`` of two numbers.
     optimizer : str or optimiser, default="adam"
-        "sgd", "adam", or an object such as ``fastnn.Adam(lr=1e-3)``.
+        "sgd", "rmsprop", "adagrad", "adadelta", "adam", "amsgrad", "adamw", "nadam", "radam", "lion", "lbfgs", or
+        an object such as ``fastnn.Adam(lr=1e-3)``.
+    schedule : str, schedule or callable, optional
+        Of the learning rate: see :mod:`fastnn.schedules`.
     batch_size : int or None, default=32
         None for all rows at once. The last batch of an epoch may be smaller.
-    l2 : float, default=0.0
-        ``l2 / (2 n) * sum(w ** 2)`` is added to the cost of a batch of n rows; biases are left out.
+    l1, l2 : float, default=0.0
+        ``(l2 / 2 * sum(w ** 2) + l1 * sum(abs(w))) / n`` is added to the cost of a batch of n rows; biases are
+        left out.
+    clip_value : float, optional
+        Every element of the gradient is clipped to this size.
+    clip_norm : float, optional
+        The gradient as a whole is scaled down to this norm.
+    accumulate : int, default=1
+        An update for every so many batches: the same as batches as many times larger, in less memory.
+    max_norm : float, optional
+        After every update the weights into each unit are scaled down to this norm.
+    rate_factors : dict, optional
+        Factors on the learning rate: of a layer by its number (0 is the first, -1 the last), of all biases,
+        gains, shifts and slopes by "bias". 0 leaves them as they are.
+    average : EMA or SWA, optional
+        Validate with, and end with, an average of the weights; training goes on with the weights themselves.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of the rows of each class, by number; "balanced" is ``n / (n_classes * count)``.
     shuffle : bool, default=True
         Whether every epoch takes the rows in a new order.
     seed : int or numpy.random.Generator, optional
-        Of the order of the rows. The same seed gives the same weights to the bit, for any n_threads.
+        Of the order of the rows and of dropout. The same seed gives the same weights to the bit, for any
+        n_threads.
     n_threads : int, optional
         At most this many; all usable cores by default, fewer when the work is small.
 
@@ -142,6 +123,8 @@ class Trainer:
     ----------
     history : History
         Of all calls of :meth:`fit`.
+    lr : float
+        The optimiser's learning rate, from which the schedule starts; may be set.
     n_rows : int
         Rows that the last call of fit trained on, those held out not counted.
 
@@ -160,10 +143,19 @@ class Trainer:
         self,
         net: MLP,
         *,
-        loss: str,
-        optimizer: str | optimizers.SGD | optimizers.Adam = "adam",
+        loss: str | Loss | Callable[[float, float], float],
+        optimizer: str | Optimizer = "adam",
+        schedule: str | Schedule | Callable[[float, float], float] | None = None,
         batch_size: int | None = 32,
+        l1: float = 0.0,
         l2: float = 0.0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        accumulate: int = 1,
+        max_norm: float | None = None,
+        rate_factors: Mapping[int | str, float] | None = None,
+        average: EMA | SWA | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
         shuffle: bool = True,
         seed: int | np.random.Generator | None = None,
         n_threads: int | None = None,
@@ -171,70 +163,152 @@ class Trainer:
         if not isinstance(net, MLP):
             raise TypeError(f"net must be a fastnn.MLP, got {type(net).__name__}.")
         self.net = net
-        self.loss = _checks.check_name("loss", loss, LOSSES)
-        self.optimizer = optimizers.as_optimizer(optimizer)
+        self.loss = as_loss(loss)
+        self.optimizer = as_optimizer(optimizer)
+        self.schedule = as_schedule(schedule)
         self.batch_size = None if batch_size is None else _checks.check_count("batch_size", batch_size)
+        self.l1 = _checks.check_number("l1", l1, 0.0)
         self.l2 = _checks.check_number("l2", l2, 0.0)
+        for name, value in {"clip_value": clip_value, "clip_norm": clip_norm, "max_norm": max_norm}.items():
+            checked = None if value is None else _checks.check_number(name, value, 0.0, open_low=True)
+            setattr(self, name, checked)
+        self.accumulate = _checks.check_count("accumulate", accumulate)
+        self.rate_factors = dict(rate_factors or {})
+        if average is not None and not isinstance(average, (EMA, SWA)):
+            raise TypeError(f"average must be fastnn.EMA(...) or fastnn.SWA(...), got {average!r}.")
+        self.average = average
+        self.class_weight = self._check_class_weight(class_weight)
         self.shuffle = bool(shuffle)
         self.n_threads = None if n_threads is None else _checks.check_count("n_threads", n_threads)
         self._rng = np.random.default_rng(seed)
         self._choose_output()
-        self.history = History("r2" if self._is_regression else "accuracy")
-
-        kind = LOSSES[self.loss]
-        self._objective = kernels.Objective(kind.code, kind.scale)
-        n_states, n_params = self.optimizer.n_states, net.params.size
-        most_parts = parts_for(self.n_threads, 0, 0, n_params)
-        self._state = kernels.Optimizer(
-            settings=optimizers.settings(self.optimizer, self.l2),
-            m=aligned_zeros(n_params if n_states > 0 else 0, net.dtype),
-            v=aligned_zeros(n_params if n_states > 1 else 0, net.dtype),
-            grad=aligned_zeros((most_parts, net._layout.n_block), net.dtype),
-            penalty=aligned_zeros(net._layout.n_penalties, np.float64),
-        )
+        self.lr = getattr(self.optimizer, "lr", 1.0)
+        self.history = History("r2" if self.loss.is_regression else "accuracy")
         self.n_rows = 0
-        self._steps = 0
+        # Drawn only where it is of use: the order of the rows is that of a network without dropout.
+        drops = net.input_dropout > 0 or any(net.dropout)
+        self._dropout_seed = int(self._rng.integers(2**63)) if drops else 0
+        self._batches = self._updates = self._seen = 0
+        self._schedule_state: dict[str, Any] = {}
+        self._stop_reason: str | None = None
         self._work: kernels.Workspace | None = None
         self._pace: tuple[int, Pace] | None = None
+        # While training goes on, the average is kept here; in between it is in the network, and the
+        # weights that training goes on with are here.
+        self._other: np.ndarray | None = None
+        self._n_averaged = 0
+        self._objective = self._make_objective()
+        self._state = self._make_state()
 
-    @property
-    def _is_regression(self) -> bool:
-        return LOSSES[self.loss].code == MSE
+    # --- what the kernels get -----------------------------------------------------------------------
+
+    def _check_class_weight(self, class_weight):
+        if class_weight is None:
+            return None
+        if self.loss.kind not in ("class", "labels") or (
+            self.loss.kind == "labels" and self.net.sizes[-1] > 1
+        ):
+            raise ValueError(
+                f"class_weight needs one class a row, but loss {self.loss.name!r} is not of that kind."
+            )
+        if isinstance(class_weight, str):
+            _checks.check_name("class_weight", class_weight, ["balanced"])
+            return class_weight
+        n_classes = max(2, self.net.sizes[-1])
+        for label, weight in dict(class_weight).items():
+            if _checks.check_count("a class of class_weight", label, 0) >= n_classes:
+                raise ValueError(
+                    f"class_weight names class {label}, but the classes are 0 to {n_classes - 1}."
+                )
+            _checks.check_number(f"class_weight[{label}]", weight, 0.0)
+        return dict(class_weight)
 
     def _choose_output(self) -> None:
         """Settle the network's output activation with the loss."""
-        net, wanted = self.net, LOSSES[self.loss].output
+        net, wanted, name = self.net, self.loss.output, self.loss.name
         if wanted is None:
             if net.output == "softmax":
                 raise ValueError(
-                    f"loss {self.loss!r} does not go with a softmax output: use loss='cross_entropy'."
+                    f"loss {name!r} does not go with a softmax output: use loss='cross_entropy'."
                 )
             net.output = net.output or "identity"
-            return
-        if net.output not in (None, wanted):
-            raise ValueError(
-                f"loss {self.loss!r} needs output={wanted!r}, but the network has {net.output!r}."
-            )
-        if wanted == "softmax" and net.sizes[-1] < 2:
-            raise ValueError(
-                "loss 'cross_entropy' needs one output a class, but the network has a single output: "
-                "use loss='binary_cross_entropy'."
-            )
-        net.output = wanted
+        elif net.output not in (None, wanted):
+            raise ValueError(f"loss {name!r} needs output={wanted!r}, but the network has {net.output!r}.")
+        else:
+            self.loss.n_targets(net.sizes[-1])
+            net.output = wanted
 
-    def _check_data(self, x, y, x_name: str = "x", y_name: str = "y") -> kernels.Data:
-        """Rows with their labels or targets, checked and contiguous, as the kernels take them."""
-        net = self.net
-        x = _checks.check_x(x_name, x, net.sizes[0], net.dtype)
-        data = unlabelled(x)
-        n_rows, n_out = len(x), net.sizes[-1]
-        _checks.check_lengths(x_name, n_rows, y_name, np.shape(y)[0] if np.ndim(y) else 0)
-        if self._is_regression:
-            targets = _checks.check_targets(y_name, y, n_out, net.dtype)
-            return data._replace(targets=_checks.writable_view(targets))
-        columns, classes = (1, n_out) if self.loss == "cross_entropy" else (n_out, 2)
-        labels = _checks.check_labels(y_name, y, columns, classes)
-        return data._replace(labels=_checks.writable_view(labels))
+    def _factors(self) -> np.ndarray:
+        """Factors on the learning rate: of the weights of each layer, and of the rest."""
+        n_layers = len(self.net.sizes) - 1
+        factors = np.ones((n_layers, 2))
+        for key, value in self.rate_factors.items():
+            factor = _checks.check_number(f"rate_factors[{key!r}]", value, 0.0)
+            if key == "bias":
+                factors[:, 1] *= factor
+            elif isinstance(key, (int, np.integer)) and -n_layers <= key < n_layers:
+                factors[key] *= factor
+            else:
+                raise ValueError(
+                    f"rate_factors has the key {key!r}: expected 'bias' or a layer from {-n_layers} to "
+                    f"{n_layers - 1}."
+                )
+        return factors
+
+    def _make_objective(self) -> kernels.Objective:
+        loss, address = self.loss, 0
+        if loss.kernel is not None:
+            rows, matrix = np.empty(0), np.empty((0, 0), self.net.dtype)
+            like = (rows, rows, matrix, matrix, matrix, rows, 1.0, 1.0, 0, 0, 0, 0)
+            address = address_of(loss.kernel, like)
+        return kernels.Objective(max(loss.code, 0), loss.scale, address, loss.numbers)
+
+    def _make_state(self) -> kernels.Optimizer:
+        """Settings and buffers of the update, as the kernels take them."""
+        net, optimizer, layout = self.net, self.optimizer, self.net._layout
+        n_params = net.params.size
+        gradient_only = isinstance(optimizer, LBFGS)
+        n_states = 0 if gradient_only else optimizer.n_states
+        factors = self._factors()
+        record = np.zeros(1, dtype=SETTINGS)
+        record["l1"], record["l2"], record["every"] = self.l1, self.l2, self.accumulate
+        record["limit"] = np.inf if self.clip_value is None else self.clip_value
+        record["clip_norm"], record["max_norm"] = self.clip_norm or 0.0, self.max_norm or 0.0
+        record["decay"] = getattr(optimizer, "weight_decay", 0.0)
+        record["keep"] = self.average.decay if isinstance(self.average, EMA) else 0.0
+        of_core = optimizer.core_kind is not None and self.l1 == 0 and self.clip_value is None
+        if of_core and (factors == 1).all():
+            record["kind"] = optimizer.core_kind
+            for name in ("nesterov", "momentum", "beta1", "beta2", "eps"):
+                record[name] = getattr(optimizer, name, 0)
+        elif not gradient_only:
+            record["update"] = self._address_of_update()
+        whole = self.clip_norm is not None or self.accumulate > 1
+        state = kernels.Optimizer(
+            settings=record,
+            constants=np.empty(0) if gradient_only else optimizer.constants(),
+            rates=np.zeros((1, N_RATES)),
+            factors=factors,
+            m=aligned_zeros(n_params if n_states > 0 else 0, net.dtype),
+            v=aligned_zeros(n_params if n_states > 1 else 0, net.dtype),
+            u=aligned_zeros(n_params if n_states > 2 else 0, net.dtype),
+            grad=aligned_zeros((parts_for(self.n_threads, 0, 0, n_params), layout.n_block), net.dtype),
+            whole=aligned_zeros(n_params if whole else 0, net.dtype),
+            average=aligned_zeros(0, net.dtype),
+            penalty=aligned_zeros(layout.n_sums, np.float64),
+            norms=aligned_zeros(layout.n_sums if self.clip_norm else 0, np.float64),
+        )
+        if self.max_norm is not None or isinstance(self.average, EMA):
+            turn = kernels.Turn(0, 1, np.empty(0, np.int64), 0, 0, False)
+            record["after"] = address_of(after_update, (net._network(), state, turn))
+        return state
+
+    def _address_of_update(self) -> int:
+        vector, matrix = np.empty(0), np.empty((0, 0), self.net.dtype)
+        # A tuple of the dtype's own scalars: to numba other types than Python's floats.
+        terms = Terms(*(self.net.dtype.type(0) for _ in Terms._fields))
+        like = (*[matrix] * 5, vector, vector, terms, 0, 0, 0, 0)
+        return address_of(self.optimizer.kernel, like)
 
     def _reserve(self, capacity: int, n_targets: int) -> kernels.Workspace:
         """The workspace, made anew only where a larger one is needed."""
@@ -242,30 +316,123 @@ class Trainer:
             self._work = self.net._layout.workspace(capacity, n_targets)
         return self._work
 
+    # --- data ---------------------------------------------------------------------------------------
+
+    def _check_rows(self, x, y, sample_weight=None, names=("x", "y", "sample_weight")) -> _Rows:
+        """Rows with their labels or targets and weights, checked, contiguous."""
+        net = self.net
+        x_name, y_name, weight_name = names
+        if _checks.is_sparse(x):
+            x = _checks.check_sparse(x_name, x, net.sizes[0], net.dtype)
+            data = unlabelled(x.data.reshape(1, -1))
+            starts, columns = x.indptr.astype(np.int64), x.indices.astype(np.int32)
+            data = data._replace(starts=starts, columns=columns)
+        else:
+            x = _checks.check_x(x_name, x, net.sizes[0], net.dtype)
+            data = unlabelled(x)
+        n_rows = x.shape[0]
+        _checks.check_lengths(x_name, n_rows, y_name, np.shape(y)[0] if np.ndim(y) else 0)
+        targets = _checks.writable_view(self.loss.check_targets(y_name, y, net.sizes[-1], net.dtype))
+        if self.loss.kind in ("class", "labels"):
+            data = data._replace(labels=targets)
+        else:
+            data = data._replace(targets=targets)
+        if sample_weight is not None:
+            weights = _checks.check_weights(weight_name, sample_weight, n_rows)
+            data = data._replace(weights=weights)
+        return _Rows(data, x)
+
+    def _check_data(self, x, y, sample_weight=None) -> kernels.Data:
+        return self._check_rows(x, y, sample_weight).data
+
+    def _weigh_classes(self, rows: _Rows) -> _Rows:
+        """Rows whose weights are multiplied by those of their classes."""
+        if self.class_weight is None:
+            return rows
+        labels = rows.data.labels[:, 0]
+        n_classes = max(2, self.net.sizes[-1])
+        if self.class_weight == "balanced":
+            counts = np.bincount(labels, minlength=n_classes)
+            of_class = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        else:
+            of_class = np.array([self.class_weight.get(label, 1.0) for label in range(n_classes)], np.float64)
+        weights = of_class[labels] * (rows.data.weights if rows.data.weights.size else 1.0)
+        return _Rows(rows.data._replace(weights=weights), rows.x)
+
+    def _split(
+        self, rows: _Rows, validation_data, validation_fraction: float | None
+    ) -> tuple[_Rows, _Rows | None]:
+        """Rows to train on, by index, and those to validate on."""
+        data = rows.data
+        everything = np.arange(rows.n)
+        if validation_data is not None:
+            if validation_fraction is not None:
+                raise ValueError("give validation_data or validation_fraction, not both.")
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+                raise TypeError(
+                    "validation_data must be a tuple (x_val, y_val) or (x_val, y_val, weight_val)."
+                )
+            held_out = self._check_rows(*validation_data, names=("x_val", "y_val", "weight_val"))
+            return _Rows(data._replace(indices=everything), rows.x), held_out
+        if validation_fraction is None:
+            return _Rows(data._replace(indices=everything), rows.x), None
+        _checks.check_number("validation_fraction", validation_fraction, 0.0, 1.0, open_low=True)
+        split = _checks.require("sklearn.model_selection", "sklearn").train_test_split
+        one_label = data.labels.shape[1] == 1
+        train, validation = split(
+            everything,
+            test_size=validation_fraction,
+            random_state=int(self._rng.integers(2**31)),
+            stratify=data.labels if one_label else None,
+        )
+        return (
+            _Rows(data._replace(indices=train), rows.x),
+            _Rows(data._replace(indices=validation), rows.x),
+        )
+
+    # --- the loop -----------------------------------------------------------------------------------
+
     def fit(
         self,
         x,
         y,
         epochs: int = 10,
         *,
-        validation_data: tuple[Any, Any] | None = None,
+        sample_weight=None,
+        validation_data: tuple[Any, ...] | None = None,
         validation_fraction: float | None = None,
         early_stopping: EarlyStopping | None = None,
+        metrics: Any = (),
+        callbacks: Any = (),
+        checkpoint: Checkpoint | None = None,
+        record_norms: bool = False,
         verbose: int = 1,
     ) -> History:
         """Train for some epochs; called again, train on.
 
         Parameters
         ----------
-        x : array-like of shape (n, n_in)
-            Copied only where it is not a contiguous array of the network's dtype.
+        x : array-like or sparse matrix of shape (n, n_in)
+            Copied only where it is not a contiguous array of the network's dtype, or CSR.
         y : array-like of shape (n,) or (n, n_out)
             What the loss expects.
         epochs : int, default=10
-        validation_data : tuple (x_val, y_val), optional
+        sample_weight : array-like of shape (n,), optional
+            The cost of a batch is the weighted mean of its losses, and so are the metrics.
+        validation_data : tuple (x_val, y_val) or (x_val, y_val, weight_val), optional
         validation_fraction : float in (0, 1), optional
             Hold out this share of the rows instead; classes keep their shares. Needs scikit-learn.
         early_stopping : EarlyStopping, optional
+        metrics : str, callable or sequence of them
+            More figures for the history: names of scikit-learn's scorers, or functions
+            ``metric(y_true, y_pred)``. Of the validation rows, or of the training rows where there are none.
+        callbacks : Callback, callable or sequence of them
+            See :class:`fastnn.Callback`; a function is called with the trainer and each epoch's figures.
+        checkpoint : Checkpoint, optional
+            Write down where training is, and go on from there when called again after a crash.
+        record_norms : bool, default=False
+            Whether the history gets the norms of each layer's weights, and of their gradient over the first
+            batch of the epoch's order: vanishing gradients are seen there.
         verbose : int, default=1
             0 shows no progress.
 
@@ -283,84 +450,96 @@ class Trainer:
             If an argument is not what is described here.
         """
         _checks.check_count("epochs", epochs)
-        data = self._check_data(x, y)
-        data, held_out = self._split(data, validation_data, validation_fraction)
-        if early_stopping is not None and early_stopping.monitor.startswith("val") and not held_out:
-            raise ValueError(
-                f"early_stopping monitors {early_stopping.monitor!r}, but there is no validation_data "
-                "and no validation_fraction."
-            )
-        n_rows = self.n_rows = data.indices.size
+        rows = self._check_rows(x, y, sample_weight)
+        train, held_out = self._split(rows, validation_data, validation_fraction)
+        train = self._weigh_classes(train)
+        n_rows = self.n_rows = train.n
         batch_size = min(self.batch_size or n_rows, n_rows)
-        work = self._reserve(batch_size, data.labels.shape[1] + data.targets.shape[1])
-        spread = self._spread(data)
-        held_out_spread = self._spread(held_out) if held_out else 0.0
-        best = _Best(early_stopping, self.net.params)
-        pace = self._pace_of(batch_size)
+        run = _Run(
+            train=train,
+            held_out=held_out,
+            metrics=self._as_metrics(metrics),
+            callbacks=CallbackList(callbacks),
+            checkpoint=checkpoint,
+            record_norms=bool(record_norms),
+            batch_size=batch_size,
+            work=self._reserve(batch_size, train.data.labels.shape[1] + train.data.targets.shape[1]),
+            n_epochs=len(self.history) + epochs,
+        )
+        self._check_monitors(run, early_stopping)
+        self._resume_weights()
+        run.best = Best(early_stopping, self._restorable(), self._falls(run, early_stopping))
+        self._stop_reason = None
+        if checkpoint is not None:
+            self._resume(run)
         kernels.transpose_weights(self.net._network())
 
         history = self.history
         history.stop_reason = "epochs"
-        display = progress.Display(epochs, n_rows, history) if verbose else progress.Silent()
+        left = run.n_epochs - len(history)
+        display = progress.Display(left, n_rows, history) if verbose else progress.Silent()
         try:
             with display:
-                for _ in range(epochs):
+                run.callbacks.on_fit_begin(self)
+                while self._stop_reason is None and len(history) < run.n_epochs:
+                    run.callbacks.on_epoch_begin(self)
                     start = time.perf_counter() - compile_seconds()
-                    if self.shuffle:
-                        shuffle(data.indices, self._rng.integers(2**64, dtype=np.uint64))
-                    cost, score_sum = self._run_epoch(data, work, batch_size, pace, display)
+                    self._run_epoch(run, display)
                     seconds = time.perf_counter() - compile_seconds() - start
-                    val_cost, val_metric = (
-                        self._score(held_out, held_out_spread) if held_out else (None, None)
-                    )
-                    epoch = Epoch(
-                        epoch=len(history) + 1,
-                        cost=cost,
-                        metric=self._metric(score_sum, spread, n_rows),
-                        val_cost=val_cost,
-                        val_metric=val_metric,
-                        seconds=seconds,
-                        samples_per_second=n_rows / seconds,
-                    )
-                    history.epochs.append(epoch)
-                    display.epoch(epoch)
-                    if best.says_stop(epoch):
-                        history.stop_reason = "early stopping"
+                    if run.first < n_rows:  # a callback has stopped it
                         break
+                    epoch = self._end_epoch(run, seconds)
+                    display.epoch(epoch)
+                    if run.best.says_stop(epoch, self._restorable()):
+                        self.stop("early stopping")
+                    if self.schedule.observe(epoch, self._schedule_state):
+                        self.stop("schedule")
+                    run.callbacks.on_epoch_end(self, epoch)
+                    self._checkpoint(run, ended=True)
         except KeyboardInterrupt:
-            history.stop_reason = "interrupted"
+            self._stop_reason = "interrupted"
             warnings.warn("Training was interrupted; the network is kept as it is.", stacklevel=2)
         except DivergenceError:
-            history.stop_reason = "diverged"
+            self._stop_reason = "diverged"
             raise
         finally:
-            history.best_epoch = best.restore()
+            history.stop_reason = self._stop_reason or "epochs"
+            self._swap_average()
+            history.best_epoch = run.best.restore(self._restorable())
+            run.callbacks.on_fit_end(self)
         return history
 
-    def _split(
-        self, data: kernels.Data, validation_data, validation_fraction: float | None
-    ) -> tuple[kernels.Data, kernels.Data | None]:
-        """Rows to train on, by index, and those to validate on."""
-        everything = np.arange(len(data.x))
-        if validation_data is not None:
-            if validation_fraction is not None:
-                raise ValueError("give validation_data or validation_fraction, not both.")
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-                raise TypeError("validation_data must be a tuple (x_val, y_val).")
-            x_val, y_val = validation_data
-            held_out = self._check_data(x_val, y_val, "x_val", "y_val")
-            return data._replace(indices=everything), held_out
-        if validation_fraction is None:
-            return data._replace(indices=everything), None
-        _checks.check_number("validation_fraction", validation_fraction, 0.0, 1.0, open_low=True)
-        split = _checks.require("sklearn.model_selection", "sklearn").train_test_split
-        train, validation = split(
-            everything,
-            test_size=validation_fraction,
-            random_state=int(self._rng.integers(2**31)),
-            stratify=data.labels if self.loss == "cross_entropy" else None,
+    def stop(self, reason: str = "stopped") -> None:
+        """End training: of a callback, after the epoch or, called in ``on_batch_end``, after the batch."""
+        self._stop_reason = self._stop_reason or str(reason)
+
+    def _end_epoch(self, run: _Run, seconds: float) -> Epoch:
+        """The figures of the epoch that has just been trained."""
+        totals, n_rows = run.totals, run.train.n
+        if isinstance(self.average, SWA) and len(self.history) + 1 >= self.average.start:
+            self._n_averaged += 1
+            self._other += (self.net.params - self._other) / self._n_averaged
+        val_cost = val_metric = None
+        with self._averaged():
+            if run.held_out is not None:
+                val_cost, val_metric = self._score(run.held_out)
+            more = self._more_figures(run)
+        epoch = Epoch(
+            epoch=len(self.history) + 1,
+            cost=totals[kernels.COST_SUM] / n_rows,
+            metric=self._metric(totals[kernels.SCORE_SUM], totals[kernels.WEIGHT_SUM], run.train),
+            val_cost=val_cost,
+            val_metric=val_metric,
+            seconds=seconds,
+            samples_per_second=n_rows / seconds,
+            lr=run.lr,
+            more=more,
         )
-        return data._replace(indices=train), data._replace(indices=validation)
+        self.history.epochs.append(epoch)
+        self._seen += n_rows
+        self._updates += self._n_updates(run)
+        run.first, run.totals = 0, np.zeros(kernels.N_TOTALS)
+        return epoch
 
     def _pace_of(self, batch_size: int) -> Pace:
         """The pace of steps of that many rows; what earlier calls of fit have learnt of it is kept."""
@@ -369,86 +548,308 @@ class Trainer:
             self._pace = batch_size, Pace(self.n_threads, step_flops, n_shares=-(-batch_size // TILE_ROWS))
         return self._pace[1]
 
-    def _run_epoch(
-        self,
-        data: kernels.Data,
-        work: kernels.Workspace,
-        batch_size: int,
-        pace: Pace,
-        display: progress.Silent,
-    ) -> tuple[float, float]:
-        """One pass over the data, in compiled calls that `pace` measures; mean cost and summed score."""
+    def _run_epoch(self, run: _Run, display: progress.Silent) -> None:
+        """What is left of an epoch, in compiled calls whose length the pace tells."""
+        data, totals, batch_size = run.train.data, run.totals, run.batch_size
         n_rows = data.indices.size
-        totals = np.zeros(kernels.N_TOTALS)
-        network = self.net._network()
-        first = 0
-        while first < n_rows:
+        if self.shuffle and run.first == 0:
+            shuffle(data.indices, self._rng.integers(2**64, dtype=np.uint64))
+        pace = self._pace_of(batch_size)
+        network = self.net._network(self._dropout_seed)
+        state, rates = self._state_of_epoch(run)
+        lr = self.lr
+        while run.first < n_rows and self._stop_reason is None:
+            if self.lr != lr:  # a callback has set it
+                state, rates = self._state_of_epoch(run)
+                lr = self.lr
             n_parts, n_steps = pace.chunk()
+            if run.callbacks.wants_batches:
+                n_steps = 1
+            elif run.clock is not None:
+                n_steps = run.clock.at_most(n_steps, self._batches)
             loaded = _n_loaded()
             start = time.perf_counter()
-            plan = (first, min(n_steps * batch_size, n_rows - first), batch_size, self._steps + 1)
-            before = totals[kernels.STEPS_DONE]
-            args = (network, work, data, self._objective, self._state, plan, totals)
+            plan = (run.first, min(n_steps * batch_size, n_rows - run.first), batch_size, self._batches + 1)
+            before = totals.copy()
+            args = (network, run.work, data, self._objective, state, plan, totals)
             launch(kernels.train_part, self.net.dtype, n_parts, new_team(), *args)
             if totals[kernels.FAILED] == kernels.NOT_TOGETHER:
                 totals[kernels.FAILED] = 0
                 pace.alone()
                 continue
-            n_steps = int(totals[kernels.STEPS_DONE] - before)
-            self._steps += n_steps
+            n_steps = int(totals[kernels.STEPS_DONE] - before[kernels.STEPS_DONE])
+            self._batches += n_steps
             if totals[kernels.FAILED] == kernels.NOT_FINITE:
                 raise self._divergence(bool(totals[kernels.ROWS_DONE]))
             if _n_loaded() == loaded:  # else most of the time went into compiling or loading
                 pace.note(n_parts, n_steps, time.perf_counter() - start)
-            first += plan[1]
-            display.rows(first)
-        return totals[kernels.COST_SUM] / n_rows, totals[kernels.SCORE_SUM]
+            run.lr = float(rates[(run.first + plan[1] - 1) // (batch_size * self.accumulate)])
+            run.first += plan[1]
+            display.rows(run.first)
+            if run.callbacks.wants_batches:
+                cost = (totals - before)[kernels.COST_SUM] / plan[1]
+                batch = Batch(len(self.history) + 1, self._batches, plan[1], float(cost), run.lr)
+                run.callbacks.on_batch_end(self, batch)
+            self._checkpoint(run)
+
+    def _state_of_epoch(self, run: _Run) -> tuple[kernels.Optimizer, np.ndarray]:
+        """The update's settings and buffers with the rates of an epoch, and the learning rates alone."""
+        n_updates = self._n_updates(run)
+        rates = self.schedule.rates(
+            self.lr, len(self.history), run.n_epochs, n_updates, self._seen, self._schedule_state
+        )
+        state = self._state._replace(rates=self.optimizer.rates(rates, self._updates))
+        if isinstance(self.average, EMA):
+            state = state._replace(average=self._other)
+        return state, rates
+
+    def _n_updates(self, run: _Run) -> int:
+        """Updates of an epoch."""
+        return -(-run.train.n // (run.batch_size * self.accumulate))
 
     def _divergence(self, started: bool) -> DivergenceError:
         epoch = len(self.history) + 1
         when = f"in epoch {epoch}" if started else f"in the first batch of epoch {epoch}"
         return DivergenceError(
-            f"the cost became NaN or infinite {when} (after {self._steps} steps). Try a smaller learning "
-            f"rate than {self.optimizer.lr:g}, or standardise x and y. The network keeps its last finite "
-            "weights."
+            f"the cost became NaN or infinite {when} (after {self._batches} steps). Try a smaller learning "
+            f"rate than {self.lr:g}, or standardise x and y. The network keeps its last finite weights."
         )
 
-    def _spread(self, data: kernels.Data) -> float:
-        """What a regression's squared error is measured against: that of predicting the mean."""
-        if not self._is_regression:
-            return 0.0
-        targets = data.targets[data.indices] if data.indices.size else data.targets
-        return float(((targets - targets.mean(axis=0, dtype=np.float64)) ** 2).sum())
+    # --- averages of the weights --------------------------------------------------------------------
 
-    def _metric(self, score_sum: float, spread: float, n_rows: int) -> float:
+    def _restorable(self) -> list[np.ndarray]:
+        """What belongs to an epoch's network: parameters, averaged if they are, and running statistics."""
+        params = self._other if self._is_averaging else self.net.params
+        return [params, self.net._running]
+
+    @property
+    def _is_averaging(self) -> bool:
+        """Whether an average has been begun, and training is on."""
+        return self._training and (isinstance(self.average, EMA) or self._n_averaged > 0)
+
+    _training = False
+
+    def _resume_weights(self) -> None:
+        """Take up the weights that training goes on with, where the network holds their average."""
+        if self.average is None:
+            return
+        params = self.net.params
+        if self._other is None:
+            self._other = aligned_zeros(params.size, params.dtype)
+            self._other[:] = params
+        elif isinstance(self.average, EMA) or self._n_averaged > 0:
+            params[:], self._other[:] = self._other.copy(), params.copy()
+        self._training = True
+
+    def _swap_average(self) -> None:
+        """Put the average into the network at the end of training."""
+        averaging, self._training = self._is_averaging, False
+        if averaging:
+            params = self.net.params
+            params[:], self._other[:] = self._other.copy(), params.copy()  # type: ignore[index, union-attr]
+
+    @contextlib.contextmanager
+    def _averaged(self):
+        """The network with averaged weights, if they are, for a while."""
+        if not self._is_averaging:
+            yield
+            return
+        params = self.net.params
+        kept = params.copy()
+        params[:] = self._other
+        try:
+            yield
+        finally:
+            params[:] = kept
+
+    # --- checkpoints --------------------------------------------------------------------------------
+
+    def _digest(self, run: _Run) -> dict[str, Any]:
+        """What a checkpoint must have in common with a training to be one of its own."""
+        data = run.train.data
+        total = 0
+        for array in (data.x, data.labels, data.targets, data.weights, data.starts, data.columns):
+            total = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), total)
+        return {
+            "network": repr(self.net),
+            "optimizer": repr(self.optimizer),
+            "loss": repr(self.loss),
+            "batch_size": self.batch_size,
+            "data": total,
+            "first epoch": len(self.history) + 1,
+        }
+
+    def _arrays(self, best: Best) -> dict[str, np.ndarray]:
+        """Everything that training changes, by name."""
+        state = self._state
+        arrays = {
+            "params": self.net.params,
+            "running": self.net._running,
+            "m": state.m,
+            "v": state.v,
+            "u": state.u,
+            "whole": state.whole,
+        }
+        if self._other is not None:
+            arrays["other"] = self._other
+        return arrays | {f"best.{k}": kept for k, kept in enumerate(best.kept)}
+
+    def _checkpoint(self, run: _Run, ended: bool = False) -> None:
+        """Write a checkpoint if one is due: within an epoch, or at its end."""
+        if run.clock is None or (run.first == run.train.n and not ended):
+            return
+        finished = ended and (self._stop_reason is not None or len(self.history) == run.n_epochs)
+        if not finished and not run.clock.is_due(self._batches, len(self.history) if ended else None):
+            return
+        state = {
+            "digest": run.digest,
+            "batches": self._batches,
+            "updates": self._updates,
+            "seen": self._seen,
+            "lr": self.lr,
+            "schedule": self._schedule_state,
+            "rng": self._rng.bit_generator.state,
+            "dropout": self._dropout_seed,
+            "first": run.first,
+            "stop_reason": self._stop_reason,
+            "n_averaged": self._n_averaged,
+            "best": run.best.state,
+            "history": [epoch._asdict() for epoch in self.history.epochs],
+        }
+        arrays = self._arrays(run.best) | {"indices": run.train.data.indices, "totals": run.totals}
+        run.checkpoint.write(self._batches, state, arrays)
+        run.clock.written(self._batches)
+
+    def _resume(self, run: _Run) -> None:
+        """Go on from the newest checkpoint, if there is one."""
+        run.digest, run.clock = self._digest(run), Clock(run.checkpoint, self._batches)
+        found = run.checkpoint.read() if run.checkpoint.resume else None
+        if found is None:
+            return
+        state, arrays = found
+        for name, value in run.digest.items():
+            then = state["digest"].get(name)
+            if then != value:
+                raise ValueError(
+                    f"the checkpoints in {str(run.checkpoint.folder)!r} are of another training: {name} was "
+                    f"{then!r}, and is {value!r}. Use another folder, or resume=False."
+                )
+        for name, array in self._arrays(run.best).items():
+            array[:] = arrays[name]
+        run.train.data.indices[:] = arrays["indices"]
+        run.totals[:] = arrays["totals"]
+        run.first = state["first"]
+        self._batches, self._updates, self._seen = state["batches"], state["updates"], state["seen"]
+        self.lr, self._schedule_state = state["lr"], state["schedule"]
+        self._rng.bit_generator.state = state["rng"]
+        self._dropout_seed, self._n_averaged = state["dropout"], state["n_averaged"]
+        self._stop_reason = state["stop_reason"]
+        run.best.state = state["best"]
+        self.history.epochs[:] = [Epoch(**epoch) for epoch in state["history"]]
+        run.clock.written(self._batches)
+
+    # --- figures ------------------------------------------------------------------------------------
+
+    @property
+    def _task(self) -> str | None:
+        """What kind of predictions metrics judge."""
+        several = self.net.sizes[-1] > 1
+        kinds = {
+            "class": "multiclass",
+            "labels": "multilabel" if several else "binary",
+            "probabilities": None,
+        }
+        return kinds.get(self.loss.kind, "regression")
+
+    def _as_metrics(self, metrics: Any) -> list[Metric]:
+        if isinstance(metrics, str) or not isinstance(metrics, Iterable):
+            metrics = [metrics]
+        metrics = list(metrics)
+        if metrics and self._task is None:
+            raise ValueError(f"metrics need one right answer a row, but loss {self.loss.name!r} has none.")
+        return [as_metric(metric, self._task) for metric in metrics]
+
+    def _names(self, run: _Run) -> dict[str, Metric]:
+        """The metrics by the names that the history gives them."""
+        prefix = "" if run.held_out is None else "val_"
+        return {prefix + metric.name: metric for metric in run.metrics}
+
+    def _check_monitors(self, run: _Run, early_stopping: EarlyStopping | None) -> None:
+        """Refuse to follow figures that there will not be."""
+        if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
+            raise TypeError(f"early_stopping must be a fastnn.EarlyStopping, got {early_stopping!r}.")
+        for name, rule in {"early_stopping": early_stopping, "schedule": self.schedule}.items():
+            monitor = getattr(rule, "monitor", None)
+            if monitor is None:
+                continue
+            _checks.check_name(f"monitor of {name}", monitor, [*MONITORS, *self._names(run)])
+            if monitor in ("val_cost", "val_metric") and run.held_out is None:
+                raise ValueError(
+                    f"{name} monitors {monitor!r}, but there is no validation_data and no validation_fraction."
+                )
+
+    def _falls(self, run: _Run, rule: EarlyStopping | None) -> bool:
+        """Whether the figure that is monitored is better when it is lower."""
+        if rule is None or rule.monitor in MONITORS:
+            return rule is None or rule.monitor.endswith("cost")
+        return not self._names(run)[rule.monitor].higher_is_better
+
+    def _more_figures(self, run: _Run) -> dict[str, float]:
+        figures: dict[str, float] = {}
+        if run.metrics:
+            rows = run.held_out or run.train
+            truth = rows.pick(rows.data.labels if rows.data.labels.size else rows.data.targets)
+            output = self.net.predict_raw(rows.pick(rows.x), n_threads=self.n_threads)
+            if self.net.output == "identity" and self._task in ("binary", "multilabel"):
+                output = (output > 0).astype(np.float64)  # margins
+            for name, metric in self._names(run).items():
+                figures[name] = metric(truth, output, sample_weight=rows.weights)
+        if run.record_norms:
+            figures |= self._norms(run.train.data)
+        return figures
+
+    def _norms(self, data: kernels.Data) -> dict[str, float]:
+        """Norms of each layer's weights and of their gradient over one batch."""
+        n_rows = min(self.batch_size or data.indices.size, data.indices.size)
+        _, grads = self._gradient_of(data, n_rows)
+        figures = {}
+        for kind, arrays in (("grad", self.net._split(grads)[0]), ("weight", self.net.weights)):
+            for depth, array in enumerate(arrays):
+                figures[f"layers.{depth}.{kind}_norm"] = float(np.linalg.norm(array))
+        return figures
+
+    def _metric(self, score_sum: float, weight_sum: float, rows: _Rows) -> float:
         """Accuracy, or R squared over all outputs together (0 where the targets do not vary)."""
-        if not self._is_regression:
-            return score_sum / n_rows
-        return 1.0 - score_sum / spread if spread > 0 else 0.0
+        if not self.loss.is_regression:
+            return float(score_sum / weight_sum)
+        spread = rows.spread * self.net.sizes[-1]
+        return float(1.0 - score_sum / spread) if spread > 0 else 0.0
 
-    def _score_rows(self, data: kernels.Data) -> tuple[np.ndarray, np.ndarray]:
-        """Losses and scores of checked data, row by row."""
-        n_rows = data.indices.size or len(data.x)
+    def _score_rows(self, data: kernels.Data, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Losses and scores of checked data, row by row, not weighted."""
         flops = 2.0 * n_rows * self.net.params.size
         n_parts = parts_for(self.n_threads, flops, PARALLEL_CALL_FLOPS, -(-n_rows // ROW_BLOCK))
         n_targets = data.labels.shape[1] + data.targets.shape[1]
         work = self.net._layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, n_targets)
         losses, scores = np.empty(n_rows), np.empty(n_rows)
+        data = data._replace(weights=np.empty(0))
         args = (losses, scores, self.net._network(), work, data, self._objective)
         launch(kernels.score_part, self.net.dtype, n_parts, *args)
         return losses, scores
 
-    def _score(self, data: kernels.Data, spread: float) -> tuple[float, float]:
-        """Mean cost and metric of checked data of that spread."""
-        losses, scores = self._score_rows(data)
-        return float(losses.mean()), self._metric(scores.sum(), spread, len(losses))
+    def _score(self, rows: _Rows) -> tuple[float, float]:
+        """Mean cost and metric of checked rows."""
+        losses, scores = self._score_rows(rows.data, rows.n)
+        weights = np.ones(rows.n) if rows.weights is None else rows.weights
+        cost = float(np.average(losses, weights=weights))
+        return cost, self._metric(weights @ scores, weights.sum(), rows)
 
-    def evaluate(self, x, y) -> dict[str, float]:
+    def evaluate(self, x, y, *, sample_weight=None) -> dict[str, float]:
         """Cost (mean loss, without penalty) and metric of some rows.
 
         Parameters
         ----------
-        x, y : array-like
+        x, y, sample_weight : array-like
             As in :meth:`fit`.
 
         Returns
@@ -456,35 +857,61 @@ class Trainer:
         dict
             "cost", and "accuracy" or "r2".
         """
-        data = self._check_data(x, y)
-        cost, metric = self._score(data, self._spread(data))
+        cost, metric = self._score(self._check_rows(x, y, sample_weight))
         return {"cost": cost, self.history.metric_name: metric}
 
     def losses(self, x, y) -> np.ndarray:
         """Loss of each row, float64 of shape (n,); their mean is the cost. Arguments as in :meth:`fit`."""
-        return self._score_rows(self._check_data(x, y))[0]
+        rows = self._check_rows(x, y)
+        return self._score_rows(rows.data, rows.n)[0]
 
-    def gradient(self, x, y) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
-        """Cost over all the rows as one batch, and its gradient.
+    def _gradient_of(self, data: kernels.Data, n_rows: int) -> tuple[float, np.ndarray]:
+        """Cost and gradient of the first rows, as a vector laid out as the parameters."""
+        work = self._reserve(n_rows, data.labels.shape[1] + data.targets.shape[1])
+        network = self.net._network(self._dropout_seed)
+        kernels.transpose_weights(network)
+        grads = aligned_zeros(network.params.size, self.net.dtype)
+        cost = kernels.gradient(grads, network, work, data, self._objective, n_rows)
+        return float(cost), grads
+
+    def gradient(self, x, y, *, sample_weight=None) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
+        """Cost over all the rows as one batch, and its gradient, as a step of training computes them.
 
         Parameters
         ----------
-        x, y : array-like
+        x, y, sample_weight : array-like
             As in :meth:`fit`.
 
         Returns
         -------
         cost : float
-            Without penalty.
+            Without penalty. Dropout is that of the first step; batches are normalised by their own mean.
         grad_weights : list of ndarray, shape (n_in, n_out) each
         grad_biases : list of ndarray, shape (n_out,) each
         """
-        data = self._check_data(x, y)
-        n_rows = len(data.x)
-        work = self._reserve(n_rows, data.labels.shape[1] + data.targets.shape[1])
-        network = self.net._network()
-        kernels.transpose_weights(network)
-        flat = aligned_zeros(network.params.size, self.net.dtype)
-        cost = kernels.gradient(flat, network, work, data, self._objective, n_rows)
-        grads = self.net._layout.weights(flat)
-        return float(cost), [g[:-1] for g in grads], [g[-1] for g in grads]
+        rows = self._check_rows(x, y, sample_weight)
+        cost, grads = self._gradient_of(rows.data, rows.n)
+        return cost, *self.net._split(grads)
+
+
+@dataclass
+class _Run:
+    """One call of fit: what it was given, and where it is."""
+
+    train: _Rows
+    held_out: _Rows | None
+    metrics: list[Metric]
+    callbacks: CallbackList
+    checkpoint: Any
+    record_norms: bool
+    batch_size: int
+    work: kernels.Workspace
+    n_epochs: int  # when the history has so many, it is done
+    first: int = 0  # rows of the epoch that are done
+    lr: float = 0.0  # of the last step
+
+    def __post_init__(self) -> None:
+        self.totals = np.zeros(kernels.N_TOTALS)
+        self.best: Best
+        self.clock: Clock | None = None
+        self.digest: dict[str, Any] = {}

@@ -298,7 +298,7 @@ def test_bad_targets(loss, y, message):
     ("options", "error", "message"),
     [
         ({"loss": "cross_entrop"}, ValueError, "Did you mean 'cross_entropy'"),
-        ({"optimizer": "adm"}, ValueError, "sgd, adam, got 'adm'. Did you mean 'adam'"),
+        ({"optimizer": "adm"}, ValueError, "radam, lion, lbfgs, got 'adm'. Did you mean 'adam'"),
         ({"optimizer": 3}, TypeError, "optimizer must be one of"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         ({"batch_size": 1.5}, TypeError, "batch_size must be an integer"),

@@ -9,14 +9,14 @@ import numpy as np
 
 from .._jit import jit, span
 from .._tuning import ROW_GROUP
-from .exponential import exp_negative, sigmoid, tanh
+from .exponential import exp, exp_negative, sigmoid, tanh
 from .simd import WIDTH_BYTES, padded, tile_add, tile_max, tile_multiply, vector_load, vector_max, vector_sum
 
 ACTIVATIONS = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3}
 IDENTITY, RELU, TANH, SIGMOID = ACTIVATIONS.values()
-# The output layer may also have this one, which is a function of the whole row.
-SOFTMAX = 4
-OUTPUTS = {**ACTIVATIONS, "softmax": SOFTMAX}
+# The output layer may also have these; softmax is a function of the whole row.
+SOFTMAX, EXP = 4, 5
+OUTPUTS = {**ACTIVATIONS, "softmax": SOFTMAX, "exp": EXP}
 
 
 @jit
@@ -39,6 +39,10 @@ def activate(a, activation, r0, r1, c0, c1):
         for r in span(r0, r1):
             for c in span(c0, c1):
                 a[r, c] = sigmoid(a[r, c])
+    elif activation == EXP:
+        for r in span(r0, r1):
+            for c in span(c0, c1):
+                a[r, c] = exp(a[r, c])
 
 
 @jit
@@ -62,6 +66,10 @@ def multiply_by_derivative(delta, a, activation, r0, r1, c0, c1):
         for r in span(r0, r1):
             for c in span(c0, c1):
                 delta[r, c] *= a[r, c] * (one - a[r, c])
+    elif activation == EXP:
+        for r in span(r0, r1):
+            for c in span(c0, c1):
+                delta[r, c] *= a[r, c]
 
 
 @jit

@@ -7,7 +7,7 @@ import numpy as np
 
 from .._jit import jit, span
 from .._tuning import BYTES_AHEAD, FETCHED_BYTES, ROWS_AHEAD
-from .simd import CACHE_LINE, prefetch
+from .simd import CACHE_LINE, borrowed, prefetch
 
 
 @jit
@@ -76,9 +76,10 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
     skip : how many rows after r1 stand before those that this thread will gather next
     Rows r0 to r1; they are independent. Meanwhile rows to come are fetched, those of the next batch too.
     """
+    data = borrowed(data)
     n_ahead = max(1, min(ROWS_AHEAD, BYTES_AHEAD // (n_in * a.itemsize)))
     n_all = data.indices.size if data.indices.size > 0 else data.x.shape[0]
-    if data.x.size * a.itemsize < FETCHED_BYTES:
+    if data.starts.size > 0 or data.x.size * a.itemsize < FETCHED_BYTES:
         n_all = 0
     for r in span(r0, r1):
         place = first + np.int64(r)
@@ -86,10 +87,40 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
         if ahead < n_all:
             _fetch(data, _row(data, ahead), n_in)
         row = np.uint64(_row(data, place))
-        for i in span(0, n_in):
-            a[r, i] = data.x[row, i]
+        if data.starts.size > 0:
+            for i in span(0, n_in):
+                a[r, i] = 0
+            for k in span(data.starts[row], data.starts[row + np.uint64(1)]):
+                a[r, data.columns[k]] += data.x[0, k]
+        else:
+            for i in span(0, n_in):
+                a[r, i] = data.x[row, i]
         a[r, n_in] = 1
         for j in span(0, data.labels.shape[1]):
             y[r, j] = data.labels[row, j]
         for j in span(0, data.targets.shape[1]):
             y[r, j] = data.targets[row, j]
+
+
+@jit
+def weight_of(data, start, stop):
+    """What the rows from `start` to `stop` of the order weigh together; never 0, for a division."""
+    data = borrowed(data)
+    if data.weights.size == 0:
+        return np.float64(stop - start)
+    total = 0.0
+    for place in range(start, stop):
+        total += data.weights[_row(data, place)]
+    return total if total > 0 else 1.0
+
+
+@jit
+def weigh_rows(row_loss, row_score, delta, data, first, n_out, r0, r1):
+    """Multiply losses, scores and deltas of rows r0 to r1 by the rows' weights; rows are independent."""
+    data = borrowed(data)
+    for r in range(r0, r1):
+        weight = data.weights[_row(data, first + r)]
+        row_loss[r] *= weight
+        row_score[r] *= weight
+        for o in span(0, n_out):
+            delta[r, o] *= delta.dtype.type(weight)

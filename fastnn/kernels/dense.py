@@ -117,15 +117,15 @@ def _rows_product(out, left, right, a, activation, is_forward, n_cols, n_k, r0, 
 
 
 @jit(inline=True)
-def dense_forward(a_out, a_in, w, activation, n_out, r0, r1):
+def dense_forward(a_out, a_in, w, activation, n_in, n_out, r0, r1):
     """Activations of a layer: ``a_out[r, o] = f(sum_i a_in[r, i] w[i, o])``, the sum over the unit too.
 
     a_out : (rows, >= padded(n_out + 1)) (out); the unit is written to column n_out
     a_in : (rows, > n_in), with the unit in column n_in
-    w : (n_in + 1, >= padded(n_out)), the bias in its last row
+    w : (> n_in, >= padded(n_out)), the bias in row n_in
     Rows r0 to r1 are computed; row slices are independent.
     """
-    _rows_product(a_out, a_in, w, a_in, activation, np.bool_(True), padded(n_out), w.shape[0], r0, r1)
+    _rows_product(a_out, a_in, w, a_in, activation, np.bool_(True), padded(n_out), n_in + 1, r0, r1)
     for r in span(r0, r1):
         a_out[r, n_out] = 1
 

@@ -139,6 +139,12 @@ def exp_negative(y):
     return fused_multiply_add(scale, q, scale)
 
 
+def exp(z):
+    """exp(z) for any z, inf where the dtype has no number so large; at most 3 units in the last place off."""
+    e = exp_negative(-abs(z))
+    return 1 / e if z > 0 else e
+
+
 def sigmoid(z):
     """``1 / (1 + exp(-z))`` for any z; at most 3 units in the last place off."""
     e = exp_negative(-abs(z))
@@ -198,6 +204,17 @@ def _log1p_positive_compiled(x):
 @overload(exp_negative)
 def _exp_negative_compiled(y):
     return exp_negative
+
+
+@overload(exp)
+def _exp_compiled(z):
+    number = z
+
+    def compiled(z):
+        e = exp_negative(-abs(z))
+        return number(1) / e if z > number(0) else e
+
+    return compiled
 
 
 @overload(sigmoid)

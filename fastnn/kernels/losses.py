@@ -84,7 +84,8 @@ def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output,
     row_loss : (rows,) float64 (out): the loss of each row, times `scale`
     row_score : (rows,) float64 (out): the fraction of its outputs predicted right, or for ``mse`` its
     squared error, summed over the outputs
-    delta : (rows, >= padded(n_out)) (out): d cost / d z, ``share`` being 1 / n_rows
+    delta : (rows, >= padded(n_out)) (out): d cost / d z, ``share`` being 1 / n_rows; its padding may hold
+    anything
     z : (rows, >= padded(n_out)) (in, out): the output layer before its activation. ``mse`` applies
     the activation `output` to it; the cross-entropies imply theirs and leave what is of no more use.
     y : (rows, n_targets): target values, or the label in column 0 for ``cross_entropy``
@@ -97,6 +98,11 @@ def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output,
         _binary_cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1)
     else:
         _cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out, r0, r1)
+
+
+@jit
+def clear_padding(delta, n_out, r0, r1):
+    """``delta[r, o] = 0`` in the padding columns, which the gradient of the weights reads."""
     for r in span(r0, r1):
         for o in span(n_out, padded(n_out)):
             delta[r, o] = 0

@@ -412,7 +412,38 @@ def matrix(typingctx, flat, offset, n_rows, row_length):
     return result(flat, n, n, n), codegen
 
 
+@intrinsic
+def borrowed(typingctx, value):
+    """The same array, or tuple of arrays and numbers, without reference counts.
+
+    For the first lines of a kernel whose caller keeps the arrays alive. numba counts references wherever an
+    array is taken out of a tuple, with atomic instructions that two threads contend for: in a step of a small
+    network that took longer than the arithmetic.
+    """
+
+    def strip(context, builder, kind, given):
+        if isinstance(kind, types.Array):
+            view = cgutils.create_struct_proxy(kind)(context, builder, given)
+            view.meminfo = cgutils.get_null_value(view.meminfo.type)
+            view.parent = cgutils.get_null_value(view.parent.type)
+            return view._getvalue()
+        if isinstance(kind, types.BaseTuple):
+            for place, part in enumerate(kind):
+                inside = strip(context, builder, part, builder.extract_value(given, place))
+                given = builder.insert_value(given, inside, place)
+        return given
+
+    def codegen(context, builder, signature, args):
+        return strip(context, builder, value, args[0])
+
+    return value(value), codegen
+
+
 if numba.config.DISABLE_JIT:
+
+    def borrowed(value):
+        """NumPy form."""
+        return value
 
     def tile_shape(like, rows, vecs):
         """NumPy form: the tile's shape as a tuple, and its dtype."""

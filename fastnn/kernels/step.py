@@ -13,6 +13,7 @@ There is one compiled form of each call and dtype. Architecture, activations, lo
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +21,13 @@ import numpy as np
 from .._jit import jit, span
 from .._tuning import BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, ROW_BLOCK, TILE_ROWS
 from .activations import activate_output
-from .batches import gather
+from .address import call_at, no_words
+from .batches import gather, weigh_rows, weight_of
 from .dense import dense_backward_data, dense_backward_weights, dense_forward
-from .losses import loss_and_delta
-from .simd import matrix, padded
+from .losses import clear_padding, loss_and_delta
+from .simd import borrowed, matrix, padded
 from .team import team_assemble, team_meet
-from .updates import step_rates, sum_of_squares, transpose, update
+from .updates import Terms, step_rates, sum_of_absolutes, sum_of_squares, transpose, update
 
 LAYER = np.dtype(
     (
@@ -36,7 +38,8 @@ LAYER = np.dtype(
                 "n_in",
                 "n_out",
                 "activation",
-                "w_start",  # weights: (n_in + 1, w_cols) in params, grads and optimiser state
+                "w_start",  # weights: (w_rows, w_cols) in params, grads and optimiser state
+                "w_rows",  # n_in, the bias, and a row for each kind of other parameters, one an output
                 "w_cols",
                 "t_start",  # transposed weights: (n_out, t_cols)
                 "t_cols",
@@ -46,14 +49,25 @@ LAYER = np.dtype(
                 "out_cols",
                 "d_start",  # delta: (capacity, d_cols)
                 "d_cols",
-                "p_start",  # penalty: an entry for every TILE_ROWS x GRAIN_COLS weights
+                "p_start",  # sums over tiles: an entry for every TILE_ROWS x GRAIN_COLS weights
+                # The rest is for the hooks, which see to the rows of this layer if:
+                "kept",
+                "function",  # activation by address
+                "k_start",  # matrices kept from forward to backward: (capacity, w_cols) each
+                "norm",
+                "prelu",
+                "residual",
+                "s_start",  # statistics of a batch normalisation: see hooks/rows.py
             )
-        ],
+        ]
+        + [(name, np.float64) for name in ("alpha", "dropout", "input_dropout")],
     )
 )
 # Places in the array of totals that a call reports through.
-COST_SUM, SCORE_SUM, STEPS_DONE, ROWS_DONE, FAILED, N_TOTALS = range(6)
+COST_SUM, SCORE_SUM, WEIGHT_SUM, STEPS_DONE, ROWS_DONE, FAILED, N_TOTALS = range(7)
 NOT_FINITE, NOT_TOGETHER = 1, 2
+# What weights_phase does with the gradient: use it at once, add it to the others of an update, use those.
+AT_ONCE, COLLECT, USE = range(3)
 
 
 class Network(NamedTuple):
@@ -66,6 +80,11 @@ class Network(NamedTuple):
     params: np.ndarray
     params_t: np.ndarray
     output: int  # activation of the output layer by code; the layer table has identity there
+    running: np.ndarray  # running mean and variance of batch normalisations
+    finish: int  # address of the hook that ends the forward pass of a kept layer
+    unwind: int  # and of the one that begins its backward pass
+    together: bool  # whether the rows of a batch depend on each other
+    seed: int  # of dropout
 
 
 class Workspace(NamedTuple):
@@ -74,40 +93,66 @@ class Workspace(NamedTuple):
     capacity: int
     activations: np.ndarray
     deltas: np.ndarray
+    kept: np.ndarray
+    row_scale: np.ndarray  # (n_layers * capacity,) of layer normalisations
+    statistics: np.ndarray  # float64, of batch normalisations
     y: np.ndarray  # (capacity, n_targets)
     row_loss: np.ndarray  # (capacity,) float64
     row_score: np.ndarray  # (capacity,) float64
 
 
 class Data(NamedTuple):
-    """Rows to train on or to score; the empty ones of labels, targets and indices have size 0."""
+    """Rows to train on or to score; what is not there has size 0."""
 
-    x: np.ndarray  # (n, n_in)
+    x: np.ndarray  # (n, n_in), or (1, number of values) if sparse
     labels: np.ndarray  # (n, n_labels) int32
     targets: np.ndarray  # (n, n_out)
     indices: np.ndarray  # (n,) int64
+    weights: np.ndarray  # (n,) float64
+    starts: np.ndarray  # (n + 1,) int64: where the values of a sparse row begin
+    columns: np.ndarray  # (number of values,) int32
 
 
 class Objective(NamedTuple):
-    """The loss by code, and the factor it is scaled by."""
+    """The loss by code or by address, the factor it is scaled by, and its own numbers."""
 
     loss: int
     scale: float
+    function: int
+    numbers: np.ndarray
 
 
 class Optimizer(NamedTuple):
     """Settings and state of the update, and what it keeps in between."""
 
     settings: np.ndarray  # (1,) updates.SETTINGS
+    constants: np.ndarray  # float64: the optimiser's own numbers
+    rates: np.ndarray  # (updates of an epoch, N_RATES) float64
+    factors: np.ndarray  # (n_layers, 2) float64: on the learning rate, of weights and of the rest
     m: np.ndarray
     v: np.ndarray
+    u: np.ndarray
     grad: np.ndarray  # (parts, size of a block): the gradient of the block of weights each part is at
-    penalty: np.ndarray  # (n_penalties,) float64: sums of squared weights
+    whole: np.ndarray  # (n_params,), or of size 0 if every block's gradient is used at once
+    average: np.ndarray  # (n_params,) or of size 0: mean of the weights over steps
+    penalty: np.ndarray  # (n_sums,) float64: penalty of the weights, tile by tile
+    norms: np.ndarray  # (n_sums,) float64: squared gradient, tile by tile, if it is clipped by norm
+
+
+class Turn(NamedTuple):
+    """Who works on a batch, and in which step."""
+
+    part: int
+    n_parts: int
+    team: np.ndarray
+    step: int  # of training, from 1; 0 to predict
+    n_rows: int  # of the batch
+    learns: bool  # whether running statistics take note of the batch
 
 
 @jit(inline=True)
-def _weights(layer, flat):
-    return matrix(flat, layer.w_start, layer.n_in + 1, layer.w_cols)
+def weights_of(layer, flat):
+    return matrix(flat, layer.w_start, layer.w_rows, layer.w_cols)
 
 
 @jit(inline=True)
@@ -116,18 +161,25 @@ def _transposed(layer, network):
 
 
 @jit(inline=True)
-def _input(layer, work):
+def input_of(layer, work):
     return matrix(work.activations, layer.in_start * work.capacity, work.capacity, layer.in_cols)
 
 
 @jit(inline=True)
-def _output(layer, work):
+def output_of(layer, work):
     return matrix(work.activations, layer.out_start * work.capacity, work.capacity, layer.out_cols)
 
 
 @jit(inline=True)
-def _delta(layer, work):
+def delta_of(layer, work):
     return matrix(work.deltas, layer.d_start * work.capacity, work.capacity, layer.d_cols)
+
+
+@jit(inline=True)
+def kept_matrix(layer, work, number):
+    """One of the matrices that a kept layer has: (capacity, w_cols)."""
+    start = layer.k_start + number * layer.w_cols
+    return matrix(work.kept, start * work.capacity, work.capacity, layer.w_cols)
 
 
 @jit(inline=True)
@@ -143,71 +195,81 @@ def _share(part, n_parts, n):
 
 
 @jit(inline=True)
-def forward_rows(network, work, r0, r1):
+def forward_rows(network, work, turn, r0, r1):
     """Activations of every layer for rows r0 to r1 of the workspace."""
     for depth in range(network.layers.size):
         layer = network.layers[depth]
-        w = _weights(layer, network.params)
-        a_in, a_out = _input(layer, work), _output(layer, work)
-        dense_forward(a_out, a_in, w, layer.activation, layer.n_out, r0, r1)
+        w = weights_of(layer, network.params)
+        a_in, a_out = input_of(layer, work), output_of(layer, work)
+        dense_forward(a_out, a_in, w, layer.activation, layer.n_in, layer.n_out, r0, r1)
+        if layer.kept > 0:
+            call_at(network.finish, (network, work, turn, depth, r0, r1))
 
 
 @jit(inline=True)
-def loss_rows(network, work, objective, n_rows, r0, r1):
-    """Loss, score and output delta for rows r0 to r1 of a batch of n_rows."""
+def loss_rows(network, work, data, objective, first, total, r0, r1):
+    """Loss, score and output delta for rows r0 to r1 of a batch whose rows weigh `total`."""
     layer = network.layers[network.layers.size - 1]
-    loss_and_delta(
-        work.row_loss,
-        work.row_score,
-        _delta(layer, work),
-        _output(layer, work),
-        work.y,
-        objective.loss,
-        objective.scale,
-        1 / n_rows,
-        network.output,
-        layer.n_out,
-        r0,
-        r1,
-    )
+    delta, z = delta_of(layer, work), output_of(layer, work)
+    row_loss, row_score, y, n_out = work.row_loss, work.row_score, work.y, layer.n_out
+    loss, scale, share, output = objective.loss, objective.scale, 1 / total, network.output
+    if objective.function != 0:
+        numbers = objective.numbers
+        arguments = (row_loss, row_score, delta, z, y, numbers, scale, share, output, n_out, r0, r1)
+        call_at(objective.function, arguments)
+    else:
+        loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output, n_out, r0, r1)
+    clear_padding(delta, n_out, r0, r1)
+    if data.weights.size > 0:
+        weigh_rows(row_loss, row_score, delta, data, first, n_out, r0, r1)
 
 
 @jit(inline=True)
-def backward_rows(network, work, r0, r1):
+def backward_rows(network, work, turn, r0, r1):
     """Deltas of every layer but the last, for rows r0 to r1."""
     for depth in range(network.layers.size - 1, 0, -1):
         layer, before = network.layers[depth], network.layers[depth - 1]
         dense_backward_data(
-            _delta(before, work),
-            _delta(layer, work),
+            delta_of(before, work),
+            delta_of(layer, work),
             _transposed(layer, network),
-            _input(layer, work),
+            input_of(layer, work),
             before.activation,
             layer.n_in,
             layer.n_out,
             r0,
             r1,
         )
+        if before.kept > 0:
+            call_at(network.unwind, (network, work, turn, depth - 1, r0, r1))
 
 
 @jit(inline=True)
-def rows_phase(part, n_parts, network, work, data, objective, first, n_rows):
-    """The part's rows of the batch, through the network and back."""
+def rows_phase(turn, network, work, data, objective, first, total):
+    """The part's rows of the batch, through the network and back; rows of the batch weigh `total`."""
+    part, n_parts, n_rows = turn.part, turn.n_parts, turn.n_rows
     n_tiles = (n_rows + TILE_ROWS - 1) // TILE_ROWS
     row = begin = _share(part, n_parts, n_tiles) * TILE_ROWS
     end = min(n_rows, _share(part + 1, n_parts, n_tiles) * TILE_ROWS)
     entry = network.layers[0]
-    while row < end:
+    # Rows that depend on each other go through all at once: a part meets the others at every such layer,
+    # even if it has no rows itself.
+    block = max(n_rows, 1) if network.together else ROW_BLOCK
+    goes_on = row < end or network.together
+    while goes_on:
         # The blocks that are left share the rows that are left: each reads all the weights, so that a
         # small last one would cost as much as a full one.
-        n_left = (end - row + ROW_BLOCK - 1) // ROW_BLOCK
-        stop = min(end, row + _tiled((end - row + n_left - 1) // n_left))
+        n_left = max(1, (end - row + block - 1) // block)
+        stop = max(row, min(end, row + _tiled((end - row + n_left - 1) // n_left)))
         skip = n_rows - end + begin if stop == end else 0
-        gather(_input(entry, work), work.y, data, first, skip, entry.n_in, row, stop)
-        forward_rows(network, work, row, stop)
-        loss_rows(network, work, objective, n_rows, row, stop)
-        backward_rows(network, work, row, stop)
+        gather(input_of(entry, work), work.y, data, first, skip, entry.n_in, row, stop)
+        if entry.input_dropout > 0:
+            call_at(network.finish, (network, work, turn, -1, row, stop))
+        forward_rows(network, work, turn, row, stop)
+        loss_rows(network, work, data, objective, first, total, row, stop)
+        backward_rows(network, work, turn, row, stop)
         row = stop
+        goes_on = row < end
 
 
 @jit(inline=True)
@@ -225,7 +287,7 @@ def _weights_share(part, n_parts, network, layer):
     Each part owns an equal share of the parameter vector, cut where tiles end: a range of rows of the
     layers it reaches into, or of columns where a layer has few rows.
     """
-    n_rows, n_cols = layer.n_in + 1, layer.w_cols
+    n_rows, n_cols = layer.w_rows, layer.w_cols
     size = n_rows * n_cols
     begin = _share(part, n_parts, network.params.size) - layer.w_start
     end = _share(part + 1, n_parts, network.params.size) - layer.w_start
@@ -235,84 +297,185 @@ def _weights_share(part, n_parts, network, layer):
 
 
 @jit
-def _penalty(penalty, layer, w, i0, i1, o0, o1):
-    """Sums of squares of the weights in whole tiles and grains, each to its place."""
+def _sum_tiles(sums, layer, w, n_rows, l2, l1, i0, i1, o0, o1):
+    """``l2 / 2 sum(w ** 2) + l1 sum(|w|)`` over the rows below n_rows, of each tile to its place."""
     per_row = (layer.w_cols + GRAIN_COLS - 1) // GRAIN_COLS
     for i in range(i0, i1, TILE_ROWS):
+        stop = min(n_rows, min(i1, i + TILE_ROWS))
         for o in range(o0, o1, GRAIN_COLS):
+            o_stop = min(padded(layer.n_out), min(o1, o + GRAIN_COLS))
             place = layer.p_start + i // TILE_ROWS * per_row + o // GRAIN_COLS
-            penalty[place] = sum_of_squares(w, i, min(i1, i + TILE_ROWS), o, min(o1, o + GRAIN_COLS))
+            sums[place] = 0.5 * l2 * sum_of_squares(w, i, stop, o, o_stop)
+            if l1 > 0:
+                sums[place] += l1 * sum_of_absolutes(w, i, stop, o, o_stop)
 
 
 @jit(inline=True)
-def _update_block(layer, network, optimizer, grad_start, rates, decay, i0, i1, o0, o1):
-    """Update a block of one layer's weights with its gradient; the bias's row is not decayed."""
-    params, m, v, grad = network.params, optimizer.m, optimizer.v, optimizer.grad
-    n_rows, n_cols = layer.n_in + 1, layer.w_cols
-    i_bias = min(i1, layer.n_in)
+def _update_block(layer, depth, network, optimizer, grad_start, rates, index, l2, l1, i0, i1, o0, o1):
+    """Update a block of one layer's weights with its gradient; only weights bear a penalty."""
+    n_rows, n_cols, i_bias = layer.w_rows, layer.w_cols, max(i0, min(i1, layer.n_in))
     if o1 - o0 == n_cols:  # rows that follow each other in memory: one long row
-        start, first, n = layer.w_start, i0 * n_cols, n_rows * n_cols
-        w, g = matrix(params, start, 1, n), matrix(grad, grad_start - first, 1, n)
-        m, v = matrix(m, start, 1, n), matrix(v, start, 1, n)
-        row, end = np.intp(0), np.intp(1)  # bare numbers would be types of their own, with code of their own
-        update(w, g, m, v, rates, decay, row, end, first, i_bias * n_cols)
-        if i_bias < i1:
-            update(w, g, m, v, rates, 0.0, row, end, i_bias * n_cols, i1 * n_cols)
+        shift = i0 * n_cols
+        o0, o_bias, o1 = shift, i_bias * n_cols, i1 * n_cols
+        n_rows, n_cols = 1, n_rows * n_cols
+        grad_rows, grad_cols = n_rows, n_cols
+        i0, i_weights, i_bias, i1 = 0, 1, 0, 1
+        o_weights = o_bias
     else:
-        w, g = _weights(layer, params), _block_gradient(optimizer, grad_start, i0, o0, o1)
-        m, v = _weights(layer, m), _weights(layer, v)
-        update(w, g, m, v, rates, decay, i0, i_bias, o0, o1)
-        if i_bias < i1:
-            update(w, g, m, v, rates, 0.0, i_bias, i1, o0, o1)
-
-
-@jit(inline=True)
-def _block_gradient(optimizer, grad_start, i0, o0, o1):
-    """The gradient of a block, in a matrix where ``[i0, o0]`` is its first element."""
-    n_cols = o1 - o0
-    return matrix(optimizer.grad, grad_start - i0 * n_cols - o0, i0 + BLOCK_ROWS, n_cols)
-
-
-@jit(inline=True)
-def weights_phase(part, n_parts, network, work, optimizer, step, n_rows):
-    """Gradient and update of the part's weights, and the transposed copy of them, block by block."""
+        grad_rows, grad_cols = i1, o1 - o0
+        shift = i0 * grad_cols + o0
+        i_weights, o_bias, o_weights = i_bias, o0, o1
+    start = layer.w_start
+    g = matrix(optimizer.grad, grad_start - shift, grad_rows, grad_cols)
+    w, m = matrix(network.params, start, n_rows, n_cols), matrix(optimizer.m, start, n_rows, n_cols)
+    v, u = matrix(optimizer.v, start, n_rows, n_cols), matrix(optimizer.u, start, n_rows, n_cols)
     settings = optimizer.settings[0]
-    rates = step_rates(settings, step, network.params)
-    decay = settings.l2 / n_rows
-    grad_start = part * optimizer.grad.shape[1]
+    if settings.update == 0:
+        update(w, g, m, v, rates, l2, i0, i_weights, o0, o_weights)
+        update(w, g, m, v, rates, 0.0, i_bias, i1, o_bias, o1)
+    else:
+        of_weights = optimizer.factors[depth, 0], l2, l1, settings.decay
+        of_rest = optimizer.factors[depth, 1], 0.0, 0.0, 0.0
+        row = optimizer.rates[index]
+        _update_at(settings, optimizer, row, w, g, m, v, u, of_weights, i0, i_weights, o0, o_weights)
+        _update_at(settings, optimizer, row, w, g, m, v, u, of_rest, i_bias, i1, o_bias, o1)
+
+
+@jit
+def _update_at(settings, optimizer, row, w, g, m, v, u, numbers, i0, i1, o0, o1):
+    """Update ``w[i0:i1, o0:o1]`` by the kernel whose address stands in the settings."""
+    factor, l2, l1, decay = numbers
+    number = w.dtype.type
+    terms = Terms(
+        scale=number(1),
+        limit=number(settings.limit),
+        l2=number(l2),
+        l1=number(l1),
+        rate=number(factor),
+        decay=number(decay),
+    )
+    call_at(settings.update, (w, g, m, v, u, optimizer.constants, row, terms, i0, i1, o0, o1))
+
+
+@jit
+def _sum_kept(grad_w, layer, work, n_rows, i0, i1, o0, o1):
+    """Gradient of the parameters below the bias: sums over the batch's rows of what a hook left of each.
+
+    ``grad_w[i, o] = sum_r kept[r, o]``, with a kept matrix for each i; without a normalisation the first
+    holds slopes.
+    """
+    work = borrowed(work)
+    first = 0 if layer.norm > 0 else 1
+    for i in range(max(i0, layer.n_in + 1), i1):
+        kept = kept_matrix(layer, work, first + i - layer.n_in - 1)
+        for o in span(o0, o1):
+            grad_w[i, o] = 0
+        for r in span(0, n_rows):
+            for o in span(o0, o1):
+                grad_w[i, o] += kept[r, o]
+
+
+@jit
+def _collect(whole, grad_w, fresh, i0, i1, o0, o1):
+    """Write a block of the gradient into the whole, or add it."""
+    for i in span(i0, i1):
+        for o in span(o0, o1):
+            whole[i, o] = grad_w[i, o] if fresh else whole[i, o] + grad_w[i, o]
+
+
+@jit
+def _use(grad_w, whole, scale, i0, i1, o0, o1):
+    """A block of the whole gradient, scaled."""
+    scale = grad_w.dtype.type(scale)
+    for i in span(i0, i1):
+        for o in span(o0, o1):
+            grad_w[i, o] = whole[i, o] * scale
+
+
+@jit(inline=True)
+def weights_phase(turn, network, work, optimizer, index, total, mode, fresh, scale):
+    """Gradient and update of the part's weights, and the transposed copy of them, block by block.
+
+    index : the row of the optimiser's rates
+    total : what the rows weigh that the update is for
+    mode : AT_ONCE for all of it, COLLECT for the gradient only, USE for the rest
+    fresh : whether COLLECT begins anew
+    scale : factor on the gradient of USE
+    """
+    settings = optimizer.settings[0]
+    rates = step_rates(settings, optimizer.rates, index, network.params)
+    l2, l1 = settings.l2 / total, settings.l1 / total
+    grad_start = turn.part * optimizer.grad.shape[1]
     for depth in range(network.layers.size):
         layer = network.layers[depth]
-        i_begin, i_end, o_begin, o_end = _weights_share(part, n_parts, network, layer)
-        w, a_in, delta = _weights(layer, network.params), _input(layer, work), _delta(layer, work)
+        i_begin, i_end, o_begin, o_end = _weights_share(turn.part, turn.n_parts, network, layer)
+        w, a_in, delta = weights_of(layer, network.params), input_of(layer, work), delta_of(layer, work)
+        whole = weights_of(layer, optimizer.whole)
         for i0 in range(i_begin, i_end, BLOCK_ROWS):
             i1 = min(i_end, i0 + BLOCK_ROWS)
             for o0 in range(o_begin, o_end, BLOCK_COLS):
                 o1 = min(o_end, o0 + BLOCK_COLS)
-                grad_w = _block_gradient(optimizer, grad_start, i0, o0, o1)
-                dense_backward_weights(grad_w, a_in, delta, n_rows, i0, i1, o0, o1)
-                if decay > 0:
-                    _penalty(optimizer.penalty, layer, w, i0, min(i1, layer.n_in), o0, o1)
-                _update_block(layer, network, optimizer, grad_start, rates, decay, i0, i1, o0, o1)
-                if depth > 0:
-                    w_t = _transposed(layer, network)
-                    transpose(w_t, w, i0, min(i1, layer.n_in), o0, min(o1, layer.n_out))
+                n_cols = o1 - o0
+                # a matrix of which [i0, o0] is the first element
+                grad_w = matrix(optimizer.grad, grad_start - i0 * n_cols - o0, i1, n_cols)
+                if mode == USE:
+                    _use(grad_w, whole, scale, i0, i1, o0, o1)
+                else:
+                    stop = min(i1, layer.n_in + 1)
+                    dense_backward_weights(grad_w, a_in, delta, turn.n_rows, i0, stop, o0, o1)
+                    if i1 > stop:
+                        _sum_kept(grad_w, layer, work, turn.n_rows, i0, i1, o0, o1)
+                if mode == COLLECT:
+                    _collect(whole, grad_w, fresh, i0, i1, o0, o1)
+                    if settings.clip_norm > 0:
+                        _sum_tiles(optimizer.norms, layer, whole, layer.w_rows, 2.0, 0.0, i0, i1, o0, o1)
+                else:
+                    if l2 + l1 > 0:
+                        _sum_tiles(optimizer.penalty, layer, w, layer.n_in, l2, l1, i0, i1, o0, o1)
+                    _update_block(
+                        layer, depth, network, optimizer, grad_start, rates, index, l2, l1, i0, i1, o0, o1
+                    )
+                    if depth > 0:
+                        w_t = _transposed(layer, network)
+                        transpose(w_t, w, i0, max(i0, min(i1, layer.n_in)), o0, min(o1, layer.n_out))
+
+
+@jit(inline=True)
+def _clip_factor(optimizer):
+    """What brings the norm of the whole gradient down to its limit; every part adds up the same sums."""
+    limit = optimizer.settings[0].clip_norm
+    if limit == 0:
+        return 1.0
+    return min(1.0, limit / (math.sqrt(optimizer.norms.sum()) + 1e-6))
 
 
 @jit
 def train_part(part, n_parts, team, network, work, data, objective, optimizer, plan, totals):
     """Train on ``indices[first : first + n_rows]`` in batches: what one part of n_parts does of it.
 
-    plan : (first, n_rows, batch_size, step), the last counting updates from 1
+    plan : (first, n_rows, batch_size, step), the last counting batches from 1
     totals : (N_TOTALS,) float64 (in, out): sums over what was done are added, by part 0
     """
+    network, work, data = borrowed(network), borrowed(work), borrowed(data)
+    objective, optimizer = borrowed(objective), borrowed(optimizer)
+    team, totals = borrowed(team), borrowed(totals)
     first, n_rows, batch_size, step = plan
+    settings = optimizer.settings[0]
     if not team_assemble(team, n_parts):
         totals[FAILED] = NOT_TOGETHER
         return
     end = first + n_rows
     while first < end:
         n = min(batch_size, end - first)
-        rows_phase(part, n_parts, network, work, data, objective, first, n)
+        # The update is for this batch, or for a group of them.
+        begin, stop = first, first + n
+        if settings.every > 1:
+            begin = first // (batch_size * settings.every) * batch_size * settings.every
+            stop = min(data.indices.size, begin + batch_size * settings.every)
+        index = first // (batch_size * settings.every)
+        total = weight_of(data, begin, stop)
+        turn = Turn(part, n_parts, team, step, n, np.bool_(True))
+        rows_phase(turn, network, work, data, objective, first, total)
         team_meet(team, n_parts)
         # Every part adds up the losses, so that all take the same decision without another barrier.
         cost = work.row_loss[:n].sum()
@@ -321,15 +484,29 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
                 totals[FAILED] = NOT_FINITE
             return
         if part == 0:
-            totals[COST_SUM] += cost
+            weight = weight_of(data, first, first + n)
+            totals[COST_SUM] += cost * (n / weight)
             totals[SCORE_SUM] += work.row_score[:n].sum()
+            totals[WEIGHT_SUM] += weight
             totals[STEPS_DONE] += 1
             totals[ROWS_DONE] += n
-        weights_phase(part, n_parts, network, work, optimizer, step, n)
+        updates, mode, scale = np.bool_(True), AT_ONCE, 1.0
+        if optimizer.whole.size > 0:
+            fresh = first == begin
+            weights_phase(turn, network, work, optimizer, index, total, COLLECT, fresh, scale)
+            updates, mode = first + n == stop, USE
+            if updates:
+                team_meet(team, n_parts)
+                scale = _clip_factor(optimizer)
+        if updates:
+            weights_phase(turn, network, work, optimizer, index, total, mode, np.bool_(True), scale)
+            if settings.after != 0:
+                team_meet(team, n_parts)
+                call_at(settings.after, (network, optimizer, turn))
         team_meet(team, n_parts)
-        if part == 0 and optimizer.settings[0].l2 > 0:
-            # The penalty of one batch is l2 / 2n sum(w ** 2); the totals weigh it by its n rows.
-            totals[COST_SUM] += 0.5 * optimizer.settings[0].l2 * optimizer.penalty.sum()
+        if part == 0 and updates and settings.l2 + settings.l1 > 0:
+            # The totals weigh a batch's cost by its rows.
+            totals[COST_SUM] += optimizer.penalty.sum() * (stop - begin)
         step += 1
         first += n
 
@@ -339,7 +516,7 @@ def transpose_weights(network):
     """Bring the transposed weights in line with the parameters, which others than a step may have written."""
     for depth in range(1, network.layers.size):
         layer = network.layers[depth]
-        w_t, w = _transposed(layer, network), _weights(layer, network.params)
+        w_t, w = _transposed(layer, network), weights_of(layer, network.params)
         transpose(w_t, w, np.intp(0), layer.n_in, np.intp(0), layer.n_out)
 
 
@@ -348,13 +525,20 @@ def gradient(grads, network, work, data, objective, n_rows):
     """Forward, loss and gradient of the first n_rows of the data; returns the cost.
 
     grads : (n_params,) (out), laid out as the parameters; padding columns are written as 0
+    Rows are dropped out and normalised as in the first step of a training.
     """
-    rows_phase(0, 1, network, work, data, objective, 0, n_rows)
+    network, work, data = borrowed(network), borrowed(work), borrowed(data)
+    objective, grads = borrowed(objective), borrowed(grads)
+    turn = Turn(0, 1, no_words(), 1, n_rows, np.bool_(False))
+    total = weight_of(data, 0, n_rows)
+    rows_phase(turn, network, work, data, objective, 0, total)
     for depth in range(network.layers.size):
         layer = network.layers[depth]
-        grad_w, a_in, delta = _weights(layer, grads), _input(layer, work), _delta(layer, work)
-        dense_backward_weights(grad_w, a_in, delta, n_rows, 0, layer.n_in + 1, 0, padded(layer.n_out))
-    return work.row_loss[:n_rows].sum() / n_rows
+        grad_w, a_in, delta = weights_of(layer, grads), input_of(layer, work), delta_of(layer, work)
+        n_cols = padded(layer.n_out)
+        dense_backward_weights(grad_w, a_in, delta, n_rows, 0, layer.n_in + 1, 0, n_cols)
+        _sum_kept(grad_w, layer, work, n_rows, 0, layer.w_rows, 0, n_cols)
+    return work.row_loss[:n_rows].sum() / total
 
 
 @jit
@@ -364,41 +548,37 @@ def score_part(part, n_parts, losses, scores, network, work, data, objective):
     losses, scores : (n,) float64 (out): see loss_and_delta
     Each part works in rows of its own of the workspace.
     """
+    network, work, data = borrowed(network), borrowed(work), borrowed(data)
+    objective, losses, scores = borrowed(objective), borrowed(losses), borrowed(scores)
     n_rows = losses.size
     block = work.capacity // n_parts
     own = part * block
     n_blocks = (n_rows + block - 1) // block
     entry = network.layers[0]
+    turn = Turn(part, n_parts, no_words(), 0, n_rows, np.bool_(False))
     for b in range(_share(part, n_parts, n_blocks), _share(part + 1, n_parts, n_blocks)):
         first = b * block
         n = min(block, n_rows - first)
-        gather(_input(entry, work), work.y, data, first - own, 0, entry.n_in, own, own + n)
-        forward_rows(network, work, own, own + n)
-        loss_rows(network, work, objective, n_rows, own, own + n)
+        gather(input_of(entry, work), work.y, data, first - own, 0, entry.n_in, own, own + n)
+        forward_rows(network, work, turn, own, own + n)
+        loss_rows(network, work, data, objective, first - own, float(n_rows), own, own + n)
         for r in range(n):
             losses[first + r] = work.row_loss[own + r]
             scores[first + r] = work.row_score[own + r]
 
 
-@jit
-def predict_part(part, n_parts, out, x, layers, params, output, activations, row_total, row_largest):
-    """The network's activated outputs for the rows of x: the blocks of rows of one part.
-
-    out : (n, n_out) (out)
-    x : (n, n_in)
-    activations, row_total, row_largest : the workspace, for as many rows as the last two have
-    Takes arrays one by one, for a call from Python to cost as little as it can. Each part works in rows of
-    its own of the workspace.
-    """
+@jit(inline=True)
+def _predict(part, n_parts, out, x, network, work):
+    """The network's activated outputs for the rows of x: the blocks of rows of one part."""
+    out, x, network, work = borrowed(out), borrowed(x), borrowed(network), borrowed(work)
     n_rows, n_in = x.shape
-    capacity = row_total.size
-    network = Network(layers, params, params, output)
-    work = Workspace(capacity, activations, activations, out, row_total, row_largest)
-    block = min(ROW_BLOCK, capacity // n_parts)
+    block = min(ROW_BLOCK, work.capacity // n_parts)
     own = part * block
     n_blocks = (n_rows + block - 1) // block
+    layers = network.layers
     last = layers[layers.size - 1]
-    a_in, a_out = _input(layers[0], work), _output(last, work)
+    a_in, a_out = input_of(layers[0], work), output_of(last, work)
+    turn = Turn(part, n_parts, no_words(), 0, n_rows, np.bool_(False))
     for b in range(_share(part, n_parts, n_blocks), _share(part + 1, n_parts, n_blocks)):
         first = b * block
         n = min(block, n_rows - first)
@@ -406,8 +586,30 @@ def predict_part(part, n_parts, out, x, layers, params, output, activations, row
             for i in span(0, n_in):
                 a_in[own + np.int64(r), i] = x[first + np.int64(r), i]
             a_in[own + np.int64(r), n_in] = 1
-        forward_rows(network, work, own, own + n)
-        activate_output(a_out, row_total, row_largest, output, last.n_out, own, own + n)
+        forward_rows(network, work, turn, own, own + n)
+        activate_output(a_out, work.row_loss, work.row_score, network.output, last.n_out, own, own + n)
         for r in span(0, n):
             for o in span(0, last.n_out):
                 out[first + np.int64(r), o] = a_out[own + np.int64(r), o]
+
+
+@jit
+def predict_part(part, n_parts, out, x, layers, params, output, activations, row_total, row_largest):
+    """The activated outputs of a network that no hook sees to, for the rows of x.
+
+    out : (n, n_out) (out)
+    x : (n, n_in)
+    activations, row_total, row_largest : the workspace, for as many rows as the last two have
+    Takes arrays one by one, for a call from Python to cost as little as it can. Each part works in rows of
+    its own of the workspace.
+    """
+    a, of_rows = activations, row_total
+    network = Network(layers, params, params, output, params, 0, 0, np.bool_(False), 0)
+    work = Workspace(row_total.size, a, a, a, a, of_rows, out, row_total, row_largest)
+    _predict(part, n_parts, out, x, network, work)
+
+
+@jit
+def predict_kept_part(part, n_parts, out, x, network, work):
+    """The activated outputs of any network; arguments as of :func:`predict_part`."""
+    _predict(part, n_parts, out, x, network, work)

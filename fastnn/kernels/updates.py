@@ -16,18 +16,27 @@ SGD, ADAM = OPTIMIZERS.values()
 SETTINGS = np.dtype(
     (
         np.record,  # whose fields plain Python, too, reads as attributes
-        [
-            ("kind", np.int64),
-            ("nesterov", np.int64),
-            ("lr", np.float64),
-            ("momentum", np.float64),
-            ("beta1", np.float64),
-            ("beta2", np.float64),
-            ("eps", np.float64),
-            ("l2", np.float64),
+        [(name, np.int64) for name in ("kind", "nesterov", "update", "after", "every")]
+        + [
+            (name, np.float64)
+            for name in (
+                "momentum",
+                "beta1",
+                "beta2",
+                "eps",
+                "l2",
+                "l1",
+                "limit",
+                "decay",
+                "clip_norm",
+                "max_norm",
+                "keep",
+            )
         ],
     )
 )
+# Columns of the table of rates, which has a row for each update of an epoch; see hooks/updates.py.
+LR, ON_MEAN, ROOT, EPS, ON_SLOPE, N_RATES = range(6)
 
 
 class Rates(NamedTuple):
@@ -57,29 +66,25 @@ class Terms(NamedTuple):
 
 
 @jit
-def step_rates(settings, step, like):
-    """The rates of step number `step`, counted from 1, as numbers of the dtype of array `like`."""
+def step_rates(settings, rates, index, like):
+    """What the core's own optimisers need in one step, as numbers of the dtype of array `like`."""
     number = like.dtype.type
-    lr, root = settings.lr, 1.0
-    if settings.kind == ADAM:
-        lr = settings.lr / (1 - settings.beta1**step)
-        root = 1 / math.sqrt(1 - settings.beta2**step)
     return Rates(
         settings.kind,
         settings.nesterov > 0,
-        number(lr),
+        number(rates[index, ON_MEAN if settings.kind == ADAM else LR]),
         number(settings.momentum),
         number(settings.beta1),
         number(1 - settings.beta1),
         number(settings.beta2),
         number(1 - settings.beta2),
-        number(root),
+        number(rates[index, ROOT]),
         number(settings.eps),
     )
 
 
 @jit
-def _finite_or(new, old):
+def finite_or(new, old):
     """`new` unless it is not finite: no update ever writes inf or NaN into a weight."""
     return new if abs(new) < np.inf else old
 
@@ -88,7 +93,7 @@ def _finite_or(new, old):
 def _sgd(w, g, rates, decay, i0, i1, o0, o1):
     for i in span(i0, i1):
         for o in span(o0, o1):
-            w[i, o] = _finite_or(w[i, o] - rates.lr * (g[i, o] + decay * w[i, o]), w[i, o])
+            w[i, o] = finite_or(w[i, o] - rates.lr * (g[i, o] + decay * w[i, o]), w[i, o])
 
 
 @jit(inline=True)
@@ -98,7 +103,7 @@ def _momentum(w, g, m, rates, decay, i0, i1, o0, o1):
             slope = g[i, o] + decay * w[i, o]
             m[i, o] = rates.momentum * m[i, o] + slope
             direction = slope + rates.momentum * m[i, o] if rates.nesterov else m[i, o]
-            w[i, o] = _finite_or(w[i, o] - rates.lr * direction, w[i, o])
+            w[i, o] = finite_or(w[i, o] - rates.lr * direction, w[i, o])
 
 
 @jit(inline=True)
@@ -109,7 +114,7 @@ def _adam(w, g, m, v, rates, decay, i0, i1, o0, o1):
             m[i, o] = rates.beta1 * m[i, o] + rates.rest1 * slope
             v[i, o] = rates.beta2 * v[i, o] + rates.rest2 * (slope * slope)
             step = rates.lr * m[i, o] / (math.sqrt(v[i, o]) * rates.root + rates.eps)
-            w[i, o] = _finite_or(w[i, o] - step, w[i, o])
+            w[i, o] = finite_or(w[i, o] - step, w[i, o])
 
 
 @jit
@@ -163,3 +168,13 @@ def sum_of_squares(w, i0, i1, o0, o1):
             s6 += np.float64(w[i, o + 6]) * w[i, o + 6]
             s7 += np.float64(w[i, o + 7]) * w[i, o + 7]
     return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+
+
+@jit
+def sum_of_absolutes(w, i0, i1, o0, o1):
+    """``sum(abs(w[i0:i1, o0:o1]))`` in float64."""
+    total = 0.0
+    for i in range(i0, i1):
+        for o in range(o0, o1):
+            total += abs(np.float64(w[i, o]))
+    return total

@@ -1,0 +1,143 @@
+"""Checkpoints: all that a training needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import _checks, model_file
+
+_NAME = re.compile(r"step-(\d{10})\.safetensors")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where and how often ``Trainer.fit`` writes down where it is.
+
+    The same call of ``fit`` with the same data, after the process ended for whatever reason, goes on from the
+    newest checkpoint and ends with the same bits as if it had never stopped. Files are written beside and
+    renamed, and carry a checksum, so a half-written one is never taken for whole.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made if there is none. One training a folder.
+    every_epochs : int or None, default=1
+    every_steps : int, optional
+    every_minutes : float, optional
+        Whichever comes first.
+    keep : int, default=3
+        How many of the newest are kept.
+    resume : bool, default=True
+        Whether a training starts from the newest checkpoint in the folder, if there is one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not what is described here.
+
+    Examples
+    --------
+    >>> Checkpoint("run-1", every_minutes=5).keep
+    3
+    """
+
+    folder: str | os.PathLike[str]
+    every_epochs: int | None = 1
+    every_steps: int | None = None
+    every_minutes: float | None = None
+    keep: int = 3
+    resume: bool = True
+
+    def __post_init__(self) -> None:
+        _checks.check_count("keep", self.keep)
+        for name in ("every_epochs", "every_steps"):
+            if getattr(self, name) is not None:
+                _checks.check_count(name, getattr(self, name))
+        if self.every_minutes is not None:
+            _checks.check_number("every_minutes", self.every_minutes, 0.0, open_low=True)
+        if Path(self.folder).exists() and not Path(self.folder).is_dir():
+            raise ValueError(f"folder must be a folder, but {os.fspath(self.folder)!r} is a file.")
+
+    def files(self) -> list[Path]:
+        """Checkpoints in the folder, the newest first."""
+        folder = Path(self.folder)
+        found = [path for path in folder.glob("step-*.safetensors") if _NAME.fullmatch(path.name)]
+        return sorted(found, reverse=True)
+
+    def write(self, step: int, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Write a checkpoint, then remove those that are too many."""
+        folder = Path(self.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        path = folder / f"step-{step:010d}.safetensors"
+        model_file.write(path, arrays, {"checksum": _checksum(arrays)}, {"state": state})
+        for old in self.files()[self.keep :]:
+            old.unlink(missing_ok=True)
+        for beside in folder.glob(".step-*"):  # left by a process that was killed while writing
+            beside.unlink(missing_ok=True)
+
+    def read(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+        """The newest checkpoint that is whole, or None.
+
+        Raises
+        ------
+        ValueError
+            If there are some, and none of them is whole.
+        """
+        reason: ValueError | None = None
+        for path in self.files():
+            try:
+                header, metadata, arrays = model_file.read(path)
+                with model_file.refusing(path):
+                    if header["checksum"] != _checksum(arrays):
+                        raise ValueError("its checksum is not that of its content.")
+                    return metadata["state"], arrays
+            except ValueError as error:
+                reason = reason or error
+        if reason is not None:
+            raise reason
+        return None
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> int:
+    total = 0
+    for name in sorted(arrays):
+        total = zlib.crc32(arrays[name].reshape(-1).view(np.uint8), zlib.crc32(name.encode(), total))
+    return total
+
+
+class Clock:
+    """When the next checkpoint is due."""
+
+    def __init__(self, rule: Checkpoint, step: int) -> None:
+        self._rule = rule
+        self._step = step
+        self._time = time.monotonic()
+
+    def at_most(self, n_steps: int, step: int) -> int:
+        """So many steps, or fewer if one is due before."""
+        every = self._rule.every_steps
+        return n_steps if every is None else min(n_steps, max(1, self._step + every - step))
+
+    def is_due(self, step: int, epoch_end: int | None = None) -> bool:
+        """Whether one is due now, at the end of the epoch of that number or within one."""
+        rule = self._rule
+        return (
+            (rule.every_steps is not None and step >= self._step + rule.every_steps)
+            or (rule.every_minutes is not None and time.monotonic() >= self._time + 60 * rule.every_minutes)
+            or (
+                rule.every_epochs is not None and epoch_end is not None and epoch_end % rule.every_epochs == 0
+            )
+        )
+
+    def written(self, step: int) -> None:
+        """Note that one has been written."""
+        self._step, self._time = step, time.monotonic()

@@ -1,0 +1,76 @@
+"""Calls of compiled functions by their address: how the core reaches kernels it was not compiled with."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from .._jit import compiled_form
+
+_kept: dict[int, object] = {}
+
+
+def address_of(function, like: tuple) -> int:
+    """Where the form of a jitted function for arguments like these starts; it stays there.
+
+    Parameters
+    ----------
+    function : numba dispatcher
+        Or, under ``NUMBA_DISABLE_JIT``, a plain function.
+    like : tuple
+        Arguments of the types that :func:`call_at` will be given.
+    """
+    if numba.config.DISABLE_JIT:
+        _kept[id(function)] = function
+        return id(function)
+    form = compiled_form(function, like)
+    address = form.library.get_pointer_to_function(form.fndesc.llvm_func_name)
+    _kept[address] = function  # the code lives as long as its dispatcher
+    return address
+
+
+@intrinsic
+def call_at(typingctx, address, arguments):
+    """Call the compiled function at an address with a tuple of arguments; it returns nothing.
+
+    Whole numbers are passed as intp, whatever they are here, so that a function has one form.
+    """
+    given = [types.unliteral(kind) for kind in arguments]
+    kinds = [types.intp if isinstance(kind, types.Integer) else kind for kind in given]
+
+    def codegen(context, builder, signature, args):
+        convention = context.call_conv
+        target = convention.get_function_type(types.none, kinds).as_pointer()
+        values = cgutils.unpack_tuple(builder, args[1], len(kinds))
+        values = [
+            context.cast(builder, value, *pair) for value, *pair in zip(values, given, kinds, strict=True)
+        ]
+        function = builder.inttoptr(args[0], target)
+        convention.call_function(builder, function, types.none, kinds, values)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.Tuple(given)), codegen
+
+
+@intrinsic
+def no_words(typingctx):
+    """An empty vector of int64, where a kernel wants one and nobody will look at it."""
+    vector = types.Array(types.int64, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        return cgutils.create_struct_proxy(vector)(context, builder)._getvalue()
+
+    return vector(), codegen
+
+
+if numba.config.DISABLE_JIT:
+
+    def call_at(address, arguments):
+        """NumPy form."""
+        _kept[address](*arguments)
+
+    def no_words():
+        """NumPy form."""
+        return np.empty(0, np.int64)

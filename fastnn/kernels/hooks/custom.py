@@ -1,0 +1,174 @@
+"""Kernels made of the user's own functions of one number, which numba compiles in this process.
+
+They are closures, which no cache on disk can hold; each takes about a second per dtype.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable
+from types import FunctionType
+
+import numba
+import numpy as np
+from numba.core import errors, types
+
+from .activations import apply_terms as apply_activation
+from .functions import number
+from .losses import apply_to_output
+
+_njit = functools.partial(numba.njit, nogil=True, error_model="numpy")
+
+# A central difference over it errs by about as much in truncation as in rounding.
+STEP = float(np.cbrt(np.finfo(np.float64).eps))
+# Differences are good to 1e-10 of a function of size 1 that is as smooth as those in use.
+TOLERANCE = 1e-5
+POINTS = tuple(np.linspace(-6.0, 6.0, 97))
+TARGETS = (-2.5, -1.0, 0.0, 0.3, 1.0, 4.0)
+
+
+def _compiled(role: str, function, n_args: int):
+    """The function compiled for both dtypes; a TypeError with numba's reason if it cannot be."""
+    if numba.config.DISABLE_JIT or hasattr(function, "py_func"):
+        dispatcher = function
+    elif isinstance(function, FunctionType):
+        dispatcher = _njit(function)
+    elif n_args == 1:  # math.tanh, np.tanh, ...: no Python function, but numba knows it
+        dispatcher = _njit(lambda z: function(z))
+    else:
+        dispatcher = _njit(lambda a, y: function(a, y))
+    if numba.config.DISABLE_JIT:
+        return dispatcher
+    name = function_name(function)
+    for kind in (types.float32, types.float64):
+        try:
+            dispatcher.compile((kind,) * n_args)
+        except (errors.NumbaError, TypeError, NotImplementedError) as error:
+            lines = [line.strip() for line in str(error).splitlines()]
+            reason = next((line for line in lines if line and not line.startswith("Failed in")), repr(error))
+            if "<class 'function'>" in reason:
+                reason += "; decorate what it calls with numba.njit"
+            raise TypeError(f"{role} {name!r} cannot be compiled by numba: {reason}") from error
+        result = dispatcher.overloads[(kind,) * n_args].signature.return_type
+        if not isinstance(result, (types.Float, types.Integer, types.Boolean)):
+            raise TypeError(f"{role} {name!r} must return a real number, but it returns {result}.")
+    return dispatcher
+
+
+def function_name(function) -> str:
+    """What a function is called in messages."""
+    return getattr(function, "__name__", None) or repr(function)
+
+
+def _evaluate(function, *args) -> float:
+    """The function's value, or NaN where it has none."""
+    with np.errstate(all="ignore"):
+        try:
+            return float(function(*map(np.float64, args)))
+        except (ValueError, ArithmeticError):
+            return math.nan
+
+
+def _check_derivative(role: str, name: str, value, derivative, points: Iterable[tuple[float, ...]]) -> None:
+    """Compare a derivative to the first argument with finite differences, where those are finite.
+
+    At a kink the slopes of both sides are right, and all between them.
+    """
+    n_compared = 0
+    for x, *rest in points:
+        h = STEP * max(1.0, abs(x))
+        below, here, above = (_evaluate(value, x + step, *rest) for step in (-h, 0.0, h))
+        if not all(map(math.isfinite, (below, here, above))):
+            continue
+        n_compared += 1
+        slope, sides = _evaluate(derivative, x, *rest), ((here - below) / h, (above - here) / h)
+        slack = TOLERANCE * (1.0 + abs(here) + min(map(abs, sides)))
+        if not min(sides) - slack <= slope <= max(sides) + slack:
+            place = f"a = {x:g}, y = {rest[0]:g}" if rest else f"z = {x:g}"
+            raise ValueError(
+                f"derivative of {role} {name!r} is {slope:.6g} at {place}, but finite differences of the "
+                f"function give {(above - below) / (2 * h):.6g}."
+            )
+    if n_compared == 0:
+        raise ValueError(
+            f"{role} {name!r} is finite at none of the points from {POINTS[0]:g} to {POINTS[-1]:g}."
+        )
+
+
+@_njit
+def _half_step(x):
+    return STEP * max(1.0, abs(x))
+
+
+def activation_kernel(value, derivative=None):
+    """The activation kernel of ``value(z)`` and ``derivative(z)``.
+
+    Without a derivative the slope is a central difference, taken in float64. With one, it is compared with
+    such differences first.
+
+    Raises
+    ------
+    TypeError
+        If numba cannot compile a function.
+    ValueError
+        If the derivative is not that of the function.
+    """
+    role = "activation"
+    f = _compiled(role, value, 1)
+    if derivative is None:
+
+        @_njit(inline="always")
+        def terms(z, alpha):
+            x = np.float64(z)
+            h = _half_step(x)
+            return number(f(z), z), number((f(x + h) - f(x - h)) / (h + h), z)
+
+    else:
+        g = _compiled(f"derivative of {role}", derivative, 1)
+        _check_derivative(role, function_name(value), f, g, ((z,) for z in POINTS))
+
+        @_njit(inline="always")
+        def terms(z, alpha):
+            return number(f(z), z), number(g(z), z)
+
+    @_njit
+    def kernel(a, slopes, alpha, r0, r1, n_out):
+        apply_activation(terms, a, slopes, alpha, r0, r1, n_out)
+
+    return kernel
+
+
+def loss_kernel(value, derivative=None):
+    """The loss kernel of ``value(a, y)`` and ``derivative(a, y)``, to the first argument: of one output.
+
+    Derivative and errors are as for :func:`activation_kernel`.
+    """
+    role = "loss"
+    f = _compiled(role, value, 2)
+    if derivative is None:
+
+        @_njit(inline="always")
+        def terms(a, y, p, q):
+            x, target, error = np.float64(a), np.float64(y), a - y
+            h = _half_step(x)
+            slope = (f(x + h, target) - f(x - h, target)) / (h + h)
+            return number(f(a, y), a), number(slope, a), error * error
+
+    else:
+        g = _compiled(f"derivative of {role}", derivative, 2)
+        points = ((a, y) for y in TARGETS for a in POINTS)
+        _check_derivative(role, function_name(value), f, g, points)
+
+        @_njit(inline="always")
+        def terms(a, y, p, q):
+            error = a - y
+            return number(f(a, y), a), number(g(a, y), a), error * error
+
+    @_njit
+    def kernel(row_loss, row_score, delta, z, y, numbers, scale, share, output, n_out, r0, r1):
+        apply_to_output(
+            terms, row_loss, row_score, delta, z, y, 0.0, 0.0, scale, share, output, n_out, r0, r1
+        )
+
+    return kernel

@@ -1,0 +1,293 @@
+"""What happens to the rows of a layer between its product and its output, and back.
+
+``z -> normalisation -> activation -> dropout -> residual connection -> output``
+
+A layer that has any of these, or an activation the core does not know, is *kept*: its forward pass leaves in
+the workspace what its backward pass needs. Its kept matrices, (capacity, w_cols) each, are in this order:
+
+1. the slopes of activation and dropout together, d output / d normalised z
+2. normalised values, before gain and shift (if the layer is normalised)
+3. min(z, 0), with dropout: what a learned slope is multiplied by (if its activation is prelu)
+4. the gradient of what a residual connection carries around the layer (if it has one)
+
+Of the first three, the backward pass makes each row's part of the gradient of shift, gain and learned
+slope: the rows of the layer's weights below the bias, in this order.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..._jit import jit, span
+from ..._tuning import PAD
+from ..address import call_at
+from ..simd import borrowed, matrix
+from ..step import delta_of, input_of, kept_matrix, output_of, weights_of
+from ..team import team_meet
+
+NORMS = {"batch": 1, "layer": 2}
+BATCH, LAYER = NORMS.values()
+EPS = 1e-5  # added to a variance
+MOMENTUM = 0.1  # weight of a batch in the running statistics
+MEAN, SCALE, SUM_DELTA, SUM_PRODUCT, N_STATISTICS = range(5)
+
+
+@jit
+def _mix(bits):
+    """The finaliser of SplitMix64 (Steele et al. 2014): every bit of the result depends on all."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+@jit
+def _row_key(seed, step, depth, r):
+    """32 random bits of a row, from which those of its elements are made."""
+    key = _mix(np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * np.uint64(step))
+    key = _mix(key + (np.uint64(depth + 1) << np.uint64(32)) + np.uint64(r))
+    return np.uint32(key >> np.uint64(32))
+
+
+@jit
+def _random(key, c):
+    """32 random bits of column c: a hash of two multiplications (Wellons, 2018, "lowbias32")."""
+    bits = np.uint32(key + np.uint32(c) * np.uint32(0x9E3779B9))
+    bits = np.uint32((bits ^ (bits >> np.uint32(16))) * np.uint32(0x7FEB352D))
+    bits = np.uint32((bits ^ (bits >> np.uint32(15))) * np.uint32(0x846CA68B))
+    return bits ^ (bits >> np.uint32(16))
+
+
+@jit
+def drop(a, network, rate, turn, depth, n_out, r0, r1):
+    """Set a share `rate` of ``a[r, :n_out]`` to 0, and scale the rest up (Srivastava et al., 2014).
+
+    Which ones depends on seed, step, layer, row and column alone; another matrix loses the same.
+    """
+    limit = np.uint32(min(rate * 4294967296.0, 4294967295.0))
+    zero, scale = a.dtype.type(0), a.dtype.type(1 / (1 - rate))
+    for r in span(r0, r1):
+        key = _row_key(network.seed, turn.step, depth, r)
+        for c in span(0, n_out):
+            a[r, c] *= zero if _random(key, c) < limit else scale
+
+
+@jit
+def _owned(turn, n_cols):
+    """The columns whose sums this part takes: whole cache lines."""
+    n = (n_cols + PAD - 1) // PAD
+    return turn.part * n // turn.n_parts * PAD, (turn.part + 1) * n // turn.n_parts * PAD
+
+
+@jit
+def _batch_statistics(statistics, running, z, turn, o0, o1):
+    """Mean and scale of columns o0 to o1 over the rows of the batch; two passes, for the variance."""
+    n_rows = turn.n_rows
+    for o in span(o0, o1):
+        statistics[MEAN, o] = statistics[SCALE, o] = 0
+    for r in span(0, n_rows):
+        for o in span(o0, o1):
+            statistics[MEAN, o] += z[r, o]
+    for o in span(o0, o1):
+        statistics[MEAN, o] /= n_rows
+    for r in span(0, n_rows):
+        for o in span(o0, o1):
+            statistics[SCALE, o] += (z[r, o] - statistics[MEAN, o]) ** 2
+    for o in span(o0, o1):
+        variance = statistics[SCALE, o] / n_rows
+        statistics[SCALE, o] = 1 / math.sqrt(variance + EPS)
+        spread = variance * n_rows / max(1, n_rows - 1)
+        if turn.learns and np.isfinite(spread):
+            running[0, o] += running.dtype.type(MOMENTUM * (statistics[MEAN, o] - running[0, o]))
+            running[1, o] += running.dtype.type(MOMENTUM * (spread - running[1, o]))
+
+
+@jit
+def _batch_norm(z, normed, gain, shift, statistics, running, turn, n_out, r0, r1):
+    """``z = gain (z - mean) / sqrt(variance + eps) + shift`` (Ioffe and Szegedy, 2015).
+
+    Mean and variance are those of the batch in training, else the running ones. Each part sums columns of
+    its own over all rows, between two meetings.
+    """
+    if turn.step > 0:
+        team_meet(turn.team, turn.n_parts)
+        o0, o1 = _owned(turn, n_out)
+        _batch_statistics(statistics, running, z, turn, o0, o1)
+        team_meet(turn.team, turn.n_parts)
+    number = z.dtype.type
+    for r in span(r0, r1):
+        for o in span(0, n_out):
+            if turn.step > 0:
+                mean, scale = number(statistics[MEAN, o]), number(statistics[SCALE, o])
+            else:
+                mean, scale = running[0, o], number(1) / math.sqrt(running[1, o] + number(EPS))
+            normed[r, o] = (z[r, o] - mean) * scale
+            z[r, o] = gain[o] * normed[r, o] + shift[o]
+
+
+@jit
+def _layer_norm(z, normed, row_scale, gain, shift, n_out, r0, r1):
+    """The same with mean and variance of each row (Ba, Kiros and Hinton, 2016)."""
+    number = z.dtype.type
+    for r in span(r0, r1):
+        mean = number(0)
+        for o in span(0, n_out):
+            mean += z[r, o]
+        mean /= number(n_out)
+        variance = number(0)
+        for o in span(0, n_out):
+            normed[r, o] = z[r, o] - mean
+            variance += normed[r, o] * normed[r, o]
+        scale = number(1) / math.sqrt(variance / number(n_out) + number(EPS))
+        row_scale[r] = scale
+        for o in span(0, n_out):
+            normed[r, o] *= scale
+            z[r, o] = gain[o] * normed[r, o] + shift[o]
+
+
+@jit
+def _prelu(a, slopes, below, slope, n_out, r0, r1):
+    """``a = z`` for z > 0, else ``slope z`` with a learned slope for each output (He et al., 2015)."""
+    zero, one = a.dtype.type(0), a.dtype.type(1)
+    for r in span(r0, r1):
+        for o in span(0, n_out):
+            z = a[r, o]
+            below[r, o] = zero if z > zero else z
+            slopes[r, o] = one if z > zero else slope[o]
+            a[r, o] = z if z > zero else slope[o] * z
+
+
+@jit
+def finish_rows(network, work, turn, depth, r0, r1):
+    """From z to the output of layer `depth`, rows r0 to r1; with depth -1, dropout of the input."""
+    network, work, turn = borrowed(network), borrowed(work), borrowed(turn)
+    if depth < 0:
+        layer = network.layers[0]
+        a = input_of(layer, work)
+        drop(a, network, layer.input_dropout, turn, depth, layer.n_in, r0, r1)
+        return
+    layer = network.layers[depth]
+    n_out, i_shift = layer.n_out, layer.n_in + 1
+    a, w = output_of(layer, work), weights_of(layer, network.params)
+    slopes = kept_matrix(layer, work, 0)
+    if layer.norm > 0:
+        shift, gain, normed = w[i_shift], w[i_shift + 1], kept_matrix(layer, work, 1)
+        if layer.norm == BATCH:
+            statistics = matrix(work.statistics, N_STATISTICS * layer.s_start, N_STATISTICS, layer.w_cols)
+            running = matrix(network.running, 2 * layer.s_start, 2, layer.w_cols)
+            _batch_norm(a, normed, gain, shift, statistics, running, turn, n_out, r0, r1)
+        else:
+            row_scale = work.row_scale[depth * work.capacity :]
+            _layer_norm(a, normed, row_scale, gain, shift, n_out, r0, r1)
+    n_norm = 1 if layer.norm > 0 else 0
+    below = kept_matrix(layer, work, 1 + n_norm)
+    if layer.prelu > 0:
+        _prelu(a, slopes, below, w[i_shift + 2 * n_norm], n_out, r0, r1)
+    else:
+        call_at(layer.function, (a, slopes, layer.alpha, r0, r1, n_out))
+    if layer.dropout > 0 and turn.step > 0:
+        drop(a, network, layer.dropout, turn, depth, n_out, r0, r1)
+        drop(slopes, network, layer.dropout, turn, depth, n_out, r0, r1)
+        if layer.prelu > 0:
+            drop(below, network, layer.dropout, turn, depth, n_out, r0, r1)
+    if layer.residual > 0:
+        a_in = input_of(layer, work)
+        for r in span(r0, r1):
+            for o in span(0, n_out):
+                a[r, o] += a_in[r, o]
+
+
+@jit
+def _multiply(out, a, n_out, r0, r1):
+    """``out[r, o] *= a[r, o]``, and 0 in the padding of `out`, which the gradient reads."""
+    for r in span(r0, r1):
+        for o in span(0, n_out):
+            out[r, o] *= a[r, o]
+        for o in span(n_out, out.shape[1]):
+            out[r, o] = 0
+
+
+@jit
+def _batch_norm_back(delta, normed, gain, statistics, turn, n_out, r0, r1):
+    """From d cost / d normalised and shifted z to d cost / d z, where all rows had a part in mean and scale."""
+    team_meet(turn.team, turn.n_parts)
+    o0, o1 = _owned(turn, n_out)
+    for o in span(o0, o1):
+        statistics[SUM_DELTA, o] = statistics[SUM_PRODUCT, o] = 0
+    for r in span(0, turn.n_rows):
+        for o in span(o0, o1):
+            statistics[SUM_DELTA, o] += delta[r, o]
+            statistics[SUM_PRODUCT, o] += delta[r, o] * normed[r, o]
+    team_meet(turn.team, turn.n_parts)
+    number = delta.dtype.type
+    share = 1 / turn.n_rows
+    for r in span(r0, r1):
+        for o in span(0, n_out):
+            mean = number(statistics[SUM_DELTA, o] * share)
+            product = number(statistics[SUM_PRODUCT, o] * share)
+            rest = delta[r, o] - mean - normed[r, o] * product
+            delta[r, o] = gain[o] * number(statistics[SCALE, o]) * rest
+
+
+@jit
+def _layer_norm_back(delta, normed, row_scale, gain, n_out, r0, r1):
+    """The same, where all outputs of the row had a part."""
+    number = delta.dtype.type
+    share = number(1 / n_out)
+    for r in span(r0, r1):
+        mean = product = number(0)
+        for o in span(0, n_out):
+            delta[r, o] *= gain[o]
+            mean += delta[r, o]
+            product += delta[r, o] * normed[r, o]
+        mean *= share
+        product *= share
+        for o in span(0, n_out):
+            delta[r, o] = row_scale[r] * (delta[r, o] - mean - normed[r, o] * product)
+
+
+@jit
+def unwind_rows(network, work, turn, depth, r0, r1):
+    """From d cost / d output of layer `depth`, as its own product passes it on, to delta; rows r0 to r1.
+
+    What a residual connection of the layer above carries is added first. The kept matrices become the
+    rows' parts of the gradient of shift, gain and learned slope.
+    """
+    network, work, turn = borrowed(network), borrowed(work), borrowed(turn)
+    layer, above = network.layers[depth], network.layers[depth + 1]
+    n_out, delta = layer.n_out, delta_of(layer, work)
+    n_norm = 1 if layer.norm > 0 else 0
+    if above.residual > 0:
+        carried = kept_matrix(above, work, _carry_place(above))
+        for r in span(r0, r1):
+            for o in span(0, n_out):
+                delta[r, o] += carried[r, o]
+    if layer.residual > 0:
+        carried = kept_matrix(layer, work, _carry_place(layer))
+        for r in span(r0, r1):
+            for o in span(0, n_out):
+                carried[r, o] = delta[r, o]
+    slopes = kept_matrix(layer, work, 0)
+    if layer.prelu > 0:
+        _multiply(kept_matrix(layer, work, 1 + n_norm), delta, n_out, r0, r1)
+    _multiply(delta, slopes, n_out, r0, r1)
+    if layer.norm > 0:
+        normed = kept_matrix(layer, work, 1)
+        gain = weights_of(layer, network.params)[layer.n_in + 2]
+        for r in span(r0, r1):
+            for o in span(0, layer.w_cols):
+                slopes[r, o] = delta[r, o]
+        if layer.norm == BATCH:
+            statistics = matrix(work.statistics, N_STATISTICS * layer.s_start, N_STATISTICS, layer.w_cols)
+            _batch_norm_back(delta, normed, gain, statistics, turn, n_out, r0, r1)
+        else:
+            row_scale = work.row_scale[depth * work.capacity :]
+            _layer_norm_back(delta, normed, row_scale, gain, n_out, r0, r1)
+        _multiply(normed, slopes, n_out, r0, r1)
+
+
+@jit
+def _carry_place(layer):
+    """Number of the kept matrix for what a residual connection carries: the last."""
+    return 1 + (1 if layer.norm > 0 else 0) + (1 if layer.prelu > 0 else 0)
