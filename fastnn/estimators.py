@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -12,9 +13,11 @@ import numpy as np
 
 from . import _checks, lbfgs
 from ._threads import at_work
-from .kernels.activations import ACTIVATIONS
+from .activations import Activation
+from .history import Epoch
+from .losses import ALIASES, LOSSES, Loss, as_loss
 from .network import MLP
-from .optimizers import SGD, Adam
+from .optimizers import OPTIMIZERS, SGD, Adam, Optimizer, _powers, as_optimizer
 from .trainer import Trainer
 
 try:
@@ -38,37 +41,28 @@ except ImportError as error:
         'MLPClassifier and MLPRegressor need scikit-learn 1.6 or newer: pip install "fastnn[sklearn]".'
     ) from error
 
-HIDDEN = {name: name for name in ACTIVATIONS} | {"logistic": "sigmoid"}
 SMALLEST_RATE = 1e-6  # learning_rate="adaptive" goes no lower, as in scikit-learn
-BLOCK_BYTES = 2**26  # of the dense form of the sparse rows that are predicted at once
+VALUES = {name for name in {*LOSSES, *ALIASES} if as_loss(name).is_regression}
 
 
-def _dense(X, dtype: np.dtype) -> np.ndarray:
-    """Sparse rows as the dense, contiguous matrix that the network takes."""
-    return np.ascontiguousarray(X.toarray(), dtype) if sparse.issparse(X) else X
-
-
-def _outputs(predict: Callable[[np.ndarray], np.ndarray], X, dtype: np.dtype) -> np.ndarray:
-    """What `predict` gives for dense or sparse rows; the latter are made dense by the block."""
-    if not sparse.issparse(X):
-        return predict(X)
-    n_block = max(1, BLOCK_BYTES // (X.shape[1] * dtype.itemsize))
-    X = X.tocsr()
-    return np.vstack([predict(_dense(X[i : i + n_block], dtype)) for i in range(0, X.shape[0], n_block)])
-
-
-def _copy_parameters(net: MLP, arrays) -> None:
-    """Write weights, then biases, into a network."""
-    for view, array in zip((*net.weights, *net.biases), arrays, strict=True):
-        if view.shape != np.shape(array):
-            raise ValueError(f"coefs_ and intercepts_ do not fit: got {np.shape(array)} for {view.shape}.")
-        view[:] = array
+def _copy_parameters(to: MLP, source: MLP) -> None:
+    for name, view in to.parameters().items():
+        view[:] = source.parameters()[name]
 
 
 def _is_stochastic(estimator) -> bool:
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit needs solver='adam' or 'sgd'; 'lbfgs' takes all rows at once.")
     return True
+
+
+@dataclasses.dataclass(frozen=True)
+class _Adam(Adam):
+    """Adam as scikit-learn has it: eps is added to the root of the second mean before that is corrected."""
+
+    def _corrected(self, lr, step):
+        root = np.sqrt(1 - _powers(self.beta2, step))
+        return lr * root / (1 - _powers(self.beta1, step)), 1.0, self.eps
 
 
 class _Validation(NamedTuple):
@@ -82,33 +76,44 @@ class _Validation(NamedTuple):
 class _Course:
     """How training goes on at the next epoch; partial_fit carries it from call to call."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, n_waited: int) -> None:
         self.rate = rate
-        self.n_waited = 0
+        self.n_waited = n_waited
         self.stopped = False
-        self.best_params: np.ndarray | None = None
-        self._optimizer: tuple[np.ndarray, np.ndarray, int] | None = None
+        self.best: list[np.ndarray] = []
+        self._progress: tuple[list[np.ndarray], int] | None = None
 
     def enter(self, trainer: Trainer) -> None:
         """Let the trainer go on where the one before left off."""
-        if self._optimizer is not None and self._optimizer[0].size == trainer._state.m.size:
-            m, v, trainer._steps = self._optimizer
-            trainer._state.m[:], trainer._state.v[:] = m, v
-        self._set_rate(trainer, self.rate)
-
-    def change_rate(self, trainer: Trainer, rate: float) -> None:
-        """Another learning rate from the next step on."""
-        # scikit-learn's velocity holds the rate of each step in it, the trainer's is multiplied by the latest
-        trainer._state.m[:] *= self.rate / rate
-        self._set_rate(trainer, rate)
-
-    def _set_rate(self, trainer: Trainer, rate: float) -> None:
-        self.rate = rate
-        trainer._state.settings["lr"] = rate
+        trainer.lr = self.rate
+        if self._progress is not None:
+            states, trainer._updates = self._progress
+            for mine, kept in zip(self._states(trainer), states, strict=True):
+                mine[:] = kept
 
     def leave(self, trainer: Trainer) -> None:
         """Keep what the next trainer needs."""
-        self._optimizer = trainer._state.m, trainer._state.v, trainer._steps
+        self.rate = trainer.lr
+        self._progress = self._states(trainer), trainer._updates
+
+    @staticmethod
+    def _states(trainer: Trainer) -> list[np.ndarray]:
+        return [trainer._state.m, trainer._state.v, trainer._state.u]
+
+    @staticmethod
+    def change_rate(trainer: Trainer, rate: float) -> None:
+        """Another learning rate from the next step on."""
+        # scikit-learn's velocity holds each step's own rate, the trainer's is multiplied by the latest
+        trainer._state.m[:] *= trainer.lr / rate
+        trainer.lr = rate
+
+    def keep_best(self, net: MLP) -> None:
+        """Note the weights of the moment."""
+        self.best = [net.params.copy(), net._running.copy()]
+
+    def restore_best(self, net: MLP) -> None:
+        """Bring back those that were noted last."""
+        net.params[:], net._running[:] = self.best
 
 
 class _BaseMLP(BaseEstimator, ABC):
@@ -116,8 +121,8 @@ class _BaseMLP(BaseEstimator, ABC):
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012  (scikit-learn's own form)
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(HIDDEN)), "array-like"],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "activation": [str, Activation, callable, "array-like"],
+        "solver": [StrOptions(set(OPTIMIZERS)), Optimizer],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
@@ -138,6 +143,11 @@ class _BaseMLP(BaseEstimator, ABC):
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "init": [str, None],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "input_dropout": [Interval(Real, 0, 1, closed="left")],
+        "norm": [StrOptions({"batch", "layer"}), "array-like", None],
+        "residual": ["boolean", "array-like"],
         "dtype": [StrOptions({"float32", "float64"}), type, np.dtype],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
@@ -153,8 +163,8 @@ class _BaseMLP(BaseEstimator, ABC):
         """Targets as the trainer takes them."""
 
     @abstractmethod
-    def _loss(self) -> tuple[str, float]:
-        """The trainer's name of the loss, and the factor that makes its mean over the outputs a sum."""
+    def _loss(self) -> Loss:
+        """What is minimised; of several outputs the mean."""
 
     @abstractmethod
     def _validation_score(self, out: np.ndarray, targets: np.ndarray, sample_weight) -> float:
@@ -174,7 +184,7 @@ class _BaseMLP(BaseEstimator, ABC):
             self,
             X,
             y,
-            accept_sparse=["csr", "csc"],
+            accept_sparse="csr",
             dtype=_checks.check_dtype(self.dtype),
             order="C",
             multi_output=True,
@@ -207,20 +217,32 @@ class _BaseMLP(BaseEstimator, ABC):
 
     # The network, of whose parameters coefs_ and intercepts_ are views.
 
-    def _new_network(self, sizes: list[int], dtype=None) -> MLP:
-        n_hidden = len(sizes) - 2
-        names = [self.activation] * n_hidden if isinstance(self.activation, str) else list(self.activation)
-        hidden = [HIDDEN[_checks.check_name("activation", name, HIDDEN)] for name in names]
-        output = "sigmoid" if self.out_activation_ == "logistic" else self.out_activation_
-        return MLP(sizes, hidden, output=output, dtype=dtype or self.dtype, seed=0)
+    def _new_network(self, sizes: list[int], dtype=None, init="zeros", seed=0) -> MLP:
+        return MLP(
+            sizes,
+            self.activation,
+            output="sigmoid" if self.out_activation_ == "logistic" else self.out_activation_,
+            init=init,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            norm=self.norm,
+            residual=self.residual,
+            dtype=dtype or self.dtype,
+            seed=seed,
+        )
 
-    def _draw_weights(self, net: MLP, rng: np.random.RandomState) -> None:
-        """Initial weights and biases (Glorot and Bengio, 2010): the numbers that scikit-learn draws."""
-        names = [*net.activations, *net.activations[-1:]] or [self.activation]
+    def _initial_network(self, sizes: list[int], rng: np.random.RandomState) -> MLP:
+        if self.init is not None:
+            return self._new_network(sizes, init=self.init, seed=int(rng.randint(2**31)))
+        net = self._new_network(sizes)
+        # Glorot and Bengio (2010), for biases too: the numbers that scikit-learn draws
+        names = [activation.name for activation in net.activations]
+        names.append(names[-1] if names else {"logistic": "sigmoid"}.get(self.activation, ""))
         for w, b, name in zip(net.weights, net.biases, names, strict=True):
-            bound = np.sqrt((2.0 if name in ("sigmoid", "logistic") else 6.0) / sum(w.shape))
+            bound = np.sqrt((2.0 if name == "sigmoid" else 6.0) / sum(w.shape))
             w[:] = rng.uniform(-bound, bound, w.shape)
             b[:] = rng.uniform(-bound, bound, b.shape)
+        return net
 
     def _keep(self, net: MLP) -> None:
         self._net, self.coefs_, self.intercepts_ = net, net.weights, net.biases
@@ -229,20 +251,36 @@ class _BaseMLP(BaseEstimator, ABC):
     def _network(self) -> MLP:
         """The network of ``coefs_`` and ``intercepts_``, which may also have been set from outside."""
         arrays = (*self.coefs_, *self.intercepts_)
+        net: Any = getattr(self, "_net", None)
         views = getattr(self, "_views", ())
         if len(views) == len(arrays) and all(a is b for a, b in zip(arrays, views, strict=True)):
-            return self._net
-        net = self._new_network([*(np.shape(w)[0] for w in self.coefs_), np.shape(self.coefs_[-1])[1]])
-        _copy_parameters(net, arrays)
+            return net
+        sizes = [*(np.shape(w)[0] for w in self.coefs_), np.shape(self.coefs_[-1])[1]]
+        if net is None or list(net.sizes) != sizes:
+            net = self._new_network(sizes)
+        for view, array in zip((*net.weights, *net.biases), arrays, strict=True):
+            if view.shape != np.shape(array):
+                raise ValueError(
+                    f"coefs_ and intercepts_ do not fit: got {np.shape(array)} for {view.shape}."
+                )
+            view[:] = array
         self._keep(net)
         return net
 
     def __getstate__(self):
-        """The parameters once, as coefs_ and intercepts_; never the data."""
+        """The network once, and never the data."""
+        if not hasattr(self, "_net"):
+            return super().__getstate__()
+        self._network()
         state = dict(super().__getstate__())
-        for name in ("_net", "_views"):
-            state.pop(name, None)
+        for name in ("coefs_", "intercepts_", "_views"):
+            del state[name]
         return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "_net"):
+            self._keep(self._net)
 
     # Training.
 
@@ -299,8 +337,7 @@ class _BaseMLP(BaseEstimator, ABC):
             if list(net.sizes) != sizes:
                 raise ValueError(f"The layers of coefs_ are {list(net.sizes)}, but {sizes} are asked for.")
         else:
-            net = self._new_network(sizes)
-            self._draw_weights(net, rng)
+            net = self._initial_network(sizes, rng)
             self._keep(net)
         if not resume or not hasattr(self, "t_"):
             self.t_ = self._no_improvement_count = 0
@@ -315,43 +352,47 @@ class _BaseMLP(BaseEstimator, ABC):
         batch_size = min(200, n_rows) if self.batch_size == "auto" else self.batch_size
         if batch_size > n_rows:
             warnings.warn(f"batch_size={batch_size} is clipped to the {n_rows} samples.", stacklevel=6)
-        optimizer: SGD | Adam
-        if self.solver == "sgd":
-            nesterov = bool(self.nesterovs_momentum) and self.momentum > 0
-            optimizer = SGD(self.learning_rate_init, self.momentum, nesterov)
-        else:
-            optimizer = Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
-        loss, scale = self._loss()
-        trainer = Trainer(
+        loss = copy.copy(self._loss())
+        loss.scale *= 1 if loss.kind == "class" else self.n_outputs_  # their sum, as in scikit-learn
+        return Trainer(
             net,
             loss=loss,
-            optimizer=optimizer,
+            optimizer=self._optimizer(),
             batch_size=batch_size,
             l2=self.alpha,
             shuffle=self.shuffle,
             seed=seed,
             n_threads=self.n_threads,
         )
-        objective = trainer._objective
-        trainer._objective = objective._replace(scale=objective.scale * scale)
-        return trainer
+
+    def _optimizer(self) -> Optimizer:
+        if isinstance(self.solver, Optimizer):
+            return self.solver
+        if self.solver == "sgd":
+            nesterov = bool(self.nesterovs_momentum) and self.momentum > 0
+            return SGD(self.learning_rate_init, self.momentum, nesterov)
+        if self.solver in ("adam", "lbfgs"):
+            return _Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
+        given: Any = as_optimizer(self.solver)
+        return dataclasses.replace(given, lr=self.learning_rate_init)
 
     def _fit_lbfgs(self, net: MLP, X, targets, weight) -> None:
+        if any(net.dropout) or net.input_dropout or "batch" in net.norm:
+            raise ValueError("solver='lbfgs' goes neither with dropout nor with norm='batch'.")
         # A line search tells costs apart that differ by less than float32 can hold.
         exact = self._new_network(list(net.sizes), dtype="float64")
-        _copy_parameters(exact, self._views)
-        X = _dense(X, exact.dtype).astype(np.float64, order="C", copy=False)
-        trainer = self._trainer(exact, len(X))
+        _copy_parameters(exact, net)
+        trainer = self._trainer(exact, X.shape[0])
         result = lbfgs.minimize(
             trainer,
-            X,
+            X.astype(np.float64, copy=False),
             targets,
             weight,
             max_iter=self.max_iter,
             max_evaluations=self.max_fun,
             tol=self.tol,
         )
-        _copy_parameters(net, (*exact.weights, *exact.biases))
+        _copy_parameters(net, exact)
         self.n_iter_, self.loss_ = int(result.nit), float(result.fun)
         if result.status != 0:
             warnings.warn(
@@ -366,41 +407,41 @@ class _BaseMLP(BaseEstimator, ABC):
             if incremental:
                 raise ValueError("partial_fit with early_stopping=True needs X_val and y_val.")
             X, targets, weight, validation = self._hold_out(X, targets, weight, rng)
-        course = self._course_to_take(net, incremental)
         trainer = self._trainer(net, X.shape[0], seed=int(rng.randint(2**31)))
-        course.enter(trainer)
-        score = self._validator(net, validation)
-        X = _dense(X, net.dtype)
-        weighting = {} if weight is None else {"sample_weight": weight}
+        course = self._course_to_take(net, trainer.lr, incremental)
         self.n_iter_ = 0
-        max_iter = 1 if incremental else self.max_iter
-        while self.n_iter_ < max_iter and not course.stopped:
-            history = trainer.fit(X, targets, epochs=1, verbose=0, **weighting)
-            if history.stop_reason == "interrupted":
-                break
-            self._note_epoch(course, trainer, history.epochs[-1].cost, score)
-        else:
-            if not incremental and not course.stopped:
-                warnings.warn(
-                    f"Training took all {self.max_iter} epochs of max_iter and has not converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=5,
-                )
+        if course.stopped:
+            self._course = course
+            return
+        course.enter(trainer)
+        history = trainer.fit(
+            X,
+            targets,
+            epochs=1 if incremental else self.max_iter,
+            sample_weight=weight,
+            callbacks=lambda trainer, epoch: self._note_epoch(course, trainer, epoch, validation),
+            verbose=int(self.verbose),
+        )
+        if not incremental and history.stop_reason == "epochs":
+            warnings.warn(
+                f"Training took all {self.max_iter} epochs of max_iter and has not converged yet.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
         self.stopped_ = course.stopped
         self._no_improvement_count = course.n_waited
         if self.early_stopping and (course.stopped or not incremental):
-            net.params[:] = course.best_params
+            course.restore_best(net)
         if incremental:
             course.leave(trainer)
             self._course = course
 
-    def _course_to_take(self, net: MLP, incremental: bool) -> _Course:
+    def _course_to_take(self, net: MLP, rate: float, incremental: bool) -> _Course:
         course = self.__dict__.pop("_course", None)
         if course is None or not incremental:
-            course = _Course(self.learning_rate_init)
-            course.n_waited = 0 if incremental else self._no_improvement_count
-        if self.early_stopping and course.best_params is None:
-            course.best_params = net.params.copy()
+            course = _Course(rate, n_waited=0 if incremental else self._no_improvement_count)
+        if self.early_stopping and not course.best:
+            course.keep_best(net)
         return course
 
     def _hold_out(self, X, targets, weight, rng) -> tuple[Any, np.ndarray, np.ndarray | None, _Validation]:
@@ -418,43 +459,39 @@ class _BaseMLP(BaseEstimator, ABC):
         weights = (None, None) if weight is None else (weight[train], weight[held_out])
         return X[train], targets[train], weights[0], _Validation(X[held_out], targets[held_out], weights[1])
 
-    def _validator(self, net: MLP, validation: _Validation | None) -> Callable[[], float] | None:
-        """A function that scores the validation rows with the weights of the moment."""
-        if validation is None:
-            return None
-        X, targets, weight = validation
-        predict = net.predictor(n_threads=self.n_threads)
-        return lambda: self._validation_score(_outputs(predict, X, net.dtype), targets, weight)
-
-    def _note_epoch(self, course: _Course, trainer: Trainer, cost: float, score) -> None:
+    def _note_epoch(
+        self, course: _Course, trainer: Trainer, epoch: Epoch, validation: _Validation | None
+    ) -> None:
         """Count an epoch, and decide on rate and end as scikit-learn does."""
         self.n_iter_ += 1
         self.t_ += trainer.n_rows
-        self.loss_ = cost
-        self.loss_curve_.append(cost)
+        self.loss_ = epoch.cost
+        self.loss_curve_.append(epoch.cost)
         best_loss = np.inf if self.best_loss_ is None else self.best_loss_
-        improved = cost <= best_loss - self.tol
-        self.best_loss_ = None if self.early_stopping else min(cost, best_loss)
-        if score is not None:
-            last = score()
-            self.validation_scores_ = self.validation_scores_ or []
-            self.validation_scores_.append(last)
+        improved = epoch.cost <= best_loss - self.tol
+        self.best_loss_ = None if self.early_stopping else min(epoch.cost, best_loss)
+        if validation is not None:
+            out = trainer.net.predict_raw(validation.x, n_threads=self.n_threads)
+            score = self._validation_score(out, validation.targets, validation.weight)
             best = -np.inf if self.best_validation_score_ is None else self.best_validation_score_
+            self.best_validation_score_ = max(best, score)
+            self.validation_scores_ = self.validation_scores_ or []
+            self.validation_scores_.append(score)
             if self.early_stopping:
-                improved = last >= best + self.tol
-                if last > best and course.best_params is not None:
-                    course.best_params[:] = trainer.net.params
-            self.best_validation_score_ = max(best, last)
+                improved = score >= best + self.tol
+                if score > best:
+                    course.keep_best(trainer.net)
         course.n_waited = 0 if improved else course.n_waited + 1
         rule = self.learning_rate if self.solver == "sgd" else "constant"
         if rule == "invscaling":
             course.change_rate(trainer, self.learning_rate_init / (self.t_ + 1) ** self.power_t)
         if course.n_waited > self.n_iter_no_change:
-            if rule == "adaptive" and course.rate > SMALLEST_RATE:
-                course.change_rate(trainer, course.rate / 5)
+            if rule == "adaptive" and trainer.lr > SMALLEST_RATE:
+                course.change_rate(trainer, trainer.lr / 5)
                 course.n_waited = 0
             else:
                 course.stopped = True
+                trainer.stop("no improvement")
 
     # Prediction.
 
@@ -462,8 +499,8 @@ class _BaseMLP(BaseEstimator, ABC):
         """The network's outputs for checked rows."""
         check_is_fitted(self, "coefs_")
         net = self._network()
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=net.dtype, order="C", reset=False)
-        return _outputs(lambda rows: net.predict_raw(rows, n_threads=self.n_threads), X, net.dtype)
+        X = validate_data(self, X, accept_sparse="csr", dtype=net.dtype, order="C", reset=False)
+        return net.predict_raw(X, n_threads=self.n_threads)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -479,10 +516,11 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Width of each hidden layer.
     activation : str or sequence of str, default="relu"
-        Of the hidden layers, one name for all or one each: "identity", "logistic", "tanh", "relu", or what
-        :class:`fastnn.MLP` knows besides.
-    solver : {"adam", "sgd", "lbfgs"}, default="adam"
-        "lbfgs" takes all rows at once, and is best for small data.
+        Of the hidden layers, one for all or one each: "identity", "logistic", "tanh", "relu", or what
+        :class:`fastnn.Activation` knows besides.
+    solver : {"adam", "sgd", "lbfgs"}, other name or optimiser, default="adam"
+        "lbfgs" takes all rows at once, and is best for small data. Besides scikit-learn's, any of fastnn's
+        optimisers: by name with ``learning_rate_init``, or as an object such as ``fastnn.AdamW(1e-3)``.
     alpha : float, default=0.0001
         Strength of the L2 penalty on the weights: ``alpha / (2 n) * sum(w ** 2)`` for a batch of n rows, or
         of rows that weigh n.
@@ -520,6 +558,10 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         Epochs without improvement before training stops.
     max_fun : int, default=15000
         Most evaluations of the loss, for "lbfgs".
+    init : str, optional
+        Of the weights, as in :class:`fastnn.MLP`; by default as in scikit-learn.
+    dropout, input_dropout, norm, residual
+        As in :class:`fastnn.MLP`. Not all of them go with "lbfgs".
     class_weight : dict, "balanced" or None, default=None
         Factors on the sample weights, by class; "balanced" makes all classes weigh the same.
     dtype : {"float32", "float64"}, default="float32"
@@ -577,6 +619,11 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        init=None,
+        dropout=0.0,
+        input_dropout=0.0,
+        norm=None,
+        residual=False,
         class_weight=None,
         dtype="float32",
         n_threads=None,
@@ -649,10 +696,8 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         of_classes = compute_sample_weight(self.class_weight, y)
         return of_classes if sample_weight is None else of_classes * sample_weight
 
-    def _loss(self) -> tuple[str, float]:
-        if self.out_activation_ == "softmax":
-            return "cross_entropy", 1.0
-        return "binary_cross_entropy", float(self.n_outputs_)
+    def _loss(self) -> Loss:
+        return Loss("cross_entropy" if self.out_activation_ == "softmax" else "binary_cross_entropy")
 
     def _validation_score(self, out, targets, sample_weight) -> float:
         if self.out_activation_ == "softmax":
@@ -697,8 +742,9 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
 
     Parameters
     ----------
-    loss : {"squared_error"}, default="squared_error"
-        Half the squared error, summed over the outputs.
+    loss : str, Loss or callable, default="squared_error"
+        "squared_error" (half of it), "poisson", or another of :class:`fastnn.Loss` that takes values, such as
+        "mae", "huber", "quantile", or your own ``loss(a, y)``; summed over the outputs.
 
     Examples
     --------
@@ -711,7 +757,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
 
     _parameter_constraints = {  # noqa: RUF012
         **_BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error"})],
+        "loss": [StrOptions(VALUES), Loss, callable],
     }
 
     def __init__(
@@ -741,6 +787,11 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        init=None,
+        dropout=0.0,
+        input_dropout=0.0,
+        norm=None,
+        residual=False,
         dtype="float32",
         n_threads=None,
     ):
@@ -768,13 +819,13 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
 
     def _learn_targets(self, y, classes) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        self.out_activation_ = "identity"
+        self.out_activation_ = self._loss().output or "identity"
 
     def _targets(self, y) -> np.ndarray:
-        return _checks.check_targets("y", y, self.n_outputs_, _checks.check_dtype(self.dtype))
+        return self._loss().check_targets("y", y, self.n_outputs_, _checks.check_dtype(self.dtype))
 
-    def _loss(self) -> tuple[str, float]:
-        return "squared_error", float(self.n_outputs_)
+    def _loss(self) -> Loss:
+        return as_loss(self.loss)
 
     def _validation_score(self, out, targets, sample_weight) -> float:
         mean = np.average(targets, axis=0, weights=sample_weight)
