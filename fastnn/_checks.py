@@ -31,6 +31,11 @@ def check_number(name: str, value, low: float, high: float = np.inf, open_low: b
     return number
 
 
+def check_limit(name: str, value) -> float | None:
+    """`value` as a float above 0, or None."""
+    return None if value is None else check_number(name, value, 0.0, open_low=True)
+
+
 def check_name(name: str, value, known: Iterable[str]) -> str:
     """`value` if it is one of `known`."""
     known = list(known)

@@ -110,7 +110,7 @@ class Checkpoint:
 def _checksum(arrays: dict[str, np.ndarray]) -> int:
     total = 0
     for name in sorted(arrays):
-        total = zlib.crc32(arrays[name].reshape(-1).view(np.uint8), zlib.crc32(name.encode(), total))
+        total = zlib.crc32(arrays[name].data.cast("B"), zlib.crc32(name.encode(), total))
     return total
 
 
@@ -130,12 +130,11 @@ class Clock:
     def is_due(self, step: int, epoch_end: int | None = None) -> bool:
         """Whether one is due now, at the end of the epoch of that number or within one."""
         rule = self._rule
+        steps, minutes = step - self._step, (time.monotonic() - self._time) / 60
         return (
-            (rule.every_steps is not None and step >= self._step + rule.every_steps)
-            or (rule.every_minutes is not None and time.monotonic() >= self._time + 60 * rule.every_minutes)
-            or (
-                rule.every_epochs is not None and epoch_end is not None and epoch_end % rule.every_epochs == 0
-            )
+            (rule.every_steps is not None and steps >= rule.every_steps)
+            or (rule.every_minutes is not None and minutes >= rule.every_minutes)
+            or bool(rule.every_epochs and epoch_end and epoch_end % rule.every_epochs == 0)
         )
 
     def written(self, step: int) -> None:

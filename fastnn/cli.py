@@ -18,9 +18,9 @@ typer = _checks.require("typer", "all")
 
 from . import data, optimizers  # noqa: E402
 from .kernels.activations import ACTIVATIONS  # noqa: E402
+from .losses import LOSSES, Loss  # noqa: E402
 from .network import MLP  # noqa: E402
-from .losses import LOSSES, Loss
-from .stopping import EarlyStopping
+from .stopping import EarlyStopping  # noqa: E402
 from .trainer import DivergenceError, Trainer  # noqa: E402
 
 app = typer.Typer(

@@ -39,7 +39,7 @@ class Epoch(NamedTuple):
     seconds: float
     samples_per_second: float
     lr: float | None = None
-    more: Mapping[str, float] = {}  # noqa: RUF012 - nobody writes to it
+    more: Mapping[str, float] = {}
 
     def figure(self, name: str) -> float:
         """A figure by the name of its field or its metric."""

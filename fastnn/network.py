@@ -198,9 +198,7 @@ class MLP:
         flags = list(map(bool, self._one_each("residual", residual)))
         equal = [n_in == n_out for n_in, n_out in pairwise(self.sizes[:-1])]
         if not isinstance(residual, Iterable):
-            return tuple(
-                flag and same and k > 0 for k, (flag, same) in enumerate(zip(flags, equal, strict=True))
-            )
+            return tuple(flag and same for flag, same in zip(flags, [False, *equal[1:]], strict=False))
         for k, (flag, same) in enumerate(zip(flags, equal, strict=True)):
             if flag and not same:
                 raise ValueError(
@@ -247,7 +245,7 @@ class MLP:
             activation.code is None or norm or self.residual[depth] or self.dropout[depth] > 0 or above
         )
         return LayerSpec(
-            activation=IDENTITY if kept else activation.code,
+            activation=IDENTITY if kept or activation.code is None else activation.code,
             norm=norm,
             prelu=activation.name == "prelu",
             residual=self.residual[depth],
@@ -295,8 +293,9 @@ class MLP:
         Returns
         -------
         dict
-            "layers.0.weight" and "layers.0.bias"; where there are such, "shift" and "gain" of a normalisation,
-            "slope" of a prelu, "running_mean" and "running_variance" of a batch normalisation.
+            "layers.0.weight" and "layers.0.bias"; where there are such, "shift" and "gain" of a
+            normalisation, "slope" of a prelu, "running_mean" and "running_variance" of a batch
+            normalisation.
         """
         views: dict[str, np.ndarray] = {}
         for depth, (matrix, layer) in enumerate(
@@ -457,8 +456,8 @@ def _entry(activation: Activation) -> tuple[str, float | None]:
     """An activation as a file names it."""
     if activation.kernel is not None and activation.name not in NAMES:
         raise ValueError(
-            f"activation {activation.name!r} is a function of your own, which a file without code cannot hold: "
-            "pickle the network instead."
+            f"activation {activation.name!r} is a function of your own, which a file without code cannot "
+            "hold: pickle the network instead."
         )
     return activation.name, activation.alpha
 

@@ -87,15 +87,15 @@ class Trainer:
         numbers), "binary_cross_entropy" (0 and 1, for one output or several), "mse"; or a function of your
         own ``loss(a, y)`` of two numbers.
     optimizer : str or optimiser, default="adam"
-        "sgd", "rmsprop", "adagrad", "adadelta", "adam", "amsgrad", "adamw", "nadam", "radam", "lion", "lbfgs", or
-        an object such as ``fastnn.Adam(lr=1e-3)``.
+        "sgd", "rmsprop", "adagrad", "adadelta", "adam", "amsgrad", "adamw", "nadam", "radam", "lion",
+        "lbfgs", or an object such as ``fastnn.Adam(lr=1e-3)``.
     schedule : str, schedule or callable, optional
         Of the learning rate: see :mod:`fastnn.schedules`.
     batch_size : int or None, default=32
         None for all rows at once. The last batch of an epoch may be smaller.
     l1, l2 : float, default=0.0
-        ``(l2 / 2 * sum(w ** 2) + l1 * sum(abs(w))) / n`` is added to the cost of a batch of n rows; biases are
-        left out.
+        ``(l2 / 2 * sum(w ** 2) + l1 * sum(abs(w))) / n`` is added to the cost of a batch of n rows; biases
+        are left out.
     clip_value : float, optional
         Every element of the gradient is clipped to this size.
     clip_norm : float, optional
@@ -169,9 +169,9 @@ class Trainer:
         self.batch_size = None if batch_size is None else _checks.check_count("batch_size", batch_size)
         self.l1 = _checks.check_number("l1", l1, 0.0)
         self.l2 = _checks.check_number("l2", l2, 0.0)
-        for name, value in {"clip_value": clip_value, "clip_norm": clip_norm, "max_norm": max_norm}.items():
-            checked = None if value is None else _checks.check_number(name, value, 0.0, open_low=True)
-            setattr(self, name, checked)
+        self.clip_value = _checks.check_limit("clip_value", clip_value)
+        self.clip_norm = _checks.check_limit("clip_norm", clip_norm)
+        self.max_norm = _checks.check_limit("max_norm", max_norm)
         self.accumulate = _checks.check_count("accumulate", accumulate)
         self.rate_factors = dict(rate_factors or {})
         if average is not None and not isinstance(average, (EMA, SWA)):
@@ -195,7 +195,7 @@ class Trainer:
         self._pace: tuple[int, Pace] | None = None
         # While training goes on, the average is kept here; in between it is in the network, and the
         # weights that training goes on with are here.
-        self._other: np.ndarray | None = None
+        self._other = np.empty(0, net.dtype)
         self._n_averaged = 0
         self._objective = self._make_objective()
         self._state = self._make_state()
@@ -318,7 +318,7 @@ class Trainer:
 
     # --- data ---------------------------------------------------------------------------------------
 
-    def _check_rows(self, x, y, sample_weight=None, names=("x", "y", "sample_weight")) -> _Rows:
+    def _check_rows(self, x, y, sample_weight=None, *, names=("x", "y", "sample_weight")) -> _Rows:
         """Rows with their labels or targets and weights, checked, contiguous."""
         net = self.net
         x_name, y_name, weight_name = names
@@ -372,7 +372,9 @@ class Trainer:
                 raise TypeError(
                     "validation_data must be a tuple (x_val, y_val) or (x_val, y_val, weight_val)."
                 )
-            held_out = self._check_rows(*validation_data, names=("x_val", "y_val", "weight_val"))
+            x_val, y_val, *weight_val = validation_data
+            names = ("x_val", "y_val", "weight_val")
+            held_out = self._check_rows(x_val, y_val, *weight_val, names=names)
             return _Rows(data._replace(indices=everything), rows.x), held_out
         if validation_fraction is None:
             return _Rows(data._replace(indices=everything), rows.x), None
@@ -634,7 +636,7 @@ class Trainer:
         if self.average is None:
             return
         params = self.net.params
-        if self._other is None:
+        if self._other.size == 0:
             self._other = aligned_zeros(params.size, params.dtype)
             self._other[:] = params
         elif isinstance(self.average, EMA) or self._n_averaged > 0:
@@ -646,7 +648,7 @@ class Trainer:
         averaging, self._training = self._is_averaging, False
         if averaging:
             params = self.net.params
-            params[:], self._other[:] = self._other.copy(), params.copy()  # type: ignore[index, union-attr]
+            params[:], self._other[:] = self._other.copy(), params.copy()
 
     @contextlib.contextmanager
     def _averaged(self):
@@ -669,7 +671,7 @@ class Trainer:
         data = run.train.data
         total = 0
         for array in (data.x, data.labels, data.targets, data.weights, data.starts, data.columns):
-            total = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), total)
+            total = zlib.crc32(np.ascontiguousarray(array).data.cast("B"), total)
         return {
             "network": repr(self.net),
             "optimizer": repr(self.optimizer),
@@ -690,8 +692,7 @@ class Trainer:
             "u": state.u,
             "whole": state.whole,
         }
-        if self._other is not None:
-            arrays["other"] = self._other
+        arrays["other"] = self._other
         return arrays | {f"best.{k}": kept for k, kept in enumerate(best.kept)}
 
     def _checkpoint(self, run: _Run, ended: bool = False) -> None:
@@ -764,10 +765,10 @@ class Trainer:
     def _as_metrics(self, metrics: Any) -> list[Metric]:
         if isinstance(metrics, str) or not isinstance(metrics, Iterable):
             metrics = [metrics]
-        metrics = list(metrics)
-        if metrics and self._task is None:
+        metrics, task = list(metrics), self._task
+        if task is None and metrics:
             raise ValueError(f"metrics need one right answer a row, but loss {self.loss.name!r} has none.")
-        return [as_metric(metric, self._task) for metric in metrics]
+        return [as_metric(metric, str(task)) for metric in metrics]
 
     def _names(self, run: _Run) -> dict[str, Metric]:
         """The metrics by the names that the history gives them."""
@@ -785,7 +786,8 @@ class Trainer:
             _checks.check_name(f"monitor of {name}", monitor, [*MONITORS, *self._names(run)])
             if monitor in ("val_cost", "val_metric") and run.held_out is None:
                 raise ValueError(
-                    f"{name} monitors {monitor!r}, but there is no validation_data and no validation_fraction."
+                    f"{name} monitors {monitor!r}, but there is no validation_data and no "
+                    "validation_fraction."
                 )
 
     def _falls(self, run: _Run, rule: EarlyStopping | None) -> bool:

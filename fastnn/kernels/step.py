@@ -152,6 +152,7 @@ class Turn(NamedTuple):
 
 @jit(inline=True)
 def weights_of(layer, flat):
+    """Weights, bias and what stands below, (w_rows, w_cols), in a vector laid out as the parameters."""
     return matrix(flat, layer.w_start, layer.w_rows, layer.w_cols)
 
 
@@ -162,16 +163,19 @@ def _transposed(layer, network):
 
 @jit(inline=True)
 def input_of(layer, work):
+    """Activations that come in, (capacity, in_cols)."""
     return matrix(work.activations, layer.in_start * work.capacity, work.capacity, layer.in_cols)
 
 
 @jit(inline=True)
 def output_of(layer, work):
+    """Activations that go out, (capacity, out_cols)."""
     return matrix(work.activations, layer.out_start * work.capacity, work.capacity, layer.out_cols)
 
 
 @jit(inline=True)
 def delta_of(layer, work):
+    """Gradient of the cost with respect to z, (capacity, d_cols)."""
     return matrix(work.deltas, layer.d_start * work.capacity, work.capacity, layer.d_cols)
 
 

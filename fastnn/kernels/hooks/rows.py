@@ -210,7 +210,7 @@ def _multiply(out, a, n_out, r0, r1):
 
 @jit
 def _batch_norm_back(delta, normed, gain, statistics, turn, n_out, r0, r1):
-    """From d cost / d normalised and shifted z to d cost / d z, where all rows had a part in mean and scale."""
+    """From d cost / d z after the normalisation to before it; all rows had a part in mean and scale."""
     team_meet(turn.team, turn.n_parts)
     o0, o1 = _owned(turn, n_out)
     for o in span(o0, o1):
