@@ -142,7 +142,7 @@ def test_poisson_is_scikit_learns(options, rng):
     model = fastnn.MLPRegressor("poisson", (9,), max_iter=400, learning_rate_init=0.01, random_state=0)
     assert model.fit(x, y).predict(x).min() > 0
     assert model.out_activation_ == "exp"
-    with pytest.raises(ValueError, match="y must be at least 0|y must not be|nonnegative|from 0"):
+    with pytest.raises(ValueError, match=r"y must be at least 0|y must not be|nonnegative|from 0"):
         model.fit(x, y - 1)
     if "loss" not in inspect.signature(MLPRegressor).parameters:
         pytest.skip("this scikit-learn has no loss but the squared error")
