@@ -22,8 +22,9 @@ import numpy as np
 
 from ..._jit import jit, span
 from ..._tuning import PAD
+from ..activations import row_sum
 from ..address import call_at
-from ..simd import borrowed, matrix
+from ..simd import WIDTH_BYTES, borrowed, matrix, tile_add, tile_multiply, vector_load, vector_sum
 from ..step import delta_of, input_of, kept_matrix, output_of, weights_of
 from ..team import team_meet
 
@@ -127,19 +128,27 @@ def _batch_norm(z, normed, gain, shift, statistics, running, turn, n_out, r0, r1
 
 
 @jit
+def row_dot(a, b, n_out, r):
+    """``sum(a[r, :n_out] * b[r, :n_out])``, a vector at a time."""
+    lanes = WIDTH_BYTES // a.itemsize
+    zero = a.dtype.type(0)
+    total = tile_multiply(vector_load(a, r, 0, n_out, zero), vector_load(b, r, 0, n_out, zero))
+    for o in range(lanes, n_out, lanes):
+        product = tile_multiply(vector_load(a, r, o, n_out, zero), vector_load(b, r, o, n_out, zero))
+        total = tile_add(total, product)
+    return vector_sum(total)
+
+
+@jit
 def _layer_norm(z, normed, row_scale, gain, shift, n_out, r0, r1):
     """The same with mean and variance of each row (Ba, Kiros and Hinton, 2016)."""
     number = z.dtype.type
     for r in span(r0, r1):
-        mean = number(0)
-        for o in span(0, n_out):
-            mean += z[r, o]
-        mean /= number(n_out)
-        variance = number(0)
+        mean = row_sum(z, n_out, np.intp(r)) / number(n_out)
         for o in span(0, n_out):
             normed[r, o] = z[r, o] - mean
-            variance += normed[r, o] * normed[r, o]
-        scale = number(1) / math.sqrt(variance / number(n_out) + number(EPS))
+        variance = row_dot(normed, normed, n_out, np.intp(r)) / number(n_out)
+        scale = number(1) / math.sqrt(variance + number(EPS))
         row_scale[r] = scale
         for o in span(0, n_out):
             normed[r, o] *= scale
@@ -259,13 +268,10 @@ def _layer_norm_back(delta, normed, row_scale, gain, n_out, r0, r1):
     number = delta.dtype.type
     share = number(1 / n_out)
     for r in span(r0, r1):
-        mean = product = number(0)
         for o in span(0, n_out):
             delta[r, o] *= gain[o]
-            mean += delta[r, o]
-            product += delta[r, o] * normed[r, o]
-        mean *= share
-        product *= share
+        mean = share * row_sum(delta, n_out, np.intp(r))
+        product = share * row_dot(delta, normed, n_out, np.intp(r))
         for o in span(0, n_out):
             delta[r, o] = row_scale[r] * (delta[r, o] - mean - normed[r, o] * product)
 
