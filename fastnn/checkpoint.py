@@ -74,10 +74,15 @@ class Checkpoint:
         found = [path for path in folder.glob("step-*.safetensors") if _NAME.fullmatch(path.name)]
         return sorted(found, reverse=True)
 
-    def write(self, step: int, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Write a checkpoint, then remove those that are too many."""
+    def made_folder(self) -> Path:
+        """The folder, made if there is none."""
         folder = Path(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def write(self, step: int, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Write a checkpoint, then remove those that are too many."""
+        folder = self.made_folder()
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         path = folder / f"step-{step:010d}.safetensors"
         model_file.write(path, arrays, {"checksum": _checksum(state, arrays)}, {"state": state})

@@ -777,6 +777,7 @@ class Trainer:
         if run.checkpoint is None:
             return None
         run.digest, run.clock = self._digest(run, early_stopping), Clock(run.checkpoint, self._batches)
+        run.checkpoint.made_folder()  # now, rather than fail after the first epoch
         found = run.checkpoint.read() if run.checkpoint.resume else None
         if found is None:
             return None
