@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -36,7 +37,8 @@ class Checkpoint:
     keep : int, default=3
         How many of the newest are kept.
     resume : bool, default=True
-        Whether a training starts from the newest checkpoint in the folder, if there is one.
+        Whether a training starts from the newest checkpoint in the folder, if there is one. If not, its own
+        take the place of those that are there.
 
     Raises
     ------
@@ -72,14 +74,22 @@ class Checkpoint:
         found = [path for path in folder.glob("step-*.safetensors") if _NAME.fullmatch(path.name)]
         return sorted(found, reverse=True)
 
-    def write(self, step: int, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Write a checkpoint, then remove those that are too many."""
+    def made_folder(self) -> Path:
+        """The folder, made if there is none."""
         folder = Path(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def write(self, step: int, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Write a checkpoint, then remove those that are too many."""
+        folder = self.made_folder()
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         path = folder / f"step-{step:010d}.safetensors"
-        model_file.write(path, arrays, {"checksum": _checksum(arrays)}, {"state": state})
-        for old in self.files()[self.keep :]:
+        model_file.write(path, arrays, {"checksum": _checksum(state, arrays)}, {"state": state})
+        files = self.files()
+        # Later ones are damaged, or of a training that went another way.
+        place = files.index(path)
+        for old in files[:place] + files[place + self.keep :]:
             old.unlink(missing_ok=True)
         for beside in folder.glob(".step-*"):  # left by a process that was killed while writing
             beside.unlink(missing_ok=True)
@@ -97,9 +107,10 @@ class Checkpoint:
             try:
                 header, metadata, arrays = model_file.read(path)
                 with model_file.refusing(path):
-                    if header["checksum"] != _checksum(arrays):
+                    state = metadata["state"]
+                    if header["checksum"] != _checksum(state, arrays):
                         raise ValueError("its checksum is not that of its content.")
-                    return metadata["state"], arrays
+                    return state, arrays
             except ValueError as error:
                 reason = reason or error
         if reason is not None:
@@ -107,10 +118,11 @@ class Checkpoint:
         return None
 
 
-def _checksum(arrays: dict[str, np.ndarray]) -> int:
-    total = 0
-    for name in sorted(arrays):
-        total = zlib.crc32(arrays[name].data.cast("B"), zlib.crc32(name.encode(), total))
+def _checksum(state: dict[str, Any], arrays: dict[str, np.ndarray]) -> int:
+    total = zlib.crc32(json.dumps(state).encode())
+    for name, array in sorted(arrays.items()):
+        total = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), total)
+        total = zlib.crc32(array.data, total)
     return total
 
 

@@ -58,7 +58,7 @@ class History:
         The epoch whose weights early stopping restored.
     stop_reason : str
         Why the last call of ``fit`` ended: "epochs", "early stopping", "interrupted", "diverged", "schedule",
-        or what a callback gave as its reason.
+        "error", or what a callback gave as its reason.
 
     Examples
     --------

@@ -73,8 +73,9 @@ class Best:
         if self._rule is None:
             return False
         value = self._sign * epoch.figure(self._rule.monitor)
-        self._waited = 0 if value <= self._value - self._rule.min_delta else self._waited + 1
-        if value < self._value:
+        better = value < self._value
+        self._waited = 0 if better and value <= self._value - self._rule.min_delta else self._waited + 1
+        if better:
             self._value, self.epoch = value, epoch.epoch
             for kept, array in zip(self.kept, arrays, strict=False):
                 kept[:] = array

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import time
 import warnings
 import zlib
@@ -43,6 +44,13 @@ def _n_loaded() -> int:
 
 class DivergenceError(ArithmeticError):
     """Training was stopped because the cost became NaN or infinite."""
+
+
+# What a training that goes on from a checkpoint must have been given again.
+_SETTINGS = (
+    *("net", "loss", "optimizer", "schedule", "batch_size", "l1", "l2", "clip_value", "clip_norm"),
+    *("accumulate", "max_norm", "rate_factors", "average", "class_weight", "shuffle"),
+)
 
 
 @dataclass(frozen=True)
@@ -192,6 +200,8 @@ class Trainer:
         self.clip_norm = _checks.check_limit("clip_norm", clip_norm)
         self.max_norm = _checks.check_limit("max_norm", max_norm)
         self.accumulate = _checks.check_count("accumulate", accumulate)
+        if not isinstance(rate_factors, (Mapping, type(None))):
+            raise TypeError(f"rate_factors must be a dict of factors by layer, got {rate_factors!r}.")
         self.rate_factors = dict(rate_factors or {})
         if average is not None and not isinstance(average, (EMA, SWA)):
             raise TypeError(f"average must be fastnn.EMA(...) or fastnn.SWA(...), got {average!r}.")
@@ -220,6 +230,27 @@ class Trainer:
         self._objective = self._make_objective()
         self._state = self._make_state()
 
+    @property
+    def lr(self) -> float:
+        """The optimiser's learning rate, from which the schedule starts; may be set."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._lr = _checks.check_number("lr", lr, 0.0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without addresses and buffers, which hold in this process only."""
+        moments = {name: getattr(self._state, name) for name in ("m", "v", "u")}
+        of_process = {"_objective": None, "_state": moments, "_work": None, "_pace": None}
+        return self.__dict__ | of_process
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._objective, self._state = self._make_objective(), self._make_state()
+        for name, kept in state["_state"].items():
+            getattr(self._state, name)[:] = kept
+
     # --- what the kernels get -----------------------------------------------------------------------
 
     def _check_class_weight(self, class_weight):
@@ -232,10 +263,13 @@ class Trainer:
                 f"class_weight needs one class a row, but loss {self.loss.name!r} is not of that kind."
             )
         if isinstance(class_weight, str):
-            _checks.check_name("class_weight", class_weight, ["balanced"])
-            return class_weight
+            return _checks.check_name("class_weight", class_weight, ["balanced"])
+        if not isinstance(class_weight, Mapping):
+            raise TypeError(
+                f"class_weight must be 'balanced' or a dict of weights by class, got {class_weight!r}."
+            )
         n_classes = max(2, self.net.sizes[-1])
-        for label, weight in dict(class_weight).items():
+        for label, weight in class_weight.items():
             if _checks.check_count("a class of class_weight", label, 0) >= n_classes:
                 raise ValueError(
                     f"class_weight names class {label}, but the classes are 0 to {n_classes - 1}."
@@ -383,7 +417,7 @@ class Trainer:
             data = data._replace(targets=targets)
         if sample_weight is not None:
             weights = _checks.check_weights(weight_name, sample_weight, n_rows)
-            data = data._replace(weights=weights)
+            data = data._replace(weights=_checks.writable_view(weights))
         return _Rows(data, x)
 
     def _check_data(self, x, y, sample_weight=None) -> kernels.Data:
@@ -496,9 +530,18 @@ class Trainer:
             If an argument is not what is described here.
         """
         _checks.check_count("epochs", epochs)
+        if isinstance(self.optimizer, LBFGS):
+            raise ValueError(
+                "LBFGS takes no mini-batches: use MLPClassifier or MLPRegressor(solver='lbfgs')."
+            )
+        if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
+            raise TypeError(f"checkpoint must be a fastnn.Checkpoint, got {checkpoint!r}.")
         rows = self._check_rows(x, y, sample_weight)
         train, held_out = self._split(rows, validation_data, validation_fraction)
         train = self._weigh_classes(train)
+        for name, part in {"train on": train, "validate with": held_out}.items():
+            if part is not None and part.weights is not None and not part.weights.any():
+                raise ValueError(f"the weights of all rows to {name} are 0.")
         n_rows = self.n_rows = train.n
         batch_size = min(self.batch_size or n_rows, n_rows)
         run = _Run(
@@ -509,17 +552,19 @@ class Trainer:
             checkpoint=checkpoint,
             record_norms=bool(record_norms),
             batch_size=batch_size,
+            rows_of_update=batch_size * self.accumulate,
             work=self._reserve(batch_size, train.data.labels.shape[1] + train.data.targets.shape[1]),
             n_epochs=len(self.history) + epochs,
         )
+        self._check_metrics(run)
         self._check_monitors(run, early_stopping)
+        found = self._find_checkpoint(run, early_stopping)
+        # All has been checked; from here on the trainer changes.
+        self._stop_reason = None
         self._resume_weights()
         run.best = Best(early_stopping, self._restorable(), self._falls(run, early_stopping))
-        self._stop_reason = None
-        if checkpoint is not None and isinstance(self.optimizer, LBFGS):
-            raise ValueError("checkpoint does not go with optimizer 'lbfgs', whose state SciPy keeps.")
-        if checkpoint is not None:
-            self._resume(run)
+        if found is not None:
+            self._restore(run, *found)
         kernels.transpose_weights(self.net._network())
 
         history = self.history
@@ -543,7 +588,11 @@ class Trainer:
         except DivergenceError:
             self._stop_reason = "diverged"
             raise
+        except BaseException:
+            self._stop_reason = "error"
+            raise
         finally:
+            self._count(run, run.first)  # of an epoch that was broken off
             history.stop_reason = self._stop_reason or "epochs"
             self._swap_average()
             history.best_epoch = run.best.restore(self._restorable())
@@ -558,8 +607,7 @@ class Trainer:
         """Take note of an epoch, and tell all who want to know."""
         epoch = self._figures(run, seconds)
         self.history.epochs.append(epoch)
-        self._seen += run.train.n
-        self._updates += self._n_updates(run)
+        self._count(run, run.train.n)
         run.first, run.totals = 0, np.zeros(kernels.N_TOTALS)
         display.epoch(epoch)
         if run.best.says_stop(epoch, self._restorable()):
@@ -619,7 +667,9 @@ class Trainer:
         with self._averaged():
             if run.held_out is not None:
                 val_cost, val_metric = self._score(run.held_out)
-            more = self._more_figures(run)
+            more = self._metrics(run)
+        if run.record_norms:
+            more |= self._norms(run.train.data)
         return Epoch(
             epoch=len(self.history) + 1,
             cost=totals[kernels.COST_SUM] / n_rows,
@@ -631,6 +681,12 @@ class Trainer:
             lr=run.lr,
             more=more,
         )
+
+    def _count(self, run: _Run, n_rows: int) -> None:
+        """Take note that so many rows of an epoch have been trained on."""
+        self._seen += n_rows
+        n_whole, rest = divmod(n_rows, run.rows_of_update)
+        self._updates += n_whole + int(rest > 0 and n_rows == run.train.n)
 
     def _pace_of(self, batch_size: int) -> Pace:
         """The pace of steps of that many rows; what earlier calls of fit have learnt of it is kept."""
@@ -674,7 +730,7 @@ class Trainer:
                 raise self._divergence(bool(totals[kernels.ROWS_DONE]))
             if _n_loaded() == loaded:  # else most of the time went into compiling or loading
                 pace.note(n_parts, n_steps, time.perf_counter() - start)
-            run.lr = float(rates[(run.first + plan[1] - 1) // (batch_size * self.accumulate)])
+            run.lr = float(rates[(run.first + plan[1] - 1) // run.rows_of_update])
             run.first += plan[1]
             display.rows(run.first)
             if run.callbacks.wants_batches:
@@ -685,7 +741,7 @@ class Trainer:
 
     def _state_of_epoch(self, run: _Run) -> tuple[kernels.Optimizer, np.ndarray]:
         """The update's settings and buffers with the rates of an epoch, and the learning rates alone."""
-        n_updates = self._n_updates(run)
+        n_updates = -(-run.train.n // run.rows_of_update)
         rates = self.schedule.rates(
             self.lr, len(self.history), run.n_epochs, n_updates, self._seen, self._schedule_state
         )
@@ -693,10 +749,6 @@ class Trainer:
         if isinstance(self.average, EMA):
             state = state._replace(average=self._other)
         return state, rates
-
-    def _n_updates(self, run: _Run) -> int:
-        """Updates of an epoch."""
-        return -(-run.train.n // (run.batch_size * self.accumulate))
 
     def _divergence(self, started: bool) -> DivergenceError:
         epoch = len(self.history) + 1
@@ -755,34 +807,32 @@ class Trainer:
 
     # --- checkpoints --------------------------------------------------------------------------------
 
-    def _digest(self, run: _Run) -> dict[str, Any]:
+    def _digest(self, run: _Run, early_stopping: EarlyStopping | None) -> dict[str, Any]:
         """What a checkpoint must have in common with a training to be one of its own."""
         data = run.train.data
         total = 0
         for array in (data.x, data.labels, data.targets, data.weights, data.starts, data.columns):
-            total = zlib.crc32(np.ascontiguousarray(array).data.cast("B"), total)
-        return {
-            "network": repr(self.net),
-            "optimizer": repr(self.optimizer),
-            "loss": repr(self.loss),
-            "batch_size": self.batch_size,
+            total = zlib.crc32(np.ascontiguousarray(array).data, total)
+        settings = {name: getattr(self, name) for name in _SETTINGS} | {"early_stopping": early_stopping}
+        # As text, in which functions have addresses: those differ from process to process.
+        digest: dict[str, Any] = {
+            name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(setting)) for name, setting in settings.items()
+        }
+        n_held_out = 0 if run.held_out is None else run.held_out.n
+        return digest | {
+            "rows": [run.train.n, n_held_out],
             "data": total,
             "first epoch": len(self.history) + 1,
         }
 
-    def _arrays(self, best: Best) -> dict[str, np.ndarray]:
-        """Everything that training changes, by name."""
-        state = self._state
-        arrays = {
-            "params": self.net.params,
-            "running": self.net._running,
-            "m": state.m,
-            "v": state.v,
-            "u": state.u,
-            "whole": state.whole,
-        }
-        arrays["other"] = self._other
-        return arrays | {f"best.{k}": kept for k, kept in enumerate(best.kept)}
+    def _arrays(self, run: _Run) -> dict[str, np.ndarray]:
+        """Everything that training changes, by name, and the rows in their order."""
+        arrays = {name: getattr(self._state, name) for name in ("m", "v", "u", "whole")}
+        arrays |= {"params": self.net.params, "running": self.net._running, "other": self._other}
+        arrays |= {"totals": run.totals, "indices": run.train.data.indices}
+        if run.held_out is not None:
+            arrays["held_out"] = run.held_out.data.indices
+        return arrays | {f"best.{k}": kept for k, kept in enumerate(run.best.kept)}
 
     def _checkpoint(self, run: _Run, ended: bool = False) -> None:
         """Write a checkpoint if one is due: within an epoch, or at its end."""
@@ -806,28 +856,33 @@ class Trainer:
             "best": run.best.state,
             "history": [epoch._asdict() for epoch in self.history.epochs],
         }
-        arrays = self._arrays(run.best) | {"indices": run.train.data.indices, "totals": run.totals}
-        run.checkpoint.write(self._batches, state, arrays)
+        run.checkpoint.write(self._batches, state, self._arrays(run))
         run.clock.written(self._batches)
 
-    def _resume(self, run: _Run) -> None:
-        """Go on from the newest checkpoint, if there is one."""
-        run.digest, run.clock = self._digest(run), Clock(run.checkpoint, self._batches)
+    def _find_checkpoint(self, run: _Run, early_stopping: EarlyStopping | None):
+        """State and arrays of the newest checkpoint to go on from; None if there is none."""
+        if run.checkpoint is None:
+            return None
+        if isinstance(self.optimizer, LBFGS):
+            raise ValueError("checkpoint does not go with optimizer 'lbfgs', whose state SciPy keeps.")
+        run.digest, run.clock = self._digest(run, early_stopping), Clock(run.checkpoint, self._batches)
+        run.checkpoint.made_folder()  # now, rather than fail after the first epoch
         found = run.checkpoint.read() if run.checkpoint.resume else None
         if found is None:
-            return
-        state, arrays = found
+            return None
         for name, value in run.digest.items():
-            then = state["digest"].get(name)
+            then = found[0]["digest"].get(name)
             if then != value:
                 raise ValueError(
                     f"the checkpoints in {str(run.checkpoint.folder)!r} are of another training: {name} was "
-                    f"{then!r}, and is {value!r}. Use another folder, or resume=False."
+                    f"{then}, and is {value}. Use another folder, or resume=False."
                 )
-        for name, array in self._arrays(run.best).items():
+        return found
+
+    def _restore(self, run: _Run, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Go on from a checkpoint."""
+        for name, array in self._arrays(run).items():
             array[:] = arrays[name]
-        run.train.data.indices[:] = arrays["indices"]
-        run.totals[:] = arrays["totals"]
         run.first = state["first"]
         self._batches, self._updates, self._seen = state["batches"], state["updates"], state["seen"]
         self.lr, self._schedule_state = state["lr"], state["schedule"]
@@ -836,7 +891,7 @@ class Trainer:
         self._stop_reason = state["stop_reason"]
         run.best.state = state["best"]
         self.history.epochs[:] = [Epoch(**epoch) for epoch in state["history"]]
-        run.clock.written(self._batches)
+        run.clock = Clock(run.checkpoint, self._batches)
 
     # --- figures ------------------------------------------------------------------------------------
 
@@ -885,19 +940,31 @@ class Trainer:
             return rule is None or rule.monitor.endswith("cost")
         return not self._names(run)[rule.monitor].higher_is_better
 
-    def _more_figures(self, run: _Run) -> dict[str, float]:
-        figures: dict[str, float] = {}
-        if run.metrics:
-            rows = run.held_out or run.train
-            truth = rows.pick(rows.data.labels if rows.data.labels.size else rows.data.targets)
-            output = self.net.predict_raw(rows.pick(rows.x), n_threads=self.n_threads)
-            if self.net.output == "identity" and self._task in ("binary", "multilabel"):
-                output = (output > 0).astype(np.float64)  # margins
-            for name, metric in self._names(run).items():
-                figures[name] = metric(truth, output, sample_weight=rows.weights)
-        if run.record_norms:
-            figures |= self._norms(run.train.data)
-        return figures
+    def _metrics(self, run: _Run) -> dict[str, float]:
+        """What the metrics say of the validation rows or, where there are none, of the training rows."""
+        if not run.metrics:
+            return {}
+        rows = run.held_out or run.train
+        truth = rows.pick(rows.data.labels if rows.data.labels.size else rows.data.targets)
+        output = self.net.predict_raw(rows.pick(rows.x), n_threads=self.n_threads)
+        if self.net.output == "identity" and self._task in ("binary", "multilabel"):
+            output = 0.5 + 0.5 * np.tanh(0.5 * output)  # margins: ranked as probabilities would be
+        return {
+            name: metric(truth, output, sample_weight=rows.weights)
+            for name, metric in self._names(run).items()
+        }
+
+    def _check_metrics(self, run: _Run) -> None:
+        """Refuse metrics that the history has no column for, or that cannot judge these rows."""
+        names = self._names(run)
+        if len(names) < len(run.metrics) or not names.keys().isdisjoint(Epoch._fields):
+            raise ValueError(f"metrics need names of their own in the history, got {', '.join(names)}.")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an untrained network may well predict one class only
+                self._metrics(run)
+        except Exception as error:  # they raise what they like
+            raise ValueError(f"a metric of {', '.join(names)} does not fit: {error}") from error
 
     def _norms(self, data: kernels.Data) -> dict[str, float]:
         """Norms of each layer's weights and of their gradient over one batch."""
@@ -996,6 +1063,7 @@ class _Run:
     checkpoint: Any
     record_norms: bool
     batch_size: int
+    rows_of_update: int
     work: kernels.Workspace
     n_epochs: int  # when the history has so many, it is done
     first: int = 0  # rows of the epoch that are done

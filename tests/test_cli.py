@@ -72,7 +72,7 @@ def test_every_option(run, tmp_path):
     net = fastnn.load(tmp_path / "m.safetensors")
     assert net.sizes == (3, 16, 8, 1)
     assert net.dtype == np.float64
-    assert net.activations == ("tanh", "tanh")
+    assert [activation.name for activation in net.activations] == ["tanh", "tanh"]
 
 
 def test_two_classes_by_binary_cross_entropy_over_the_whole_set(run):

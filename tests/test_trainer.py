@@ -87,10 +87,10 @@ def test_history_is_a_table(blobs):
     history = make().fit(*blobs, epochs=3, validation_data=blobs, verbose=0)
     columns = history.to_dict()
     assert list(columns) == [
-        "epoch", "cost", "metric", "val_cost", "val_metric", "seconds", "samples_per_second",
+        "epoch", "cost", "metric", "val_cost", "val_metric", "seconds", "samples_per_second", "lr",
     ]  # fmt: skip
     assert isinstance(history.to_frame(), pandas.DataFrame)
-    assert history.to_frame().shape == (3, 6)
+    assert history.to_frame().shape == (3, 7)
     lines = str(history).splitlines()
     assert lines[0].split("  ")[0] == "epoch"
     assert "val accuracy" in lines[0]
@@ -209,9 +209,13 @@ with open("/proc/self/clear_refs", "w") as file:
     file.write("5")  # the high-water mark starts anew
 before = high_water()
 net, trainer = train({sizes!r}, {batch_size})
-print(json.dumps([high_water() - before, x.nbytes + sum(a.nbytes for a in trainer._work[1:])]))
+used, data_and_workspace = high_water() - before, x.nbytes + sum(a.nbytes for a in trainer._work[1:])
+print(json.dumps([used, data_and_workspace, fastnn._jit.compile_seconds()]))
 """
-    used, data_and_workspace = json.loads(run_python(code).stdout)
+    for _ in range(2):
+        used, data_and_workspace, seconds = json.loads(run_python(code).stdout)
+        if seconds == 0:  # else the compiler's memory is in it
+            break
     n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
     assert used <= 1.05 * (4 * 4 * n_params + data_and_workspace)
 
@@ -321,7 +325,6 @@ def test_bad_trainer(options, error, message):
         (lambda: fastnn.SGD(momentum=-0.1), "momentum must lie"),
         (lambda: fastnn.SGD(nesterov=True), "nesterov needs a momentum"),
         (lambda: EarlyStopping(patience=0), "patience must be at least 1"),
-        (lambda: EarlyStopping("val_los"), "monitor must be one of"),
     ],
 )
 def test_bad_settings(make_optimizer, message):
@@ -346,6 +349,11 @@ def test_loss_and_output_must_agree():
         ({"validation_data": ([[0, 0]], [0, 1])}, ValueError, "x_val has 1 rows and y_val has 2"),
         ({"validation_data": ([[0, 0]], [5])}, ValueError, "y_val holds the label 5"),
         ({"early_stopping": EarlyStopping()}, ValueError, "no validation_data"),
+        (
+            {"early_stopping": EarlyStopping("val_los")},
+            ValueError,
+            "monitor of early_stopping must be one of",
+        ),
     ],
 )
 def test_bad_fit(blobs, options, error, message):
