@@ -106,7 +106,7 @@ class Trainer:
         After every update the weights into each unit are scaled down to this norm.
     rate_factors : dict, optional
         Factors on the learning rate: of a layer by its number (0 is the first, -1 the last), of all biases,
-        gains, shifts and slopes by "bias". 0 leaves them as they are.
+        gains, shifts and slopes by "bias", of embeddings by "embeddings". 0 leaves them as they are.
     average : EMA or SWA, optional
         Validate with, and end with, an average of the weights; training goes on with the weights themselves.
     class_weight : dict, "balanced" or None, default=None
@@ -241,17 +241,19 @@ class Trainer:
     def _factors(self) -> np.ndarray:
         """Factors on the learning rate: of the weights of each layer, and of the rest."""
         n_layers = len(self.net.sizes) - 1
-        factors = np.ones((n_layers, 2))
+        factors = np.ones((len(self.net._layout.layers), 2))
         for key, value in self.rate_factors.items():
             factor = _checks.check_number(f"rate_factors[{key!r}]", value, 0.0)
             if key == "bias":
                 factors[:, 1] *= factor
+            elif key == "embeddings":
+                factors[n_layers:] *= factor
             elif isinstance(key, (int, np.integer)) and -n_layers <= key < n_layers:
-                factors[key] *= factor
+                factors[key % n_layers] *= factor
             else:
                 raise ValueError(
-                    f"rate_factors has the key {key!r}: expected 'bias' or a layer from {-n_layers} to "
-                    f"{n_layers - 1}."
+                    f"rate_factors has the key {key!r}: expected 'bias', 'embeddings' or a layer from "
+                    f"{-n_layers} to {n_layers - 1}."
                 )
         return factors
 
@@ -323,12 +325,16 @@ class Trainer:
         net = self.net
         x_name, y_name, weight_name = names
         if _checks.is_sparse(x):
+            if net.embeddings:
+                raise ValueError(
+                    f"{x_name} is sparse, but the network embeds columns: pass {x_name}.toarray()."
+                )
             x = _checks.check_sparse(x_name, x, net.sizes[0], net.dtype)
             data = unlabelled(x.data.reshape(1, -1))
             starts, columns = x.indptr.astype(np.int64), x.indices.astype(np.int32)
             data = data._replace(starts=starts, columns=columns)
         else:
-            x = _checks.check_x(x_name, x, net.sizes[0], net.dtype)
+            x = net._check_x(x_name, x)
             data = unlabelled(x)
         n_rows = x.shape[0]
         _checks.check_lengths(x_name, n_rows, y_name, np.shape(y)[0] if np.ndim(y) else 0)

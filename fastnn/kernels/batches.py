@@ -66,6 +66,14 @@ def _fetch(data, row, n_in):
         prefetch(data.targets, row, 0, 1, 1)
 
 
+@jit(inline=True)
+def _copy_targets(y, data, r, row):
+    for j in span(0, data.labels.shape[1]):
+        y[r, j] = data.labels[row, j]
+    for j in span(0, data.targets.shape[1]):
+        y[r, j] = data.targets[row, j]
+
+
 @jit
 def gather(a, y, data, first, skip, n_in, r0, r1):
     """Copy rows of the data into the batch: ``a[r, :n_in] = x[row]``, where row = indices[first + r].
@@ -96,22 +104,33 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
             for i in span(0, n_in):
                 a[r, i] = data.x[row, i]
         a[r, n_in] = 1
-        for j in span(0, data.labels.shape[1]):
-            y[r, j] = data.labels[row, j]
-        for j in span(0, data.targets.shape[1]):
-            y[r, j] = data.targets[row, j]
+        _copy_targets(y, data, r, row)
 
 
 @jit
-def weight_of(data, start, stop):
-    """What the rows from `start` to `stop` of the order weigh together; never 0, for a division."""
+def gather_targets(y, data, first, r0, r1):
+    """The targets of rows r0 to r1 alone; see :func:`gather`."""
     data = borrowed(data)
-    if data.weights.size == 0:
-        return np.float64(stop - start)
+    for r in span(r0, r1):
+        _copy_targets(y, data, r, np.uint64(_row(data, first + np.int64(r))))
+
+
+@jit
+def _sum_at(weights, indices, start, stop):
+    """Sum of weights, in the order of the indices; never 0, for a division."""
     total = 0.0
     for place in range(start, stop):
-        total += data.weights[_row(data, place)]
+        total += weights[indices[place]] if indices.size > 0 else weights[place]
     return total if total > 0 else 1.0
+
+
+@jit(inline=True)
+def weight_of(data, start, stop):
+    """What the rows from `start` to `stop` of the order weigh together; never 0."""
+    total = np.float64(stop - start)
+    if data.weights.size > 0:
+        total = _sum_at(data.weights, data.indices, start, stop)
+    return total
 
 
 @jit

@@ -159,6 +159,29 @@ def _prelu(a, slopes, below, slope, n_out, r0, r1):
 
 
 @jit
+def embed_rows(network, work, x, indices, first, r0, r1):
+    """The first layer's inputs for rows r0 to r1: features, and for categories their vectors.
+
+    x : (n, n_features): row r of the batch is row indices[first + r] of x, or first + r without indices
+    """
+    network, work, x, indices = borrowed(network), borrowed(work), borrowed(x), borrowed(indices)
+    a, n_in = input_of(network.layers[0], work), network.layers[0].n_in
+    for r in range(r0, r1):
+        row = indices[first + r] if indices.size > 0 else first + r
+        for c in range(network.columns.size):
+            if network.columns[c] >= 0:
+                a[r, network.columns[c]] = x[row, c]
+        for number in range(network.layers.size - network.n_layers):
+            table = network.layers[network.n_layers + number]
+            code = np.int64(x[row, table.column])
+            vectors = weights_of(table, network.params)
+            work.codes[r, number] = code
+            for o in range(table.n_out):
+                a[r, table.place + o] = vectors[code, o]
+        a[r, n_in] = 1
+
+
+@jit
 def finish_rows(network, work, turn, depth, r0, r1):
     """From z to the output of layer `depth`, rows r0 to r1; with depth -1, dropout of the input."""
     network, work, turn = borrowed(network), borrowed(work), borrowed(turn)
@@ -249,20 +272,27 @@ def _layer_norm_back(delta, normed, row_scale, gain, n_out, r0, r1):
 
 @jit
 def unwind_rows(network, work, turn, depth, r0, r1):
-    """From d cost / d output of layer `depth`, as its own product passes it on, to delta; rows r0 to r1.
+    """From d cost / d output of layer `depth`, as the next layer's product gives it, to delta; rows r0 to r1.
 
     What a residual connection of the layer above carries is added first. The kept matrices become the
     rows' parts of the gradient of shift, gain and learned slope.
     """
     network, work, turn = borrowed(network), borrowed(work), borrowed(turn)
-    layer, above = network.layers[depth], network.layers[depth + 1]
-    n_out, delta = layer.n_out, delta_of(layer, work)
+    above = network.layers[depth + 1]
+    # Below the first layer is what embeddings were looked up into.
+    layer = network.layers[depth if depth >= 0 else network.n_layers]
+    delta = delta_of(layer, work)
+    n_out = above.n_in
     n_norm = 1 if layer.norm > 0 else 0
     if above.residual > 0:
         carried = kept_matrix(above, work, _carry_place(above))
         for r in span(r0, r1):
             for o in span(0, n_out):
                 delta[r, o] += carried[r, o]
+    if depth < 0:
+        if above.input_dropout > 0:
+            drop(delta, network, above.input_dropout, turn, depth, n_out, r0, r1)
+        return
     if layer.residual > 0:
         carried = kept_matrix(layer, work, _carry_place(layer))
         for r in span(r0, r1):
