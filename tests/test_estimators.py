@@ -153,7 +153,7 @@ def test_poisson_is_scikit_learns(options, rng):
 def test_integer_weights_are_repeated_rows():
     x, y, _ = rows("multiclass")
     repeats = np.arange(len(x)) % 3
-    options = {"batch_size": 1000, "dtype": "float64", "max_iter": 20, "random_state": 0, "alpha": 0.5}
+    options = {"dtype": "float64", "max_iter": 20, "random_state": 0, "alpha": 0.5}
     weighted = fastnn.MLPClassifier(**options).fit(x, y, sample_weight=repeats)
     repeated = fastnn.MLPClassifier(**options).fit(x.repeat(repeats, axis=0), y.repeat(repeats))
     for ours, theirs in zip(weighted.coefs_, repeated.coefs_, strict=True):
