@@ -10,6 +10,7 @@ import numpy as np
 from . import _checks
 
 if TYPE_CHECKING:
+    from .kernels.step import Data
     from .trainer import Trainer
 
 
@@ -59,34 +60,54 @@ def minimize(
     >>> net.predict([[2.0]]).round(4)
     array([5.])
     """
-    scipy_minimize = _checks.require("scipy.optimize", "sklearn").minimize
-    weights, biases = trainer.net.weights, trainer.net.biases
-    arrays = [*weights, *biases]
-    ends = np.cumsum([array.size for array in arrays])[:-1]
-    weighting = {} if sample_weight is None else {"sample_weight": sample_weight}
-    decay = trainer.l2 / (
-        np.shape(x)[0] if sample_weight is None else np.sum(sample_weight, dtype=np.float64)
+    rows = trainer._check_rows(x, y, sample_weight)
+    return minimize_rows(
+        trainer,
+        rows.data,
+        max_iter=max_iter,
+        callback=callback,
+        options={"maxfun": max_evaluations, "gtol": tol},
     )
 
+
+def minimize_rows(
+    trainer: Trainer,
+    data: Data,
+    *,
+    max_iter: int,
+    callback: Callable[[Any], None] | None,
+    options: dict[str, Any],
+):
+    """As :func:`minimize`, of data that has been checked, with options of SciPy's."""
+    scipy_minimize = _checks.require("scipy.optimize", "sklearn").minimize
+    net, n_rows = trainer.net, data.starts.size - 1 if data.starts.size else len(data.x)
+    matrices = net._layout.weights(net.params)
+    ends = np.cumsum([matrix.size for matrix in matrices])[:-1]
+    n_inputs = [layer["n_in"] for layer in net._layout.layers]  # the rows that bear a penalty
+    penalised = [matrix[:n] for matrix, n in zip(matrices, n_inputs, strict=True)]
+    decay = trainer.l2 / (data.weights.sum() if data.weights.size else n_rows)
+
     def unpack(vector: np.ndarray) -> None:
-        for array, values in zip(arrays, np.split(vector, ends), strict=True):
-            array[:] = values.reshape(array.shape)
+        for matrix, values in zip(matrices, np.split(vector, ends), strict=True):
+            matrix[:] = values.reshape(matrix.shape)
 
     def cost_and_gradient(vector: np.ndarray) -> tuple[float, np.ndarray]:
         unpack(vector)
-        cost, grad_weights, grad_biases = trainer.gradient(x, y, **weighting)
+        cost, flat = trainer._gradient_of(data, n_rows)
+        grads = net._layout.weights(flat)
         if decay > 0:
-            cost += 0.5 * decay * sum(float(np.einsum("io,io->", w, w)) for w in weights)
-            grad_weights = [grad + decay * w for grad, w in zip(grad_weights, weights, strict=True)]
-        return cost, _pack([*grad_weights, *grad_biases])
+            cost += 0.5 * decay * sum(float(np.einsum("io,io->", w, w)) for w in penalised)
+            for grad, w, n in zip(grads, penalised, n_inputs, strict=True):
+                grad[:n] += decay * w
+        return cost, _pack(grads)
 
     result = scipy_minimize(
         cost_and_gradient,
-        _pack(arrays),
+        _pack(matrices),
         method="L-BFGS-B",
         jac=True,
         callback=callback,
-        options={"maxiter": max_iter, "maxfun": max_evaluations, "gtol": tol},
+        options={"maxiter": max_iter, **options},
     )
     unpack(result.x)
     return result

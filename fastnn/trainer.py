@@ -66,6 +66,19 @@ class _Rows:
         """The rows' part of an array of all rows, in their order."""
         return array[self.data.indices] if self.data.indices.size else array
 
+    def only(self) -> _Rows:
+        """The same as rows of their own, in their order, without indices."""
+        data, x = self.data, self.pick(self.x)
+        picked = unlabelled(x) if data.starts.size == 0 else _sparse_data(x)
+        return _Rows(
+            picked._replace(
+                labels=self.pick(data.labels) if data.labels.size else data.labels,
+                targets=self.pick(data.targets) if data.targets.size else data.targets,
+                weights=np.empty(0) if self.weights is None else self.weights,
+            ),
+            x,
+        )
+
     @functools.cached_property
     def spread(self) -> float:
         """What a squared error is measured against: that of predicting the mean of the targets."""
@@ -73,6 +86,12 @@ class _Rows:
         mean = np.average(targets, axis=0, weights=weights).astype(np.float64)
         squares = ((targets - mean) ** 2).sum(axis=1)
         return float(squares.sum() if weights is None else weights @ squares) / targets.shape[1]
+
+
+def _sparse_data(x) -> kernels.Data:
+    """A CSR matrix as the kernels take it."""
+    starts, columns = x.indptr.astype(np.int64), x.indices.astype(np.int32)
+    return unlabelled(x.data.reshape(1, -1))._replace(starts=starts, columns=columns)
 
 
 class Trainer:
@@ -182,6 +201,7 @@ class Trainer:
         self.n_threads = None if n_threads is None else _checks.check_count("n_threads", n_threads)
         self._rng = np.random.default_rng(seed)
         self._choose_output()
+        self._check_lbfgs()
         self.lr = getattr(self.optimizer, "lr", 1.0)
         self.history = History("r2" if self.loss.is_regression else "accuracy")
         self.n_rows = 0
@@ -237,6 +257,26 @@ class Trainer:
         else:
             self.loss.n_targets(net.sizes[-1])
             net.output = wanted
+
+    def _check_lbfgs(self) -> None:
+        """Refuse what does not go with one deterministic, smooth cost of all rows."""
+        if not isinstance(self.optimizer, LBFGS):
+            return
+        net = self.net
+        for what, given in {
+            "dropout": any(net.dropout) or net.input_dropout,
+            "batch normalisation": "batch" in net.norm,
+            "l1": self.l1,
+            "clip_value": self.clip_value,
+            "clip_norm": self.clip_norm,
+            "accumulate": self.accumulate > 1,
+            "max_norm": self.max_norm,
+            "rate_factors": self.rate_factors,
+            "average": self.average,
+            "a schedule": self.schedule != as_schedule(None),
+        }.items():
+            if given:
+                raise ValueError(f"optimizer 'lbfgs' does not go with {what}.")
 
     def _factors(self) -> np.ndarray:
         """Factors on the learning rate: of the weights of each layer, and of the rest."""
@@ -330,9 +370,7 @@ class Trainer:
                     f"{x_name} is sparse, but the network embeds columns: pass {x_name}.toarray()."
                 )
             x = _checks.check_sparse(x_name, x, net.sizes[0], net.dtype)
-            data = unlabelled(x.data.reshape(1, -1))
-            starts, columns = x.indptr.astype(np.int64), x.indices.astype(np.int32)
-            data = data._replace(starts=starts, columns=columns)
+            data = _sparse_data(x)
         else:
             x = net._check_x(x_name, x)
             data = unlabelled(x)
@@ -478,6 +516,8 @@ class Trainer:
         self._resume_weights()
         run.best = Best(early_stopping, self._restorable(), self._falls(run, early_stopping))
         self._stop_reason = None
+        if checkpoint is not None and isinstance(self.optimizer, LBFGS):
+            raise ValueError("checkpoint does not go with optimizer 'lbfgs', whose state SciPy keeps.")
         if checkpoint is not None:
             self._resume(run)
         kernels.transpose_weights(self.net._network())
@@ -489,21 +529,14 @@ class Trainer:
         try:
             with display:
                 run.callbacks.on_fit_begin(self)
+                if isinstance(self.optimizer, LBFGS):
+                    self._run_lbfgs(run, display)
                 while self._stop_reason is None and len(history) < run.n_epochs:
                     run.callbacks.on_epoch_begin(self)
                     start = time.perf_counter() - compile_seconds()
                     self._run_epoch(run, display)
-                    seconds = time.perf_counter() - compile_seconds() - start
-                    if run.first < n_rows:  # a callback has stopped it
-                        break
-                    epoch = self._end_epoch(run, seconds)
-                    display.epoch(epoch)
-                    if run.best.says_stop(epoch, self._restorable()):
-                        self.stop("early stopping")
-                    if self.schedule.observe(epoch, self._schedule_state):
-                        self.stop("schedule")
-                    run.callbacks.on_epoch_end(self, epoch)
-                    self._checkpoint(run, ended=True)
+                    if run.first == n_rows:  # else a callback has stopped it
+                        self._end_epoch(run, time.perf_counter() - compile_seconds() - start, display)
         except KeyboardInterrupt:
             self._stop_reason = "interrupted"
             warnings.warn("Training was interrupted; the network is kept as it is.", stacklevel=2)
@@ -521,8 +554,63 @@ class Trainer:
         """End training: of a callback, after the epoch or, called in ``on_batch_end``, after the batch."""
         self._stop_reason = self._stop_reason or str(reason)
 
-    def _end_epoch(self, run: _Run, seconds: float) -> Epoch:
-        """The figures of the epoch that has just been trained."""
+    def _end_epoch(self, run: _Run, seconds: float, display: progress.Silent) -> None:
+        """Take note of an epoch, and tell all who want to know."""
+        epoch = self._figures(run, seconds)
+        self.history.epochs.append(epoch)
+        self._seen += run.train.n
+        self._updates += self._n_updates(run)
+        run.first, run.totals = 0, np.zeros(kernels.N_TOTALS)
+        display.epoch(epoch)
+        if run.best.says_stop(epoch, self._restorable()):
+            self.stop("early stopping")
+        if self.schedule.observe(epoch, self._schedule_state):
+            self.stop("schedule")
+        run.callbacks.on_epoch_end(self, epoch)
+        self._checkpoint(run, ended=True)
+
+    def _run_lbfgs(self, run: _Run, display: progress.Silent) -> None:
+        """Train by SciPy's L-BFGS; an iteration is an epoch."""
+        from .lbfgs import minimize_rows
+
+        data = run.train.data
+        if run.held_out is not None and run.held_out.x is run.train.x:  # a part of the rows is held out
+            data = run.train.only().data
+        start = time.perf_counter()
+
+        def end_iteration(intermediate_result) -> None:
+            nonlocal start
+            losses, scores = self._score_rows(data, run.train.n)
+            weights = data.weights if data.weights.size else np.ones(len(losses))
+            run.totals[kernels.COST_SUM] = intermediate_result.fun * run.train.n
+            run.totals[kernels.SCORE_SUM] = weights @ scores
+            run.totals[kernels.WEIGHT_SUM] = weights.sum()
+            run.first, run.lr = run.train.n, None
+            now = time.perf_counter()
+            self._end_epoch(run, now - start, display)
+            start = time.perf_counter()
+            if self._stop_reason is not None:
+                raise StopIteration
+
+        optimizer: Any = self.optimizer
+        result = minimize_rows(
+            self,
+            data,
+            max_iter=run.n_epochs - len(self.history),
+            callback=end_iteration,
+            options={
+                "maxfun": optimizer.max_fun,
+                "gtol": optimizer.tol,
+                "ftol": 0.0,
+                "maxcor": optimizer.history_size,
+            },
+        )
+        if not np.isfinite(result.fun):
+            raise self._divergence(started=True)
+        self.stop("epochs" if len(self.history) == run.n_epochs else "converged")
+
+    def _figures(self, run: _Run, seconds: float) -> Epoch:
+        """Of the epoch that has just been trained."""
         totals, n_rows = run.totals, run.train.n
         if isinstance(self.average, SWA) and len(self.history) + 1 >= self.average.start:
             self._n_averaged += 1
@@ -532,7 +620,7 @@ class Trainer:
             if run.held_out is not None:
                 val_cost, val_metric = self._score(run.held_out)
             more = self._more_figures(run)
-        epoch = Epoch(
+        return Epoch(
             epoch=len(self.history) + 1,
             cost=totals[kernels.COST_SUM] / n_rows,
             metric=self._metric(totals[kernels.SCORE_SUM], totals[kernels.WEIGHT_SUM], run.train),
@@ -543,11 +631,6 @@ class Trainer:
             lr=run.lr,
             more=more,
         )
-        self.history.epochs.append(epoch)
-        self._seen += n_rows
-        self._updates += self._n_updates(run)
-        run.first, run.totals = 0, np.zeros(kernels.N_TOTALS)
-        return epoch
 
     def _pace_of(self, batch_size: int) -> Pace:
         """The pace of steps of that many rows; what earlier calls of fit have learnt of it is kept."""
@@ -916,7 +999,7 @@ class _Run:
     work: kernels.Workspace
     n_epochs: int  # when the history has so many, it is done
     first: int = 0  # rows of the epoch that are done
-    lr: float = 0.0  # of the last step
+    lr: float | None = None  # of the last step
 
     def __post_init__(self) -> None:
         self.totals = np.zeros(kernels.N_TOTALS)
