@@ -655,6 +655,10 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if not first and classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
             raise ValueError(f"classes={classes!r} differ from those of the first call, {self.classes_!r}.")
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all the data at once: give the weights as a dict."
+            )
         return self._fit(X, y, sample_weight, X_val, y_val, resume=True, classes=classes, incremental=True)
 
     @property

@@ -142,7 +142,7 @@ def test_poisson_is_scikit_learns(options, rng):
     model = fastnn.MLPRegressor("poisson", (9,), max_iter=400, learning_rate_init=0.01, random_state=0)
     assert model.fit(x, y).predict(x).min() > 0
     assert model.out_activation_ == "exp"
-    with pytest.raises(ValueError, match=r"y must be at least 0|y must not be|nonnegative|from 0"):
+    with pytest.raises(ValueError, match="y must be at least 0"):
         model.fit(x, y - 1)
     if "loss" not in inspect.signature(MLPRegressor).parameters:
         pytest.skip("this scikit-learn has no loss but the squared error")
@@ -153,7 +153,7 @@ def test_poisson_is_scikit_learns(options, rng):
 def test_integer_weights_are_repeated_rows():
     x, y, _ = rows("multiclass")
     repeats = np.arange(len(x)) % 3
-    options = {"batch_size": 1000, "dtype": "float64", "max_iter": 20, "random_state": 0, "alpha": 0.5}
+    options = {"dtype": "float64", "max_iter": 20, "random_state": 0, "alpha": 0.5}
     weighted = fastnn.MLPClassifier(**options).fit(x, y, sample_weight=repeats)
     repeated = fastnn.MLPClassifier(**options).fit(x.repeat(repeats, axis=0), y.repeat(repeats))
     for ours, theirs in zip(weighted.coefs_, repeated.coefs_, strict=True):
@@ -169,7 +169,7 @@ def test_class_weights_are_sample_weights():
     for ours, theirs in zip(by_class.fit(x, names).coefs_, by_sample.coefs_, strict=True):
         assert np.array_equal(ours, theirs)
     balanced = fastnn.MLPClassifier(class_weight="balanced", **options).fit(x, y)
-    by_sample.fit(x, y, (len(y) / 3 / np.bincount(y))[y])
+    by_sample.fit(x, y, (len(y) / (3 * np.bincount(y)))[y])
     assert np.array_equal(balanced.coefs_[0], by_sample.coefs_[0])
     with pytest.raises(ValueError, match="balanced"):
         fastnn.MLPClassifier(class_weight="balanced").partial_fit(x, y, classes=[0, 1, 2])
@@ -475,7 +475,8 @@ def test_activation_of_each_layer():
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_what_scikit_learn_has_not(options, early_stopping):
     x, y, _ = rows("multiclass")
-    model = fastnn.MLPClassifier((16, 16), early_stopping=early_stopping, random_state=0, **options)
+    model = fastnn.MLPClassifier((16, 16), early_stopping=early_stopping, random_state=0, tol=0.0)
+    model.set_params(learning_rate_init=0.01, n_iter_no_change=30, **options)
     model.fit(x, y, X_val=x, y_val=y)
     assert model.score(x, y) > 0.95
     assert max(model.validation_scores_) == model.best_validation_score_
