@@ -177,12 +177,17 @@ def make_objective(loss, dtype):
 
 
 def make_optimizer(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_steps_before=2, **rest):
-    """`rest`: every, clip_norm, max_norm, keep, factors; as in training there is room for what is used."""
+    """`rest`: every, clip_norm, max_norm, keep, and scaled for factors on the learning rates.
+
+    As in training there is room for what is used, and what the core does itself it is not called for.
+    """
     settings, n_params = np.zeros(1, SETTINGS), net.params.size
     for name in set(SETTINGS.names) & set(vars(optimizer)):
         settings[name] = getattr(optimizer, name)
     given = {"every": 1, "clip_norm": 0.0, "max_norm": 0.0, "keep": 0.0} | rest
-    factors = given.pop("factors", np.ones((len(net.sizes) - 1, 2)))
+    factors = np.ones((len(net.sizes) - 1, 2))
+    if given.pop("scaled", False):
+        factors[:] = np.linspace(0.5, 1.5, factors.size).reshape(factors.shape)
     for name, value in {**given, "l2": l2, "l1": l1, "limit": limit, "decay": optimizer.weight_decay}.items():
         settings[name] = value
     plain = l1 == 0 and limit == np.inf and (factors == 1).all()
