@@ -58,7 +58,7 @@ def peer_fit(net, loss, optimizer, x, y):
             for depth, (w, b) in enumerate(zip(params[:n_layers], params[n_layers:], strict=True)):
                 z = a @ w + b
                 if depth < n_layers - 1:
-                    a = ACTIVATIONS[net.activations[depth]](z)
+                    a = ACTIVATIONS[net.activations[depth].name](z)
             cost = {
                 "cross_entropy": torch.nn.functional.cross_entropy,
                 "binary_cross_entropy": torch.nn.functional.binary_cross_entropy_with_logits,
