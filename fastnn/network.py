@@ -324,14 +324,15 @@ class MLP:
 
     def _network_to_predict(self) -> Network:
         """The same, where layers that differ from the core's in dropout only are the core's."""
+        network = self._network()
         if not any(self.dropout):
-            return self._network()
-        layers = self._layout.layers.copy()
+            return network
+        layers = network.layers.copy()
         for depth, activation in enumerate(self.activations):
             spec = self._spec(depth)
             if activation.code is not None and not (spec.norm or spec.residual):
                 layers["kept"][depth], layers["activation"][depth] = 0, activation.code
-        return self._network()._replace(layers=layers)
+        return network._replace(layers=layers)
 
     def _compile_hooks(self, network: Network) -> tuple[int, int]:
         """Compile what the layers need beside the core, and note where it is."""
