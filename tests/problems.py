@@ -131,15 +131,16 @@ class Problem(NamedTuple):
         np.testing.assert_array_equal(self.network.params_t, other.network.params_t)
 
 
-def make_net(case, dtype, rng):
+def make_net(case, dtype, rng, **more):
     """The network, with no parameter at a value that hides something."""
-    options = {"output": case.output, "dtype": dtype, "seed": rng, **case.net}
-    net = fastnn.MLP(case.sizes, case.activation, **options)
+    options = {"activation": case.activation, "output": case.output, **case.net, **more}
+    net = fastnn.MLP(case.sizes, **options, dtype=dtype, seed=rng)
     for name, array in net.parameters().items():
         if name.endswith((".bias", ".shift", ".running_mean")):
             array[:] = rng.uniform(-0.5, 0.5, array.size)
         elif not name.endswith(".weight"):
             array *= rng.uniform(0.7, 1.4, array.size)
+    step.transpose_weights(net._network())
     return net
 
 
@@ -238,7 +239,6 @@ def make_problem(
     rng = np.random.default_rng(3)
     net = make_net(case, dtype, rng)
     network = net._network(seed=11)
-    step.transpose_weights(network)
     loss = fastnn.losses.as_loss(case.loss)
     x = rng.standard_normal((n_rows, case.sizes[0])).astype(dtype)
     x[rng.random(x.shape) < 0.3] = 0
