@@ -110,7 +110,9 @@ def shapes(sizes: Any, norm: Any, slopes: list[bool]) -> dict[str, tuple[int, ..
     if not 2 <= len(sizes) <= _MAX_LAYERS:
         raise ValueError(f"it names {len(sizes)} layer sizes.")
     if not isinstance(norm, list) or not len(norm) == len(slopes) == len(sizes) - 2:
-        raise ValueError(f"its {len(sizes) - 2} hidden layers have {norm!r} as norm, {len(slopes)} activations.")
+        raise ValueError(
+            f"its {len(sizes) - 2} hidden layers have {norm!r} as norm, {len(slopes)} activations."
+        )
     result: dict[str, tuple[int, ...]] = {}
     for depth, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         kind, slope = (norm[depth], slopes[depth]) if depth < len(norm) else (None, False)

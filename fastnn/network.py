@@ -198,7 +198,9 @@ class MLP:
         flags = list(map(bool, self._one_each("residual", residual)))
         equal = [n_in == n_out for n_in, n_out in pairwise(self.sizes[:-1])]
         if not isinstance(residual, Iterable):
-            return tuple(flag and same and k > 0 for k, (flag, same) in enumerate(zip(flags, equal, strict=True)))
+            return tuple(
+                flag and same and k > 0 for k, (flag, same) in enumerate(zip(flags, equal, strict=True))
+            )
         for k, (flag, same) in enumerate(zip(flags, equal, strict=True)):
             if flag and not same:
                 raise ValueError(
@@ -317,9 +319,7 @@ class MLP:
         """The network as the kernels see it; `seed` is that of dropout."""
         layers, output = self._layout.layers, OUTPUTS[self.output or "identity"]
         together = "batch" in self.norm
-        network = Network(
-            layers, self.params, self._params_t, output, self._running, 0, 0, together, seed
-        )
+        network = Network(layers, self.params, self._params_t, output, self._running, 0, 0, together, seed)
         if self._hooks is None:
             self._hooks = self._compile_hooks(network)
         return network._replace(finish=self._hooks[0], unwind=self._hooks[1])

@@ -12,7 +12,7 @@ import numpy as np
 import reference
 import reference_hooks
 import reference_updates
-from reference import rows_of, weight_of
+from reference import weight_of
 
 from fastnn.kernels import address
 from fastnn.kernels.hooks.rows import BATCH, EPS, MOMENTUM

@@ -278,8 +278,7 @@ def test_twenty_steps_beside_pytorch(rng, activation, options):
         data = make_data(loss, x, y, 3)._replace(indices=np.arange(n_rows))
         rates = enumerate([net.input_dropout, *net.dropout], -1)
         masks = [
-            torch.tensor(mask(4, number, depth, rate, n_rows, net.sizes[depth + 1]))
-            for depth, rate in rates
+            torch.tensor(mask(4, number, depth, rate, n_rows, net.sizes[depth + 1])) for depth, rate in rates
         ]
         # What is learnt is the same, to rounding: so gradients are, whose masks are those of the first step.
         z = peer_forward(torch, net, p, torch.tensor(x), masks, True)

@@ -7,7 +7,14 @@ import pytest
 import reference
 
 from fastnn.kernels.activations import IDENTITY, OUTPUTS, SIGMOID, SOFTMAX, TANH
-from fastnn.kernels.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, LOSSES, MSE, clear_padding, loss_and_delta
+from fastnn.kernels.losses import (
+    BINARY_CROSS_ENTROPY,
+    CROSS_ENTROPY,
+    LOSSES,
+    MSE,
+    clear_padding,
+    loss_and_delta,
+)
 from fastnn.kernels.simd import padded
 
 # loss, output activation, number of outputs
@@ -62,7 +69,9 @@ def test_against_the_twin(buffers, dtype, loss, output, n_out, scale):
     # errors of an MSE are differences, good to eps of the 10 they start from.
     np.testing.assert_allclose(comp[0], ref[0], rtol=60 * eps, atol=60 * eps)
     np.testing.assert_allclose(comp[1], ref[1], rtol=60 * eps)
-    np.testing.assert_allclose(comp[2][:, :n_out], ref[2][:, :n_out], rtol=60 * eps, atol=20 * eps * scale / 7)
+    np.testing.assert_allclose(
+        comp[2][:, :n_out], ref[2][:, :n_out], rtol=60 * eps, atol=20 * eps * scale / 7
+    )
 
 
 @every_case

@@ -16,7 +16,6 @@ from fastnn.kernels import step
 from fastnn.kernels.team import new_team
 
 
-
 @pytest.fixture(params=CASES.values(), ids=CASES)
 def problem(request, dtype):
     """Make the same problem at every call; options are those of the case unless others are given."""
@@ -214,7 +213,9 @@ def test_average(problem, dtype):
         pairs = (comp.optimizer.average, before.params, comp.network.params)
         average, old, new = (reference_step.weights(layer, flat).astype("f8") for flat in pairs)
         bound = 2 * np.finfo(dtype).eps  # a difference, a product and a sum
-        np.testing.assert_allclose(average, 0.25 * old + 0.75 * new, rtol=bound, atol=bound * np.abs(old).max())
+        np.testing.assert_allclose(
+            average, 0.25 * old + 0.75 * new, rtol=bound, atol=bound * np.abs(old).max()
+        )
 
 
 @pytest.mark.parametrize("n_parts", [2, 3, 7])

@@ -45,8 +45,7 @@ def call_at(typingctx, address, arguments):
         target = convention.get_function_type(types.none, kinds).as_pointer()
         values = cgutils.unpack_tuple(builder, args[1], len(kinds))
         values = [
-            context.cast(builder, value, *pair)
-            for value, *pair in zip(values, given, kinds, strict=True)
+            context.cast(builder, value, *pair) for value, *pair in zip(values, given, kinds, strict=True)
         ]
         function = builder.inttoptr(args[0], target)
         convention.call_function(builder, function, types.none, kinds, values)
