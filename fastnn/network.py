@@ -243,6 +243,8 @@ class MLP:
     def _check_init(self, init) -> str | tuple[np.ndarray, ...] | None:
         if init is None or isinstance(init, str):
             return init if init is None else _checks.check_name("init", init, INITIALIZATIONS)
+        if not isinstance(init, Iterable):
+            raise TypeError(f"init must be a name or a sequence of arrays, got {init!r}.")
         arrays = tuple(np.asarray(w, dtype=self.dtype) for w in init)
         shapes = list(pairwise(self._widths))
         if [w.shape for w in arrays] != shapes:

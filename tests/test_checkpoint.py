@@ -102,7 +102,7 @@ def test_resumed_gives_the_same_bits(tmp_path, average, dtype):
     ref = make_trainer(AVERAGES[average], dtype)
     fit(ref)
     assert len(set(ref.history.to_dict()["lr"])) > 2  # the schedule has its state
-    assert 1 < ref.history.best_epoch
+    assert ref.history.best_epoch > 1
     rule = Checkpoint(tmp_path, every_steps=5)
     # In the first call nothing is written yet; the others end within updates, and at ends of epochs.
     for n_batches in (3, 6, 1, 11, 7):

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 
+import numba
 import numpy as np
 
 from ..._jit import jit, span
@@ -58,6 +59,10 @@ def _random(key, c):
     bits = np.uint32((bits ^ (bits >> np.uint32(16))) * np.uint32(0x7FEB352D))
     bits = np.uint32((bits ^ (bits >> np.uint32(15))) * np.uint32(0x846CA68B))
     return bits ^ (bits >> np.uint32(16))
+
+
+if numba.config.DISABLE_JIT:  # arithmetic modulo 2**64 and 2**32 is meant, of which NumPy would warn
+    _row_key, _random = map(np.errstate(over="ignore"), (_row_key, _random))
 
 
 @jit
