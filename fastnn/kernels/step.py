@@ -152,6 +152,7 @@ class Turn(NamedTuple):
 
 @jit(inline=True)
 def weights_of(layer, flat):
+    """A layer's (w_rows, w_cols) of a vector laid out as the parameters."""
     return matrix(flat, layer.w_start, layer.w_rows, layer.w_cols)
 
 
@@ -162,16 +163,19 @@ def _transposed(layer, network):
 
 @jit(inline=True)
 def input_of(layer, work):
+    """What comes into a layer: (capacity, in_cols), with the unit."""
     return matrix(work.activations, layer.in_start * work.capacity, work.capacity, layer.in_cols)
 
 
 @jit(inline=True)
 def output_of(layer, work):
+    """What goes out of a layer: (capacity, out_cols), with the unit."""
     return matrix(work.activations, layer.out_start * work.capacity, work.capacity, layer.out_cols)
 
 
 @jit(inline=True)
 def delta_of(layer, work):
+    """The slopes of the cost to a layer's z: (capacity, d_cols)."""
     return matrix(work.deltas, layer.d_start * work.capacity, work.capacity, layer.d_cols)
 
 

@@ -215,7 +215,7 @@ def _multiply(out, a, n_out, r0, r1):
 
 @jit
 def _batch_norm_back(delta, normed, gain, statistics, turn, n_out, r0, r1):
-    """From d cost / d normalised and shifted z to d cost / d z, where all rows had a part in mean and scale."""
+    """From slopes of normalised and shifted z to those of z: all rows had a part in mean and scale."""
     team_meet(turn.team, turn.n_parts)
     o0, o1 = _owned(turn, n_out)
     for o in span(o0, o1):
