@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import problems
@@ -114,7 +115,7 @@ class Layer:
     def run(self, number, learns=True, cuts=(0, N_ROWS)):
         turn = step.Turn(0, 1, new_team(), number, N_ROWS, learns)
         for hook in (rows.finish_rows, rows.unwind_rows) if number > 0 else (rows.finish_rows,):
-            for r0, r1 in zip(cuts[:-1], cuts[1:], strict=True):
+            for r0, r1 in pairwise(cuts):
                 hook(self.network, self.work, turn, 1, r0, r1)
         return self
 
