@@ -298,7 +298,7 @@ def test_twenty_steps_beside_pytorch(rng, activation, options):
         problem = problems.Problem(network, work, data, make_objective(loss, net.dtype), state)
         totals = problem.train(0, n_rows, n_rows, number)
         np.testing.assert_allclose(totals[step.COST_SUM] / n_rows, cost.item(), rtol=1e-11)
-    # Twenty steps of some eps each, with divisions by deviations: measured, a hundredth.
+    # Twenty steps of some eps each, with divisions by deviations.
     for name, array in net.parameters().items():
         np.testing.assert_allclose(array, p[name].detach().numpy(), rtol=1e-10, atol=1e-11, err_msg=name)
     ones = [torch.ones(())] * 4
