@@ -17,10 +17,10 @@ from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK, TILE_ROWS
 from .buffers import aligned_zeros
 from .history import Epoch, History
 from .kernels import step as kernels
-from .kernels import updates
 from .kernels.batches import shuffle
 from .kernels.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, MSE
 from .kernels.team import new_team, run_parts
+from .kernels import updates
 from .kernels.updates import N_RATES
 from .network import MLP, unlabelled
 
