@@ -12,7 +12,7 @@ import numpy as np
 from . import _checks, model_file
 from ._threads import usable_cores
 from ._tuning import ROW_BLOCK
-from .activations import NAMES, Activation, as_activation
+from .activations import Activation, as_activation
 from .buffers import LayerSpec, Layout, aligned_zeros
 from .kernels.activations import IDENTITY, OUTPUTS
 from .kernels.address import address_of
@@ -287,7 +287,7 @@ class MLP:
         return LayerSpec(
             activation=IDENTITY if kept or activation.code is None else activation.code,
             norm=norm,
-            prelu=activation.name == "prelu",
+            prelu=activation.name == "prelu" and not activation.is_own,
             residual=self.residual[depth],
             dropout=self.dropout[depth],
             alpha=activation.alpha or 0.0,
@@ -538,7 +538,7 @@ class MLP:
 
 def _entry(activation: Activation) -> tuple[str, float | None]:
     """An activation as a file names it."""
-    if activation.kernel is not None and activation.name not in NAMES:
+    if activation.is_own:
         raise ValueError(
             f"activation {activation.name!r} is a function of your own, which a file without code cannot "
             "hold: pickle the network instead."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+from itertools import pairwise
 
 import numpy as np
 import problems
@@ -115,7 +115,7 @@ class Layer:
     def run(self, number, learns=True, cuts=(0, N_ROWS)):
         turn = step.Turn(0, 1, new_team(), number, N_ROWS, learns)
         for hook in (rows.finish_rows, rows.unwind_rows) if number > 0 else (rows.finish_rows,):
-            for r0, r1 in itertools.pairwise(cuts):
+            for r0, r1 in pairwise(cuts):
                 hook(self.network, self.work, turn, 1, r0, r1)
         return self
 
@@ -298,7 +298,7 @@ def test_twenty_steps_beside_pytorch(rng, activation, options):
         problem = problems.Problem(network, work, data, make_objective(loss, net.dtype), state)
         totals = problem.train(0, n_rows, n_rows, number)
         np.testing.assert_allclose(totals[step.COST_SUM] / n_rows, cost.item(), rtol=1e-11)
-    # Twenty steps of some eps each, with divisions by deviations: measured, a hundredth.
+    # Twenty steps of some eps each, with divisions by deviations.
     for name, array in net.parameters().items():
         np.testing.assert_allclose(array, p[name].detach().numpy(), rtol=1e-10, atol=1e-11, err_msg=name)
     ones = [torch.ones(())] * 4

@@ -23,7 +23,7 @@ def problem(request, dtype):
 
 
 def assert_close(comp, ref, dtype, steps):
-    # Sums over up to 327 terms and six layers, each good to some eps, once a step; measured: a quarter.
+    # Sums over up to 327 terms and six layers, each good to some eps, once a step; measured: half.
     for array, twin in zip(comp.matrices(), ref.matrices(), strict=True):
         assert np.isfinite(twin).all()
         bound = 20 * steps * np.finfo(dtype).eps

@@ -534,19 +534,18 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
             totals[WEIGHT_SUM] += weight
             totals[STEPS_DONE] += 1
             totals[ROWS_DONE] += n
-        updates, mode, scale = np.bool_(True), AT_ONCE, 1.0
-        if optimizer.whole.size > 0:
-            fresh = first == begin
-            weights_phase(turn, network, work, optimizer, index, total, COLLECT, fresh, scale)
-            updates, mode = first + n == stop, USE
-            if updates:
+        updates = first + n == stop
+        mode, scale = COLLECT if optimizer.whole.size > 0 else AT_ONCE, 1.0
+        goes_on = True
+        while goes_on:
+            weights_phase(turn, network, work, optimizer, index, total, mode, first == begin, scale)
+            goes_on = mode == COLLECT and updates
+            if goes_on:
                 team_meet(team, n_parts)
-                scale = _clip_factor(optimizer)
-        if updates:
-            weights_phase(turn, network, work, optimizer, index, total, mode, np.bool_(True), scale)
-            if settings.after != 0:
-                team_meet(team, n_parts)
-                call_at(settings.after, (network, optimizer, turn))
+                mode, scale = USE, _clip_factor(optimizer)
+        if updates and settings.after != 0:
+            team_meet(team, n_parts)
+            call_at(settings.after, (network, optimizer, turn))
         team_meet(team, n_parts)
         if part == 0 and updates and settings.l2 + settings.l1 > 0:
             # The totals weigh a batch's cost by its rows.
