@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _checks
+from ._threads import at_work
 
 if TYPE_CHECKING:
     from .kernels.step import Data
@@ -60,7 +61,7 @@ def minimize(
     >>> net.predict([[2.0]]).round(4)
     array([5.])
     """
-    rows = trainer._check_rows(x, y, sample_weight)
+    rows = trainer._weigh_classes(trainer._check_rows(x, y, sample_weight))
     return minimize_rows(
         trainer,
         rows.data,
@@ -101,14 +102,15 @@ def minimize_rows(
                 grad[:n] += decay * w
         return cost, _pack(grads)
 
-    result = scipy_minimize(
-        cost_and_gradient,
-        _pack(matrices),
-        method="L-BFGS-B",
-        jac=True,
-        callback=callback,
-        options={"maxiter": max_iter, **options},
-    )
+    with at_work():
+        result = scipy_minimize(
+            cost_and_gradient,
+            _pack(matrices),
+            method="L-BFGS-B",
+            jac=True,
+            callback=callback,
+            options={"maxiter": max_iter, **options},
+        )
     unpack(result.x)
     return result
 

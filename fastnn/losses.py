@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -181,6 +182,7 @@ class Loss:
         **parameters: Any,
     ) -> None:
         self._given = function, derivative, parameters
+        self._factor = 1.0
         if isinstance(function, str):
             if derivative is not None:
                 raise ValueError(f"derivative is for functions of your own, but {function!r} brings its own.")
@@ -214,6 +216,19 @@ class Loss:
         from .kernels.hooks import losses
 
         return getattr(losses, self.name)
+
+    def scaled(self, factor: float) -> Loss:
+        """The same loss, times a factor: by the number of outputs, their mean becomes their sum.
+
+        Examples
+        --------
+        >>> Loss("mse").scaled(3.0)
+        Loss('mse').scaled(3.0)
+        """
+        loss = copy.copy(self)
+        loss.scale = self.scale * _checks.check_number("factor", factor, 0.0, open_low=True)
+        loss._factor = self._factor * factor
+        return loss
 
     @property
     def is_regression(self) -> bool:
@@ -268,7 +283,8 @@ class Loss:
 
     def _key(self) -> tuple[Any, ...]:
         function, derivative, _ = self._given
-        return (self.name if isinstance(function, str) else function), derivative, tuple(self.numbers)
+        name = self.name if isinstance(function, str) else function
+        return name, derivative, tuple(self.numbers), self.scale
 
     def __eq__(self, other) -> bool:
         return isinstance(other, Loss) and self._key() == other._key()
@@ -277,7 +293,7 @@ class Loss:
         return hash(self._key())
 
     def __reduce__(self):
-        return _restored, self._given
+        return _restored, (*self._given, self._factor)
 
     def __repr__(self) -> str:
         function, derivative, parameters = self._given
@@ -285,11 +301,12 @@ class Loss:
         if derivative is not None:
             parts.append(getattr(derivative, "__name__", None) or repr(derivative))
         parts += [f"{key}={value!r}" for key, value in parameters.items()]
-        return f"Loss({', '.join(parts)})"
+        scaled = "" if self._factor == 1 else f".scaled({self._factor!r})"
+        return f"Loss({', '.join(parts)}){scaled}"
 
 
-def _restored(function, derivative, parameters) -> Loss:
-    return Loss(function, derivative, **parameters)
+def _restored(function, derivative, parameters, factor) -> Loss:
+    return Loss(function, derivative, **parameters).scaled(factor)
 
 
 def as_loss(spec: str | Callable[[float, float], float] | Loss) -> Loss:

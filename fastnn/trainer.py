@@ -16,7 +16,7 @@ import numpy as np
 
 from . import _checks, progress
 from ._jit import compile_seconds
-from ._threads import Pace, launch, parts_for
+from ._threads import Pace, at_work, launch, parts_for
 from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK, TILE_ROWS
 from .averaging import EMA, SWA
 from .buffers import aligned_zeros
@@ -32,7 +32,7 @@ from .kernels.updates import N_RATES, SETTINGS, Terms
 from .losses import Loss, as_loss
 from .metrics import Metric, as_metric
 from .network import MLP, unlabelled
-from .optimizers import LBFGS, Optimizer, as_optimizer
+from .optimizers import LBFGS, SGD, Optimizer, as_optimizer
 from .schedules import Schedule, as_schedule
 from .stopping import MONITORS, Best, EarlyStopping
 
@@ -530,10 +530,6 @@ class Trainer:
             If an argument is not what is described here.
         """
         _checks.check_count("epochs", epochs)
-        if isinstance(self.optimizer, LBFGS):
-            raise ValueError(
-                "LBFGS takes no mini-batches: use MLPClassifier or MLPRegressor(solver='lbfgs')."
-            )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
             raise TypeError(f"checkpoint must be a fastnn.Checkpoint, got {checkpoint!r}.")
         rows = self._check_rows(x, y, sample_weight)
@@ -572,7 +568,7 @@ class Trainer:
         left = run.n_epochs - len(history)
         display = progress.Display(left, n_rows, history) if verbose else progress.Silent()
         try:
-            with display:
+            with at_work(), display:
                 run.callbacks.on_fit_begin(self)
                 if isinstance(self.optimizer, LBFGS):
                     self._run_lbfgs(run, display)
@@ -598,6 +594,23 @@ class Trainer:
             history.best_epoch = run.best.restore(self._restorable())
             run.callbacks.on_fit_end(self)
         return history
+
+    def change_lr(self, lr: float) -> None:
+        """Another learning rate, at which the velocity of momentum, ``lr * m``, stays what it is.
+
+        So scikit-learn and Keras understand momentum. Setting ``lr`` keeps m instead, as PyTorch does: the
+        velocity then changes with the rate.
+
+        Raises
+        ------
+        ValueError
+            If there is no velocity, because the optimiser is not SGD; or lr is not above 0.
+        """
+        if not isinstance(self.optimizer, SGD):
+            raise ValueError(f"change_lr is for SGD's momentum, but the optimiser is {self.optimizer!r}.")
+        lr = _checks.check_number("lr", lr, 0.0, open_low=True)
+        self._state.m[:] *= self.lr / lr
+        self.lr = lr
 
     def stop(self, reason: str = "stopped") -> None:
         """End training: of a callback, after the epoch or, called in ``on_batch_end``, after the batch."""
@@ -664,7 +677,7 @@ class Trainer:
             self._n_averaged += 1
             self._other += (self.net.params - self._other) / self._n_averaged
         val_cost = val_metric = None
-        with self._averaged():
+        with self.averaged():
             if run.held_out is not None:
                 val_cost, val_metric = self._score(run.held_out)
             more = self._metrics(run)
@@ -792,8 +805,8 @@ class Trainer:
             params[:], self._other[:] = self._other.copy(), params.copy()
 
     @contextlib.contextmanager
-    def _averaged(self):
-        """The network with averaged weights, if they are, for a while."""
+    def averaged(self):
+        """While it lasts, the network has the averaged weights, if there are any: for callbacks."""
         if not self._is_averaging:
             yield
             return
