@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -225,7 +224,8 @@ class Loss:
         >>> Loss("mse").scaled(3.0)
         Loss('mse').scaled(3.0)
         """
-        loss = copy.copy(self)
+        loss = Loss.__new__(Loss)
+        loss.__dict__.update(self.__dict__)
         loss.scale = self.scale * _checks.check_number("factor", factor, 0.0, open_low=True)
         loss._factor = self._factor * factor
         return loss

@@ -61,7 +61,7 @@ def pair(name, **options):
         "random_state": 3,
         **options,
     }
-    return getattr(fastnn, name)(dtype="float64", **options), getattr(neural_network, name)(**options)
+    return getattr(fastnn, name)(**options), getattr(neural_network, name)(**options)
 
 
 def weighting(ref, y):
@@ -153,7 +153,7 @@ def test_poisson_is_scikit_learns(options, rng):
 def test_integer_weights_are_repeated_rows():
     x, y, _ = rows("multiclass")
     repeats = np.arange(len(x)) % 3
-    options = {"dtype": "float64", "max_iter": 20, "random_state": 0, "alpha": 0.5}
+    options = {"max_iter": 20, "random_state": 0, "alpha": 0.5}
     weighted = fastnn.MLPClassifier(**options).fit(x, y, sample_weight=repeats)
     repeated = fastnn.MLPClassifier(**options).fit(x.repeat(repeats, axis=0), y.repeat(repeats))
     for ours, theirs in zip(weighted.coefs_, repeated.coefs_, strict=True):
@@ -163,7 +163,7 @@ def test_integer_weights_are_repeated_rows():
 def test_class_weights_are_sample_weights():
     x, y, _ = rows("multiclass")
     names = np.array(["a", "b", "c"])[y]
-    options = {"dtype": "float64", "max_iter": 20, "random_state": 0}
+    options = {"max_iter": 20, "random_state": 0}
     by_class = fastnn.MLPClassifier(class_weight={"a": 3.0, "b": 0.5}, **options)
     by_sample = fastnn.MLPClassifier(**options).fit(x, y, np.array([3.0, 0.5, 1.0])[y])
     for ours, theirs in zip(by_class.fit(x, names).coefs_, by_sample.coefs_, strict=True):
@@ -404,7 +404,7 @@ def test_pickle_is_small(early_stopping, tmp_path):
         assert np.array_equal(copy.set_params(warm_start=True).fit(x, y).predict(x), copy.predict(x))
     memory = pickle.loads(pickle.dumps(model))
     memory.predict(x)
-    assert np.shares_memory(memory.coefs_[0], memory._net.params)
+    assert np.shares_memory(memory.coefs_[0], memory._model.net.params)
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
@@ -430,7 +430,8 @@ def test_data_is_not_copied():
     x = rng.standard_normal((20_000, 100), dtype="float32")
     y = (x[:, 0] > 0).astype(int)
     x.flags.writeable = False
-    model = fastnn.MLPClassifier((4,), max_iter=2).fit(x[:500], y[:500])  # compiled, imported
+    model = fastnn.MLPClassifier((4,), max_iter=2).fit(x[:500], y[:500])
+    model.predict(x[:500])  # compiled, imported
     tracemalloc.start()
     model.fit(x, y)
     model.predict(x)
@@ -452,7 +453,7 @@ def test_metadata_routing():
 
 def test_activation_of_each_layer():
     x, y, _ = rows("multiclass")
-    model = fastnn.MLPClassifier((9, 8), ["tanh", "logistic"], random_state=0, dtype="float64").fit(x, y)
+    model = fastnn.MLPClassifier((9, 8), ["tanh", "logistic"], random_state=0).fit(x, y)
     (w0, w1, w2), (b0, b1, b2) = model.coefs_, model.intercepts_
     z = 1 / (1 + np.exp(-(np.tanh(x @ w0 + b0) @ w1 + b1))) @ w2 + b2
     expected = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
