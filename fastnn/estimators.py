@@ -403,7 +403,10 @@ class _BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             If the loss becomes NaN or infinite.
         """
         tasks = _Tasks(self, X, y, sample_weight) if hasattr(self, "_init_callback_context") else None
-        self._fit(X, y, sample_weight, X_val, y_val, resume=self.warm_start, tasks=tasks)
+        is_watched = hasattr(self, "_skl_callbacks")  # else epochs go without
+        self._fit(
+            X, y, sample_weight, X_val, y_val, resume=self.warm_start, tasks=tasks if is_watched else None
+        )
         if tasks:
             tasks.end(self._model.net)
         return self
