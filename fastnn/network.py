@@ -16,7 +16,7 @@ from .activations import Activation, as_activation
 from .buffers import LayerSpec, Layout, aligned_zeros
 from .kernels.activations import IDENTITY, OUTPUTS
 from .kernels.address import address_of
-from .kernels.hooks.rows import NORMS, embed_rows, finish_rows, unwind_rows
+from .kernels.hooks.rows import NORMS, embed_rows, finish_rows, sum_up, unwind_rows
 from .kernels.step import Data, Network, Turn
 from .predictor import Predictor
 from .summary import summary
@@ -370,6 +370,7 @@ class MLP:
             enter=0,
             finish=0,
             unwind=0,
+            sum_up=0,
             together="batch" in self.norm,
             seed=seed,
         )
@@ -402,6 +403,8 @@ class MLP:
         if layers["kept"].any() or self.input_dropout > 0:
             like = (network, work, Turn(0, 1, indices, 0, 0, False), 0, 0, 0)
             hooks["finish"], hooks["unwind"] = address_of(finish_rows, like), address_of(unwind_rows, like)
+        if hooks:
+            hooks["sum_up"] = address_of(sum_up, (matrix, network, work, 0, 0, 0, 0, 0, 0))
         return hooks
 
     def __getstate__(self) -> dict[str, Any]:

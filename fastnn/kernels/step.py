@@ -20,9 +20,9 @@ import numpy as np
 
 from .._jit import jit, span
 from .._tuning import BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, ROW_BLOCK, TILE_ROWS
-from .activations import IDENTITY, activate_output
+from .activations import activate_output
 from .address import call_at, no_codes, no_words
-from .batches import gather, gather_targets, weigh_rows, weight_of
+from .batches import gather, weigh_rows, weight_of
 from .dense import dense_backward_data, dense_backward_weights, dense_forward
 from .losses import clear_padding, loss_and_delta
 from .simd import borrowed, matrix, padded
@@ -88,6 +88,7 @@ class Network(NamedTuple):
     enter: int  # address of the hook that looks up embeddings
     finish: int  # address of the hook that ends the forward pass of a kept layer
     unwind: int  # and of the one that begins its backward pass
+    sum_up: int  # and of the one that sums the gradient of other parameters than weights and biases
     together: bool  # whether the rows of a batch depend on each other
     seed: int  # of dropout
 
@@ -208,11 +209,10 @@ def _share(part, n_parts, n):
 def enter_rows(network, work, data, turn, first, skip, r0, r1):
     """Rows r0 to r1 of the batch: features, embedded if need be, and targets."""
     layer = network.layers[0]
-    if network.columns.size > 0:
+    embeds = network.columns.size > 0
+    gather(input_of(layer, work), work.y, data, first, skip, 0 if embeds else layer.n_in, r0, r1)
+    if embeds:
         call_at(network.enter, (network, work, data.x, data.indices, first, r0, r1))
-        gather_targets(work.y, data, first, r0, r1)
-    else:
-        gather(input_of(layer, work), work.y, data, first, skip, layer.n_in, r0, r1)
     if layer.input_dropout > 0 and turn.step > 0:
         call_at(network.finish, (network, work, turn, -1, r0, r1))
 
@@ -269,7 +269,7 @@ def backward_rows(network, work, turn, r0, r1):
         layer, inputs = network.layers[0], network.layers[network.n_layers]
         delta_in, delta = delta_of(inputs, work), delta_of(layer, work)
         w_t, a_in = _transposed(layer, network), input_of(layer, work)
-        dense_backward_data(delta_in, delta, w_t, a_in, IDENTITY, layer.n_in, layer.n_out, r0, r1)
+        dense_backward_data(delta_in, delta, w_t, a_in, inputs.activation, layer.n_in, layer.n_out, r0, r1)
         if layer.input_dropout > 0 or layer.residual > 0:
             call_at(network.unwind, (network, work, turn, -1, r0, r1))
 
@@ -385,39 +385,6 @@ def _update_at(settings, optimizer, row, w, g, m, v, u, numbers, i0, i1, o0, o1)
 
 
 @jit
-def _sum_kept(grad_w, layer, work, n_rows, i0, i1, o0, o1):
-    """Gradient of the parameters below the bias: sums over the batch's rows of what a hook left of each.
-
-    ``grad_w[i, o] = sum_r kept[r, o]``, with a kept matrix for each i; without a normalisation the first
-    holds slopes.
-    """
-    work = borrowed(work)
-    first = 0 if layer.norm > 0 else 1
-    for i in range(max(i0, layer.n_in + 1), i1):
-        kept = kept_matrix(layer, work, first + i - layer.n_in - 1)
-        for o in span(o0, o1):
-            grad_w[i, o] = 0
-        for r in span(0, n_rows):
-            for o in span(o0, o1):
-                grad_w[i, o] += kept[r, o]
-
-
-@jit
-def _sum_codes(grad_w, layer, work, number, n_rows, i0, i1, o0, o1):
-    """Gradient of an embedding: ``grad_w[i, o] = sum delta[r, o]`` over the rows r of category i."""
-    delta = borrowed(delta_of(layer, work))
-    codes = borrowed(work.codes)
-    for i in range(i0, i1):
-        for o in span(o0, o1):
-            grad_w[i, o] = 0
-    for r in range(n_rows):
-        i = codes[r, number]
-        if i0 <= i and i < i1:
-            for o in range(o0, min(o1, layer.n_out)):
-                grad_w[i, o] += delta[r, layer.place + o]
-
-
-@jit
 def _collect(whole, grad_w, fresh, i0, i1, o0, o1):
     """Write a block of the gradient into the whole, or add it."""
     for i in span(i0, i1):
@@ -462,13 +429,11 @@ def weights_phase(turn, network, work, optimizer, index, total, mode, fresh, sca
                 grad_w = matrix(optimizer.grad, grad_start - i0 * n_cols - o0, i1, n_cols)
                 if mode == USE:
                     _use(grad_w, whole, scale, i0, i1, o0, o1)
-                elif layer.column >= 0:
-                    _sum_codes(grad_w, layer, work, depth - network.n_layers, turn.n_rows, i0, i1, o0, o1)
                 else:
-                    stop = min(i1, layer.n_in + 1)
+                    stop = min(i1, layer.n_in + 1) if layer.column < 0 else i0
                     dense_backward_weights(grad_w, a_in, delta, turn.n_rows, i0, stop, o0, o1)
                     if i1 > stop:
-                        _sum_kept(grad_w, layer, work, turn.n_rows, i0, i1, o0, o1)
+                        call_at(network.sum_up, (grad_w, network, work, depth, turn.n_rows, i0, i1, o0, o1))
                 if mode == COLLECT:
                     _collect(whole, grad_w, fresh, i0, i1, o0, o1)
                     if settings.clip_norm > 0:
@@ -580,11 +545,10 @@ def gradient(grads, network, work, data, objective, n_rows):
         layer = network.layers[depth]
         grad_w, a_in, delta = weights_of(layer, grads), input_of(layer, work), delta_of(layer, work)
         n_cols = padded(layer.n_out)
-        if layer.column >= 0:
-            _sum_codes(grad_w, layer, work, depth - network.n_layers, n_rows, 0, layer.w_rows, 0, n_cols)
-        else:
-            dense_backward_weights(grad_w, a_in, delta, n_rows, 0, layer.n_in + 1, 0, n_cols)
-            _sum_kept(grad_w, layer, work, n_rows, 0, layer.w_rows, 0, n_cols)
+        stop = layer.n_in + 1 if layer.column < 0 else 0
+        dense_backward_weights(grad_w, a_in, delta, n_rows, 0, stop, 0, n_cols)
+        if layer.w_rows > stop:
+            call_at(network.sum_up, (grad_w, network, work, depth, n_rows, 0, layer.w_rows, 0, n_cols))
     return work.row_loss[:n_rows].sum() / total
 
 
@@ -654,7 +618,9 @@ def predict_part(part, n_parts, out, x, layers, params, output, activations, row
     """
     a, of_rows = activations, row_total
     none = no_words()
-    network = Network(layers, layers.size, none, params, params, output, params, 0, 0, 0, np.bool_(False), 0)
+    network = Network(
+        layers, layers.size, none, params, params, output, params, 0, 0, 0, 0, np.bool_(False), 0
+    )
     work = Workspace(row_total.size, a, a, a, a, of_rows, no_codes(), out, row_total, row_largest)
     _predict(part, n_parts, out, x, network, work)
 

@@ -196,6 +196,41 @@ def embed_rows(network, work, x, indices, first, r0, r1):
 
 
 @jit
+def sum_up(grad_w, network, work, depth, n_rows, i0, i1, o0, o1):
+    """Gradient of a layer's parameters below the bias, or of an embedding: sums over the rows of the batch.
+
+    grad_w : (> i1, >= o1) (out); rows i0 to i1 that are no weights or biases, columns o0 to o1
+    What unwind_rows left of each row is added up in the order of the rows; elements are independent.
+    """
+    layer, work = network.layers[depth], borrowed(work)
+    if layer.column >= 0:
+        _sum_of_categories(grad_w, layer, work, depth - network.n_layers, n_rows, i0, i1, o0, o1)
+        return
+    first = 0 if layer.norm > 0 else 1  # without a normalisation the first matrix is of slopes
+    for i in range(max(i0, layer.n_in + 1), i1):
+        kept = kept_matrix(layer, work, first + i - layer.n_in - 1)
+        for o in span(o0, o1):
+            grad_w[i, o] = 0
+        for r in span(0, n_rows):
+            for o in span(o0, o1):
+                grad_w[i, o] += kept[r, o]
+
+
+@jit
+def _sum_of_categories(grad_w, layer, work, number, n_rows, i0, i1, o0, o1):
+    """``grad_w[i, o] = sum delta[r, o]`` over the rows r of category i."""
+    delta = delta_of(layer, work)
+    for i in range(i0, i1):
+        for o in span(o0, o1):
+            grad_w[i, o] = 0
+    for r in range(n_rows):
+        i = work.codes[r, number]
+        if i0 <= i and i < i1:
+            for o in range(o0, min(o1, layer.n_out)):
+                grad_w[i, o] += delta[r, layer.place + o]
+
+
+@jit
 def finish_rows(network, work, turn, depth, r0, r1):
     """From z to the output of layer `depth`, rows r0 to r1; with depth -1, dropout of the input."""
     network, work, turn = borrowed(network), borrowed(work), borrowed(turn)
