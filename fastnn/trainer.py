@@ -375,8 +375,8 @@ class Trainer:
             norms=aligned_zeros(layout.n_sums if self.clip_norm else 0, np.float64),
         )
         if self.max_norm is not None or isinstance(self.average, EMA):
-            turn = kernels.Turn(0, 1, np.empty(0, np.int64), 0, 0, False)
-            record["after"] = address_of(after_update, (net._network(), state, turn))
+            turn = kernels.turn_type(net._network(), layout.workspace(0, 0))
+            record["after"] = address_of(after_update, (turn, state))
         return state
 
     def _address_of_update(self) -> int:

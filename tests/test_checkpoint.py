@@ -392,7 +392,7 @@ def test_killed_at_any_moment_and_started_again(tmp_path, start):
     )
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
-    n_killed, n_within = map(int, out.split()[-2:])
+    n_killed, _n_within = map(int, out.split()[-2:])
     assert n_killed >= 15
     ref = make_trainer(EMA(0.9), n_threads=1)
     fit(ref, 200)
