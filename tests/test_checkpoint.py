@@ -113,6 +113,21 @@ def test_resumed_gives_the_same_bits(tmp_path, average, dtype):
     assert_same(trainer, ref)
 
 
+@pytest.mark.parametrize("average", AVERAGES)
+def test_the_best_epoch_is_remembered(tmp_path, average):
+    options = {"early_stopping": EarlyStopping(patience=4)}
+    ref = make_trainer(AVERAGES[average])
+    fit(ref, 100, **options)
+    best = ref.history.best_epoch
+    assert len(ref.history) == best + 4
+    options["checkpoint"] = Checkpoint(tmp_path)
+    with pytest.raises(CrashError):
+        fit(make_trainer(AVERAGES[average]), 100, **options, callbacks=CrashAfter(6 * (best + 2) + 3))
+    trainer = make_trainer(AVERAGES[average])
+    fit(trainer, 100, **options)
+    assert_same(trainer, ref)
+
+
 def test_rows_held_out_stay_the_same_without_a_seed(tmp_path):
     pytest.importorskip("sklearn")
     held_out = []
