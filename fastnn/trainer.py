@@ -260,6 +260,7 @@ class Trainer:
     def _choose_output(self) -> None:
         """Settle the network's output activation with the loss."""
         net, wanted, name = self.net, self.loss.output, self.loss.name
+        self.loss.n_targets(net.sizes[-1])
         if wanted is None:
             if net.output == "softmax":
                 raise ValueError(
@@ -269,7 +270,6 @@ class Trainer:
         elif net.output not in (None, wanted):
             raise ValueError(f"loss {name!r} needs output={wanted!r}, but the network has {net.output!r}.")
         else:
-            self.loss.n_targets(net.sizes[-1])
             net.output = wanted
 
     def _factors(self) -> np.ndarray:
@@ -532,6 +532,8 @@ class Trainer:
                 run.callbacks.on_fit_begin(self)
                 while self._stop_reason is None and len(history) < run.n_epochs:
                     run.callbacks.on_epoch_begin(self)
+                    if self._stop_reason is not None:
+                        break
                     start = time.perf_counter() - compile_seconds()
                     self._run_epoch(run, display)
                     seconds = time.perf_counter() - compile_seconds() - start

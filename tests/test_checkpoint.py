@@ -102,7 +102,7 @@ def test_resumed_gives_the_same_bits(tmp_path, average, dtype):
     ref = make_trainer(AVERAGES[average], dtype)
     fit(ref)
     assert len(set(ref.history.to_dict()["lr"])) > 2  # the schedule has its state
-    assert 1 < ref.history.best_epoch
+    assert ref.history.best_epoch > 1
     rule = Checkpoint(tmp_path, every_steps=5)
     # In the first call nothing is written yet; the others end within updates, and at ends of epochs.
     for n_batches in (3, 6, 1, 11, 7):
@@ -361,7 +361,6 @@ def test_checkpoint_is_an_object(tmp_path):
 
 KILLED = """
 import os, random, signal, sys, time
-from pathlib import Path
 from test_checkpoint import Callback, Checkpoint, EMA, fit, make_trainer
 
 class Begin(Callback):
@@ -375,7 +374,7 @@ def train(folder):
 
 fit(make_trainer(EMA(0.9), n_threads=1), 1)  # loads the compiled code, once for all
 folder, random = sys.argv[1], random.Random(0)
-n_killed = n_within = 0
+n_killed = 0
 while True:
     ready, pipe = os.pipe()
     pid = os.fork()
@@ -394,8 +393,7 @@ while True:
     if not os.WIFSIGNALED(ended):
         sys.exit(os.waitstatus_to_exitcode(ended))
     n_killed += 1
-    n_within += any(Path(folder).glob(".step-*"))
-    print(n_killed, n_within, flush=True)
+    print(n_killed, flush=True)
 """
 
 
@@ -407,8 +405,7 @@ def test_killed_at_any_moment_and_started_again(tmp_path, start):
     )
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
-    n_killed, n_within = map(int, out.split()[-2:])
-    assert n_killed >= 15
+    assert int(out.split()[-1]) >= 15
     ref = make_trainer(EMA(0.9), n_threads=1)
     fit(ref, 200)
     net = fastnn.load(f"{folder}.model")
