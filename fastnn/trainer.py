@@ -735,6 +735,7 @@ class Trainer:
         }
         n_held_out = 0 if run.held_out is None else run.held_out.n
         return digest | {
+            "random generator": type(self._rng.bit_generator).__name__,
             "rows": [run.train.n, n_held_out],
             "data": total,
             "first epoch": len(self.history) + 1,
