@@ -106,6 +106,16 @@ def check_sparse(name: str, x, n_in: int, dtype: np.dtype):
     return x
 
 
+def check_categories(name: str, values: np.ndarray, column: int, n_categories: int) -> None:
+    """Raise unless all values of a column are whole numbers below n_categories."""
+    wrong = (values < 0) | (values >= n_categories) | (values != np.floor(values))
+    if wrong.any():
+        raise ValueError(
+            f"column {column} of {name} is embedded and must hold whole numbers from 0 to "
+            f"{n_categories - 1}, but it holds {values[wrong][0]:g}."
+        )
+
+
 def check_weights(name: str, weights, n_rows: int) -> np.ndarray:
     """Weights of rows as a float64 vector: finite, not negative, not all 0."""
     try:

@@ -155,6 +155,7 @@ class Pace:
 
 
 _gate = threading.Lock()
+_working: set[int] = set()  # Python threads at work; each changes its own entry only, so without a lock
 _forked_with_layer = False
 
 
@@ -169,6 +170,7 @@ def _layer() -> str | None:
 def _after_fork_in_child() -> None:
     global _gate, _forked_with_layer
     _gate = threading.Lock()
+    _working.clear()
     _forked_with_layer = _layer() not in (None, "tbb")
 
 
@@ -222,17 +224,49 @@ def launch(function, dtype, n_parts: int, *args) -> None:
     args : tuple
         What the function takes after the first two.
     """
-    if n_parts > 1 and _gate.acquire(blocking=False):
-        gate = _gate
+    with at_work() as is_alone:
+        if not (n_parts > 1 and is_alone and _run_region(function, dtype, n_parts, args)):
+            function(0, 1, *args)
+
+
+class at_work:  # noqa: N801  (reads as the function it is used as)
+    """While it lasts, other Python threads open no parallel region; gives whether this one may.
+
+    Several that train at once keep to a core each. With more threads than cores, a team would wait at
+    every barrier for the one that has none.
+
+    Examples
+    --------
+    >>> with at_work() as is_alone:
+    ...     is_alone
+    True
+    """
+
+    def __enter__(self) -> bool:
+        self._me = threading.get_ident()
+        self._is_outermost = self._me not in _working
+        _working.add(self._me)
+        return len(_working) == 1
+
+    def __exit__(self, *exception) -> None:
+        if self._is_outermost:
+            _working.discard(self._me)
+
+
+def _run_region(function, dtype, n_parts: int, args: tuple) -> bool:
+    """Call every part of the work in a parallel region; whether one may be opened."""
+    gate = _gate
+    if not gate.acquire(blocking=False):
+        return False
+    try:
+        if not _layer_allows():
+            return False
+        before = numba.get_num_threads()
+        numba.set_num_threads(n_parts)
         try:
-            if _layer_allows():
-                before = numba.get_num_threads()
-                numba.set_num_threads(n_parts)
-                try:
-                    run_parts(_address(function, dtype, (0, n_parts, *args)), n_parts, args)
-                finally:
-                    numba.set_num_threads(before)
-                return
+            run_parts(_address(function, dtype, (0, n_parts, *args)), n_parts, args)
         finally:
-            gate.release()
-    function(0, 1, *args)
+            numba.set_num_threads(before)
+        return True
+    finally:
+        gate.release()

@@ -67,6 +67,8 @@ class Activation:
         The number in force; None where there is none.
     init : str
         How weights before it are best drawn.
+    is_own : bool
+        Whether it is the user's own, which may bear any name.
     code : int or None
         The core's code, if the core has it.
     kernel : compiled function or None
@@ -113,7 +115,8 @@ class Activation:
                 takers = ", ".join(name for name, named in _NAMED.items() if named.alpha is not None)
                 raise ValueError(f"alpha belongs to {takers}, got alpha={alpha!r} for {self.name!r}.")
             self.alpha = _checks.check_number("alpha", alpha, 0.0)
-        self.code = ACTIVATIONS.get(self.name) if isinstance(function, str) else None
+        self.is_own = not isinstance(function, str)
+        self.code = None if self.is_own else ACTIVATIONS.get(self.name)
         if callable(function):
             self.kernel  # noqa: B018 - errors in it belong here
 

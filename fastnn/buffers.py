@@ -63,10 +63,13 @@ class Layout:
     specs : sequence of LayerSpec
         One a layer, the output layer too.
     dtype : dtype
+    embeddings : sequence of (column, n_categories, n_out)
+        Their vectors are the last of the sizes[0] inputs.
 
     Attributes
     ----------
-    layers : ndarray of LAYER, shape (n_layers,)
+    layers : ndarray of LAYER, shape (n_layers + n_embeddings,)
+    n_layers : int
     n_params, n_params_t, n_activations, n_deltas, n_kept : int
         Lengths of the vectors, padding included; the last three for a batch of one row.
     n_running, n_statistics : int
@@ -75,20 +78,31 @@ class Layout:
         Tiles of all weights, and weights in the largest block that is updated at once.
     """
 
-    def __init__(self, sizes: Sequence[int], specs: Sequence[LayerSpec], dtype) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        specs: Sequence[LayerSpec],
+        dtype,
+        embeddings: Sequence[tuple[int, int, int]] = (),
+    ) -> None:
         self.dtype = np.dtype(dtype)
-        self.layers = np.zeros(len(sizes) - 1, dtype=LAYER)
+        self.n_layers = len(sizes) - 1
+        self.layers = np.zeros(self.n_layers + len(embeddings), dtype=LAYER)
+        self.layers["column"] = -1
         width = self.dtype.itemsize
         w_end = t_end = d_end = p_end = k_end = s_end = 0
         in_cols = row_length(sizes[0] + 1, width)
         in_start, out_start = 0, in_cols
-        for layer, n_in, n_out, spec in zip(self.layers, sizes[:-1], sizes[1:], specs, strict=True):
+        of_layers = zip(self.layers[: self.n_layers], sizes[:-1], sizes[1:], specs, strict=True)
+        for layer, n_in, n_out, spec in of_layers:
             w_rows = n_in + 1 + spec.n_more
             w_cols, t_cols = row_length(n_out, width), row_length(n_in, width)
             out_cols = row_length(n_out + 1, width)
             layer["n_in"], layer["n_out"], layer["activation"] = n_in, n_out, spec.activation
             layer["w_start"], layer["w_rows"], layer["w_cols"] = w_end, w_rows, w_cols
-            layer["t_start"], layer["t_cols"] = t_end, t_cols
+            if in_start > 0 or embeddings:  # else nothing flows back through the first layer
+                layer["t_start"], layer["t_cols"] = t_end, t_cols
+                t_end += n_out * t_cols
             layer["in_start"], layer["in_cols"] = in_start, in_cols
             layer["out_start"], layer["out_cols"] = out_start, out_cols
             layer["d_start"], layer["d_cols"] = d_end, w_cols
@@ -97,13 +111,24 @@ class Layout:
                 layer[name] = getattr(spec, name)
             w_end += w_rows * w_cols
             p_end += -(-w_rows // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
-            if in_start > 0:  # nothing flows back through the first layer
-                t_end += n_out * t_cols
             d_end += w_cols
             k_end += spec.n_kept * w_cols
             s_end += w_cols if spec.norm == BATCH else 0
             in_start, in_cols = out_start, out_cols
             out_start += out_cols
+        place = sizes[0] - sum(n_out for *_, n_out in embeddings)
+        for table, (column, n_categories, n_out) in zip(
+            self.layers[self.n_layers :], embeddings, strict=True
+        ):
+            w_cols = row_length(n_out, width)
+            table["column"], table["place"] = column, place
+            table["n_in"], table["w_rows"], table["n_out"] = n_categories, n_categories, n_out
+            table["w_start"], table["w_cols"], table["p_start"] = w_end, w_cols, p_end
+            table["d_start"], table["d_cols"] = d_end, row_length(sizes[0], width)
+            w_end += n_categories * w_cols
+            p_end += -(-n_categories // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
+            place += n_out
+        d_end += row_length(sizes[0], width) if embeddings else 0
         self.n_params, self.n_params_t = w_end, t_end
         self.n_activations, self.n_deltas, self.n_kept = out_start, d_end, k_end
         self.n_running, self.n_statistics, self.n_sums = 2 * s_end, N_STATISTICS * s_end, p_end
@@ -112,7 +137,7 @@ class Layout:
         )
 
     def weights(self, flat: np.ndarray) -> list[np.ndarray]:
-        """Views of a flat vector as one matrix a layer: weights, bias, and the rows below it."""
+        """Views of a flat vector as one matrix a layer, with bias and the rows below it, and an embedding."""
         return [
             flat[layer["w_start"] :][: layer["w_rows"] * layer["w_cols"]].reshape(
                 layer["w_rows"], layer["w_cols"]
@@ -130,6 +155,7 @@ class Layout:
             kept=aligned_zeros(capacity * self.n_kept, self.dtype),
             row_scale=aligned_zeros(capacity * n_scales, self.dtype),
             statistics=aligned_zeros(self.n_statistics, np.float64),
+            codes=np.zeros((capacity, len(self.layers) - self.n_layers), np.int64),
             y=aligned_zeros((capacity, n_targets), self.dtype),
             row_loss=aligned_zeros(capacity, np.float64),
             row_score=aligned_zeros(capacity, np.float64),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -50,13 +51,14 @@ def _hidden_sizes(hidden: str) -> list[int]:
 
 
 def _make_optimizer(name: str, lr: float | None, momentum: float, nesterov: bool):
-    _checks.check_name("optimizer", name, optimizers.OPTIMIZERS)
-    options: dict[str, Any] = {} if lr is None else {"lr": lr}
-    if name == "sgd":
-        options |= {"momentum": momentum, "nesterov": nesterov}
-    elif momentum or nesterov:
-        raise ValueError("--momentum and --nesterov go with --optimizer sgd.")
-    return optimizers.OPTIMIZERS[name](**options)
+    optimizer: Any = optimizers.as_optimizer(name)
+    fields = {field.name for field in dataclasses.fields(optimizer)}
+    given = {"lr": lr, "momentum": momentum or None, "nesterov": nesterov or None}
+    options = {option: value for option, value in given.items() if value is not None}
+    for option in options:
+        if option not in fields:
+            raise ValueError(f"--{option} does not go with --optimizer {name}.")
+    return dataclasses.replace(optimizer, **options)
 
 
 def _print_version(wanted: bool) -> None:

@@ -103,7 +103,9 @@ def _checked_header(entries: dict[str, str]) -> dict[str, Any]:
     return header
 
 
-def shapes(sizes: Any, norm: Any, slopes: list[bool]) -> dict[str, tuple[int, ...]]:
+def shapes(
+    sizes: Any, norm: Any, slopes: list[bool], embeddings: dict[int, tuple[int, int]]
+) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor that a network has: see :meth:`fastnn.MLP.parameters`."""
     if not isinstance(sizes, list) or not all(type(n) is int and n > 0 for n in sizes):
         raise ValueError(f"its layer sizes are {sizes!r}.")
@@ -113,8 +115,14 @@ def shapes(sizes: Any, norm: Any, slopes: list[bool]) -> dict[str, tuple[int, ..
         raise ValueError(
             f"its {len(sizes) - 2} hidden layers have {norm!r} as norm, {len(slopes)} activations."
         )
-    result: dict[str, tuple[int, ...]] = {}
-    for depth, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+    for column, pair in embeddings.items():
+        if not all(type(n) is int and n > 0 for n in (column + 1, *pair)) or column >= sizes[0]:
+            raise ValueError(f"it embeds column {column!r} of {sizes[0]} by {pair!r}.")
+    result: dict[str, tuple[int, ...]] = {
+        f"embeddings.{column}.weight": pair for column, pair in embeddings.items()
+    }
+    widths = [sizes[0] + sum(width - 1 for _, width in embeddings.values()), *sizes[1:]]
+    for depth, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
         kind, slope = (norm[depth], slopes[depth]) if depth < len(norm) else (None, False)
         names = ["bias"] + ["shift", "gain"] * (kind is not None) + ["slope"] * slope
         names += ["running_mean", "running_variance"] * (kind == "batch")

@@ -72,7 +72,9 @@ class Predictor:
             work.row_loss,
             work.row_score,
         )
-        if network.layers["kept"].any():
+        self._check_x = net._check_x
+        self._embeds = bool(net.embeddings)
+        if self._embeds or network.layers["kept"].any():
             matrix = np.empty((0, 0), self._dtype)
             self._kernel, self._state = predict_kept_part, (network, work)
             self._predict_alone = _entry_point(predict_kept_part, (matrix, matrix, network, work))
@@ -101,8 +103,9 @@ class Predictor:
             and x.ndim == 2
             and x.shape[1] == self._n_in
             and x.flags.c_contiguous
+            and not self._embeds  # whose numbers must be those of categories
         ):
-            x = _checks.check_x("x", x, self._n_in, self._dtype)
+            x = self._check_x("x", x)
         n_rows = len(x)
         out = np.empty((n_rows, self._n_out), self._dtype)
         with self._lock:

@@ -74,6 +74,19 @@ class _Rows:
         """The rows' part of an array of all rows, in their order."""
         return array[self.data.indices] if self.data.indices.size else array
 
+    def only(self) -> _Rows:
+        """The same as rows of their own, in their order, without indices."""
+        data, x = self.data, self.pick(self.x)
+        picked = unlabelled(x) if data.starts.size == 0 else _sparse_data(x)
+        return _Rows(
+            picked._replace(
+                labels=self.pick(data.labels) if data.labels.size else data.labels,
+                targets=self.pick(data.targets) if data.targets.size else data.targets,
+                weights=np.empty(0) if self.weights is None else self.weights,
+            ),
+            x,
+        )
+
     @functools.cached_property
     def spread(self) -> float:
         """What a squared error is measured against: that of predicting the mean of the targets."""
@@ -81,6 +94,12 @@ class _Rows:
         mean = np.average(targets, axis=0, weights=weights).astype(np.float64)
         squares = ((targets - mean) ** 2).sum(axis=1)
         return float(squares.sum() if weights is None else weights @ squares) / targets.shape[1]
+
+
+def _sparse_data(x) -> kernels.Data:
+    """A CSR matrix as the kernels take it."""
+    starts, columns = x.indptr.astype(np.int64), x.indices.astype(np.int32)
+    return unlabelled(x.data.reshape(1, -1))._replace(starts=starts, columns=columns)
 
 
 class Trainer:
@@ -114,7 +133,7 @@ class Trainer:
         After every update the weights into each unit are scaled down to this norm.
     rate_factors : dict, optional
         Factors on the learning rate: of a layer by its number (0 is the first, -1 the last), of all biases,
-        gains, shifts and slopes by "bias". 0 leaves them as they are.
+        gains, shifts and slopes by "bias", of embeddings by "embeddings". 0 leaves them as they are.
     average : EMA or SWA, optional
         Validate with, and end with, an average of the weights; training goes on with the weights themselves.
     class_weight : dict, "balanced" or None, default=None
@@ -192,6 +211,7 @@ class Trainer:
         self.n_threads = None if n_threads is None else _checks.check_count("n_threads", n_threads)
         self._rng = np.random.default_rng(seed)
         self._choose_output()
+        self._check_lbfgs()
         self.lr = getattr(self.optimizer, "lr", 1.0)
         self.history = History("r2" if self.loss.is_regression else "accuracy")
         self.n_rows = 0
@@ -272,20 +292,42 @@ class Trainer:
         else:
             net.output = wanted
 
+    def _check_lbfgs(self) -> None:
+        """Refuse what does not go with one deterministic, smooth cost of all rows."""
+        if not isinstance(self.optimizer, LBFGS):
+            return
+        net = self.net
+        for what, given in {
+            "dropout": any(net.dropout) or net.input_dropout,
+            "batch normalisation": "batch" in net.norm,
+            "l1": self.l1,
+            "clip_value": self.clip_value,
+            "clip_norm": self.clip_norm,
+            "accumulate": self.accumulate > 1,
+            "max_norm": self.max_norm,
+            "rate_factors": self.rate_factors,
+            "average": self.average,
+            "a schedule": self.schedule != as_schedule(None),
+        }.items():
+            if given:
+                raise ValueError(f"optimizer 'lbfgs' does not go with {what}.")
+
     def _factors(self) -> np.ndarray:
         """Factors on the learning rate: of the weights of each layer, and of the rest."""
         n_layers = len(self.net.sizes) - 1
-        factors = np.ones((n_layers, 2))
+        factors = np.ones((len(self.net._layout.layers), 2))
         for key, value in self.rate_factors.items():
             factor = _checks.check_number(f"rate_factors[{key!r}]", value, 0.0)
             if key == "bias":
                 factors[:, 1] *= factor
+            elif key == "embeddings":
+                factors[n_layers:] *= factor
             elif isinstance(key, (int, np.integer)) and -n_layers <= key < n_layers:
-                factors[key] *= factor
+                factors[key % n_layers] *= factor
             else:
                 raise ValueError(
-                    f"rate_factors has the key {key!r}: expected 'bias' or a layer from {-n_layers} to "
-                    f"{n_layers - 1}."
+                    f"rate_factors has the key {key!r}: expected 'bias', 'embeddings' or a layer from "
+                    f"{-n_layers} to {n_layers - 1}."
                 )
         return factors
 
@@ -357,12 +399,14 @@ class Trainer:
         net = self.net
         x_name, y_name, weight_name = names
         if _checks.is_sparse(x):
+            if net.embeddings:
+                raise ValueError(
+                    f"{x_name} is sparse, but the network embeds columns: pass {x_name}.toarray()."
+                )
             x = _checks.check_sparse(x_name, x, net.sizes[0], net.dtype)
-            data = unlabelled(x.data.reshape(1, -1))
-            starts, columns = x.indptr.astype(np.int64), x.indices.astype(np.int32)
-            data = data._replace(starts=starts, columns=columns)
+            data = _sparse_data(x)
         else:
-            x = _checks.check_x(x_name, x, net.sizes[0], net.dtype)
+            x = net._check_x(x_name, x)
             data = unlabelled(x)
         n_rows = x.shape[0]
         _checks.check_lengths(x_name, n_rows, y_name, np.shape(y)[0] if np.ndim(y) else 0)
@@ -530,23 +574,16 @@ class Trainer:
         try:
             with display:
                 run.callbacks.on_fit_begin(self)
+                if isinstance(self.optimizer, LBFGS):
+                    self._run_lbfgs(run, display)
                 while self._stop_reason is None and len(history) < run.n_epochs:
                     run.callbacks.on_epoch_begin(self)
                     if self._stop_reason is not None:
                         break
                     start = time.perf_counter() - compile_seconds()
                     self._run_epoch(run, display)
-                    seconds = time.perf_counter() - compile_seconds() - start
-                    if run.first < n_rows:  # a callback has stopped it
-                        break
-                    epoch = self._end_epoch(run, seconds)
-                    display.epoch(epoch)
-                    if run.best.says_stop(epoch, self._restorable()):
-                        self.stop("early stopping")
-                    if self.schedule.observe(epoch, self._schedule_state):
-                        self.stop("schedule")
-                    run.callbacks.on_epoch_end(self, epoch)
-                    self._checkpoint(run, ended=True)
+                    if run.first == n_rows:  # else a callback has stopped it
+                        self._end_epoch(run, time.perf_counter() - compile_seconds() - start, display)
         except KeyboardInterrupt:
             self._stop_reason = "interrupted"
             warnings.warn("Training was interrupted; the network is kept as it is.", stacklevel=2)
@@ -568,8 +605,62 @@ class Trainer:
         """End training: of a callback, after the epoch or, called in ``on_batch_end``, after the batch."""
         self._stop_reason = self._stop_reason or str(reason)
 
-    def _end_epoch(self, run: _Run, seconds: float) -> Epoch:
-        """The figures of the epoch that has just been trained."""
+    def _end_epoch(self, run: _Run, seconds: float, display: progress.Silent) -> None:
+        """Take note of an epoch, and tell all who want to know."""
+        epoch = self._figures(run, seconds)
+        self.history.epochs.append(epoch)
+        self._count(run, run.train.n)
+        run.first, run.totals = 0, np.zeros(kernels.N_TOTALS)
+        display.epoch(epoch)
+        if run.best.says_stop(epoch, self._restorable()):
+            self.stop("early stopping")
+        if self.schedule.observe(epoch, self._schedule_state):
+            self.stop("schedule")
+        run.callbacks.on_epoch_end(self, epoch)
+        self._checkpoint(run, ended=True)
+
+    def _run_lbfgs(self, run: _Run, display: progress.Silent) -> None:
+        """Train by SciPy's L-BFGS; an iteration is an epoch."""
+        from .lbfgs import minimize_rows
+
+        data = run.train.data
+        if run.held_out is not None and run.held_out.x is run.train.x:  # a part of the rows is held out
+            data = run.train.only().data
+        start = time.perf_counter()
+
+        def end_iteration(intermediate_result) -> None:
+            nonlocal start
+            losses, scores = self._score_rows(data, run.train.n)
+            weights = data.weights if data.weights.size else np.ones(len(losses))
+            run.totals[kernels.COST_SUM] = intermediate_result.fun * run.train.n
+            run.totals[kernels.SCORE_SUM] = weights @ scores
+            run.totals[kernels.WEIGHT_SUM] = weights.sum()
+            run.first, run.lr = run.train.n, None
+            now = time.perf_counter()
+            self._end_epoch(run, now - start, display)
+            start = time.perf_counter()
+            if self._stop_reason is not None:
+                raise StopIteration
+
+        optimizer: Any = self.optimizer
+        result = minimize_rows(
+            self,
+            data,
+            max_iter=run.n_epochs - len(self.history),
+            callback=end_iteration,
+            options={
+                "maxfun": optimizer.max_fun,
+                "gtol": optimizer.tol,
+                "ftol": 0.0,
+                "maxcor": optimizer.history_size,
+            },
+        )
+        if not np.isfinite(result.fun):
+            raise self._divergence(started=True)
+        self.stop("epochs" if len(self.history) == run.n_epochs else "converged")
+
+    def _figures(self, run: _Run, seconds: float) -> Epoch:
+        """Of the epoch that has just been trained."""
         totals, n_rows = run.totals, run.train.n
         if isinstance(self.average, SWA) and len(self.history) + 1 >= self.average.start:
             self._n_averaged += 1
@@ -581,7 +672,7 @@ class Trainer:
             more = self._metrics(run)
         if run.record_norms:
             more |= self._norms(run.train.data)
-        epoch = Epoch(
+        return Epoch(
             epoch=len(self.history) + 1,
             cost=totals[kernels.COST_SUM] / n_rows,
             metric=self._metric(totals[kernels.SCORE_SUM], totals[kernels.WEIGHT_SUM], run.train),
@@ -592,10 +683,6 @@ class Trainer:
             lr=run.lr,
             more=more,
         )
-        self.history.epochs.append(epoch)
-        self._count(run, n_rows)
-        run.first, run.totals = 0, np.zeros(kernels.N_TOTALS)
-        return epoch
 
     def _count(self, run: _Run, n_rows: int) -> None:
         """Take note that so many rows of an epoch have been trained on."""
@@ -779,6 +866,8 @@ class Trainer:
         """State and arrays of the newest checkpoint to go on from; None if there is none."""
         if run.checkpoint is None:
             return None
+        if isinstance(self.optimizer, LBFGS):
+            raise ValueError("checkpoint does not go with optimizer 'lbfgs', whose state SciPy keeps.")
         run.digest, run.clock = self._digest(run, early_stopping), Clock(run.checkpoint, self._batches)
         run.checkpoint.made_folder()  # now, rather than fail after the first epoch
         found = run.checkpoint.read() if run.checkpoint.resume else None
@@ -981,7 +1070,7 @@ class _Run:
     work: kernels.Workspace
     n_epochs: int  # when the history has so many, it is done
     first: int = 0  # rows of the epoch that are done
-    lr: float = 0.0  # of the last step
+    lr: float | None = None  # of the last step
 
     def __post_init__(self) -> None:
         self.totals = np.zeros(kernels.N_TOTALS)

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn.kernels.activations import IDENTITY, RELU, SIGMOID, SOFTMAX, TANH
+from fastnn.kernels.activations import EXP, IDENTITY, RELU, SIGMOID, SOFTMAX, TANH
 from fastnn.kernels.losses import BINARY_CROSS_ENTROPY, MSE
-from fastnn.kernels.simd import padded
-from fastnn.kernels.step import COST_SUM, FAILED, NOT_FINITE, ROWS_DONE, SCORE_SUM, STEPS_DONE
-from fastnn.kernels.updates import ADAM
+from fastnn.kernels.updates import ADAM, LR, ON_MEAN, ROOT
 
 
 def doubled(value):
@@ -38,12 +36,14 @@ FUNCTIONS = {
     RELU: lambda z: np.where(z < 0, 0, z),
     TANH: np.tanh,
     SIGMOID: sigmoid,
+    EXP: np.exp,
 }
 DERIVATIVES = {  # as functions of a = f(z)
     IDENTITY: np.ones_like,
     RELU: lambda a: (a > 0).astype(a.dtype),
     TANH: lambda a: 1 - a**2,
     SIGMOID: lambda a: a * (1 - a),
+    EXP: lambda a: a,
 }
 
 
@@ -71,8 +71,8 @@ def activate_output(a, row_total, row_largest, output, n_out, r0, r1):
 # --- dense ------------------------------------------------------------------------------------------
 
 
-def dense_forward(a_out, a_in, w, activation, n_out, r0, r1):
-    a_out[r0:r1, :n_out] = a_in[r0:r1, : len(w)] @ w[:, :n_out]
+def dense_forward(a_out, a_in, w, activation, n_in, n_out, r0, r1):
+    a_out[r0:r1, :n_out] = a_in[r0:r1, : n_in + 1] @ w[: n_in + 1, :n_out]
     activate(a_out, activation, r0, r1, 0, n_out)
     a_out[r0:r1, n_out] = 1
 
@@ -109,34 +109,32 @@ def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output,
         losses, scores = -log_p[np.arange(len(z)), labels], z.argmax(axis=1) == labels
         slopes = np.exp(log_p) - is_label
     row_loss[rows], row_score[rows] = scale * losses, scores
-    delta[rows, : padded(n_out)] = 0
     delta[rows, :n_out] = scale * share * slopes
 
 
 # --- updates and batches ----------------------------------------------------------------------------
 
 
-def step_rates(settings, step, like):
-    """The settings and the step themselves: the twin of `update` takes them as they are."""
-    return settings, step
+def step_rates(settings, rates, index, like):
+    """The settings and the row of rates themselves: the twin of `update` takes them as they are."""
+    return settings, rates[index]
 
 
 def update(w, g, m, v, rates, decay, i0, i1, o0, o1):
-    settings, step = rates
+    settings, row = rates
     s = slice(i0, i1), slice(o0, o1)
     slope = g[s] + decay * w[s]
     if settings["kind"] == ADAM:
         beta1, beta2 = settings["beta1"], settings["beta2"]
         m[s] = beta1 * m[s] + (1 - beta1) * slope
         v[s] = beta2 * v[s] + (1 - beta2) * slope**2
-        mean, mean_square = m[s] / (1 - beta1**step), v[s] / (1 - beta2**step)
-        direction = mean / (np.sqrt(mean_square) + settings["eps"])
+        step = row[ON_MEAN] * m[s] / (row[ROOT] * np.sqrt(v[s]) + settings["eps"])
     elif settings["momentum"] > 0:
         m[s] = settings["momentum"] * m[s] + slope
-        direction = slope + settings["momentum"] * m[s] if settings["nesterov"] else m[s]
+        step = row[LR] * (slope + settings["momentum"] * m[s] if settings["nesterov"] else m[s])
     else:
-        direction = slope
-    new = w[s] - settings["lr"] * direction
+        step = row[LR] * slope
+    new = w[s] - step
     w[s] = np.where(np.isfinite(new), new, w[s])
 
 
@@ -148,98 +146,44 @@ def sum_of_squares(w, i0, i1, o0, o1):
     return (w[i0:i1, o0:o1].astype(np.float64) ** 2).sum()
 
 
+def sum_of_absolutes(w, i0, i1, o0, o1):
+    return np.abs(w[i0:i1, o0:o1].astype(np.float64)).sum()
+
+
+def rows_of(data, start, stop):
+    """Numbers of the rows from `start` to `stop` of the order."""
+    places = np.arange(start, stop)
+    return data.indices[places] if data.indices.size else places
+
+
+def dense_x(data, n_in):
+    """All rows as a matrix; values of a sparse row that share a column are added."""
+    if not data.starts.size:
+        return data.x
+    x = np.zeros((data.starts.size - 1, n_in), data.x.dtype)
+    rows = np.repeat(np.arange(len(x)), np.diff(data.starts))
+    np.add.at(x, (rows, data.columns), data.x[0])
+    return x
+
+
 def gather(a, y, data, first, skip, n_in, r0, r1):
-    rows = np.arange(first + r0, first + r1)
-    rows = data.indices[rows] if data.indices.size else rows
-    a[r0:r1, :n_in] = data.x[rows]
+    rows = rows_of(data, first + r0, first + r1)
+    a[r0:r1, :n_in] = dense_x(data, n_in)[rows]
     a[r0:r1, n_in] = 1
     y[r0:r1] = data.labels[rows] if data.labels.size else data.targets[rows]
 
 
-# --- the step ---------------------------------------------------------------------------------------
+def weight_of(data, start, stop):
+    if not data.weights.size:
+        return stop - start
+    return data.weights[rows_of(data, start, stop)].sum() or 1.0
 
 
-def weights(layer, flat):
-    """A layer's (n_in + 1, n_out) part of a flat vector, the bias in the last row."""
-    n_rows, n_cols = layer["n_in"] + 1, layer["w_cols"]
-    return flat[layer["w_start"] :][: n_rows * n_cols].reshape(n_rows, n_cols)[:, : layer["n_out"]]
-
-
-def forward(network, data, first, n_rows):
-    """The input of every layer, with its unit, for the rows from `first` on; their targets; the logits."""
-    layers = network.layers
-    a = np.empty((n_rows, layers[0]["n_in"] + 1))
-    y = np.empty((n_rows, data.labels.shape[1] + data.targets.shape[1]))
-    gather(a, y, data, first, 0, layers[0]["n_in"], 0, n_rows)
-    inputs = [a]
-    for layer in layers:
-        a = np.empty((n_rows, layer["n_out"] + 1))
-        w = weights(layer, network.params)
-        dense_forward(a, inputs[-1], w, layer["activation"], layer["n_out"], 0, n_rows)
-        inputs.append(a)
-    return inputs[:-1], y, a[:, :-1]
-
-
-def gradient(grads, network, work, data, objective, n_rows, first=0):
-    """Works on plain matrices of its own; of `work` it writes the rows' losses and scores."""
-    inputs, y, z = forward(network, data, first, n_rows)
-    n_out = z.shape[1]
-    delta = np.empty((n_rows, padded(n_out)))
-    scalars = objective.loss, objective.scale, 1 / n_rows, network.output, n_out
-    loss_and_delta(work.row_loss, work.row_score, delta, z, y, *scalars, 0, n_rows)
-    for depth in reversed(range(len(inputs))):
-        layer, a_in = network.layers[depth], inputs[depth]
-        n_in, n_out = layer["n_in"], layer["n_out"]
-        dense_backward_weights(weights(layer, grads), a_in, delta, n_rows, 0, n_in + 1, 0, n_out)
-        if depth > 0:
-            w_t, f = weights(layer, network.params)[:-1].T, network.layers[depth - 1]["activation"]
-            delta_in = np.empty((n_rows, n_in))
-            dense_backward_data(delta_in, delta, w_t, a_in, f, n_in, n_out, 0, n_rows)
-            delta = delta_in
-    return work.row_loss[:n_rows].mean()
-
-
-def score_part(part, n_parts, losses, scores, network, work, data, objective):
-    """All of the rows, whatever the part."""
-    _, y, z = forward(network, data, 0, losses.size)
-    n_out = z.shape[1]
-    delta = np.empty((losses.size, padded(n_out)))
-    scalars = objective.loss, objective.scale, 1.0, network.output, n_out
-    loss_and_delta(losses, scores, delta, z, y, *scalars, 0, losses.size)
-
-
-def predict_part(part, n_parts, out, x, layers, params, output, activations, row_total, row_largest):
-    """All of the rows, whatever the part."""
-    a = np.hstack([x, np.ones((len(x), 1))])
-    for layer in layers:
-        z = np.empty((len(x), layer["n_out"] + 1))
-        dense_forward(z, a, weights(layer, params), layer["activation"], layer["n_out"], 0, len(x))
-        a = z
-    out[:] = a[:, :-1]
-    activate_output(out, row_total, row_largest, output, out.shape[1], 0, len(x))
-
-
-def train_part(part, n_parts, team, network, work, data, objective, optimizer, plan, totals):
-    """All of the work, whatever the part; the transposed weights, which it does not read, are left."""
-    first, n_rows, batch_size, step = plan
-    settings = optimizer.settings[0]
-    grads = np.zeros_like(network.params)
-    vectors = network.params, grads, *(state if state.size else grads for state in (optimizer.m, optimizer.v))
-    for start in range(first, first + n_rows, batch_size):
-        n = min(batch_size, first + n_rows - start)
-        cost = gradient(grads, network, work, data, objective, n, start)
-        if not np.isfinite(cost):
-            totals[FAILED] = NOT_FINITE
-            return
-        rates = step_rates(settings, step, network.params)
-        for layer in network.layers:
-            w, n_in, n_out = weights(layer, network.params), layer["n_in"], layer["n_out"]
-            cost += settings["l2"] / (2 * n) * sum_of_squares(w, 0, n_in, 0, n_out)
-            matrices = [weights(layer, flat) for flat in vectors]
-            update(*matrices, rates, settings["l2"] / n, 0, n_in, 0, n_out)
-            update(*matrices, rates, 0.0, n_in, n_in + 1, 0, n_out)
-        totals[[COST_SUM, SCORE_SUM, STEPS_DONE, ROWS_DONE]] += n * cost, work.row_score[:n].sum(), 1, n
-        step += 1
+def weigh_rows(row_loss, row_score, delta, data, first, n_out, r0, r1):
+    weights = data.weights[rows_of(data, first + r0, first + r1)]
+    row_loss[r0:r1] *= weights
+    row_score[r0:r1] *= weights
+    delta[r0:r1, :n_out] *= weights[:, np.newaxis]
 
 
 # --- a small training of everything, to be repeated in other processes ------------------------------

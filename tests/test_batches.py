@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import reference
 
-from fastnn.kernels.batches import gather, shuffle
-from fastnn.kernels.step import Data
+from fastnn.kernels.batches import gather, shuffle, weigh_rows, weight_of
+from fastnn.network import unlabelled
 
 
 @pytest.fixture
@@ -15,8 +15,7 @@ def make_data(rng, dtype):
     """Make 30 rows with labels or targets, in an order of their own or in none."""
 
     def make(n_in, n_labels, n_targets, shuffled):
-        return Data(
-            x=rng.standard_normal((30, n_in)).astype(dtype),
+        return unlabelled(rng.standard_normal((30, n_in)).astype(dtype))._replace(
             labels=rng.integers(0, 9, (30 if n_labels else 0, n_labels)).astype(np.int32),
             targets=rng.standard_normal((30 if n_targets else 0, n_targets)).astype(dtype),
             indices=rng.permutation(30)[:25] if shuffled else np.empty(0, np.int64),
@@ -53,6 +52,44 @@ def test_split_is_the_same(make_data, poisoned, dtype):
         gather(*comp, data, 3, 0, 6, r, r + 1)
     for array, entire in zip(comp, whole, strict=True):
         np.testing.assert_array_equal(array, entire)
+
+
+@pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled"])
+def test_gather_sparse(make_data, poisoned, rng, dtype, shuffled):
+    """Rows of no value, of some, and of several in one column, which are added."""
+    n_values = rng.integers(0, 9, 30)
+    starts = np.append(0, n_values.cumsum())
+    x = rng.integers(-8, 9, (1, starts[-1])).astype(dtype)  # of which every sum is exact
+    columns = rng.integers(0, 6, starts[-1]).astype(np.int32)
+    data = make_data(6, 1, 0, shuffled)._replace(x=x, starts=starts, columns=columns)
+    comp = poisoned(np.full((12, 6), np.nan), dtype), np.full((12, 1), np.nan, dtype)
+    gather(*comp, data, 8, 5, 6, 1, 12)
+    for r in range(1, 12):
+        row = data.indices[8 + r] if shuffled else 8 + r
+        values = np.zeros(6)
+        for k in range(starts[row], starts[row + 1]):
+            values[columns[k]] += x[0, k]
+        np.testing.assert_array_equal(comp[0][r, :7], [*values, 1])
+        assert comp[1][r, 0] == data.labels[row, 0]
+    assert np.isnan(comp[0][0]).all()
+    assert np.isnan(comp[0][:, 7:]).all()
+
+
+@pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled"])
+def test_weights_of_rows(make_data, rng, dtype, shuffled):
+    data = make_data(3, 1, 0, shuffled)
+    assert weight_of(data, 4, 25) == 21
+    data = data._replace(weights=rng.integers(0, 8, 30) / 4)  # of which every sum is exact
+    assert weight_of(data, 4, 25) == reference.weight_of(data, 4, 25)
+    assert weight_of(data, 7, 7) == 1
+    assert weight_of(data._replace(weights=np.zeros(30)), 0, 25) == 1
+
+    comp = (*rng.standard_normal((2, 12)), rng.standard_normal((12, 5)).astype(dtype))
+    ref = reference.doubled(comp)
+    weigh_rows(*comp, data, 13, 4, 2, 11)
+    reference.weigh_rows(*ref, data, 13, 4, 2, 11)
+    for array, twin in zip(comp, ref, strict=True):
+        np.testing.assert_allclose(array, twin, rtol=np.finfo(array.dtype).eps)  # one product
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 1000])

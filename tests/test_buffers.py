@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fastnn._tuning import ALIAS_BYTES, PAD
-from fastnn.buffers import ALIGN_BYTES, Layout, aligned_zeros, row_length
+from fastnn.buffers import ALIGN_BYTES, LayerSpec, Layout, aligned_zeros, row_length
+from fastnn.kernels.hooks.rows import BATCH, LAYER, N_STATISTICS
 from fastnn.kernels.simd import padded
 
 # Alone, beside the edges of a row's padding, and where rows are moved off the power of two.
@@ -20,9 +21,24 @@ def sizes(request):
     return request.param
 
 
+# Of the hidden layers in turn: a spec, the rows of parameters and the kept matrices that it needs.
+SPECS = [
+    (LayerSpec(norm=BATCH, prelu=True, dropout=0.5, kept=True), 3, 3),
+    (LayerSpec(), 0, 0),
+    (LayerSpec(norm=LAYER, residual=True, alpha=0.1, kept=True), 2, 3),
+]
+PLAIN = LayerSpec(), 0, 0
+
+
+@pytest.fixture(params=[[PLAIN] * 3, SPECS], ids=["plain", "kept"])
+def specs(request, sizes):
+    """As many as there are layers; the output layer's is plain."""
+    return [*request.param[: len(sizes) - 2], PLAIN]
+
+
 @pytest.fixture
-def layout(sizes, dtype):
-    return Layout(sizes, [0] * (len(sizes) - 1), dtype)
+def layout(sizes, specs, dtype):
+    return Layout(sizes, [spec for spec, _, _ in specs], dtype)
 
 
 @pytest.mark.parametrize("shape", [1, 7, (3, 5), (100, 33)])
@@ -45,29 +61,22 @@ def test_row_length(itemsize):
         assert length < n + PAD or padded(n) * itemsize % ALIAS_BYTES == 0
 
 
-def test_weights_are_views_in_places_of_their_own(layout, sizes, dtype):
+def test_weights_are_views_in_places_of_their_own(layout, sizes, specs, dtype):
     flat = np.zeros(layout.n_params, dtype)
     views = layout.weights(flat)
-    assert [view.shape for view in views] == [(n_in + 1, n_out) for n_in, n_out in pairwise(sizes)]
+    more = [n_more for _, n_more, _ in specs]
+    pairs = pairwise(sizes)
+    assert [view.shape for view in views] == [
+        (n_in + 1 + n, n_out) for (n_in, n_out), n in zip(pairs, more, strict=True)
+    ]
     for view in views:
         view += 1
     assert flat.sum() == sum(view.size for view in views)
     assert flat.max() == 1
 
 
-def test_transposed_are_views_in_places_of_their_own(layout, sizes, dtype):
-    flat = np.zeros(layout.n_params_t, dtype)
-    views = layout.transposed(flat)
-    # Nothing flows back through the first layer.
-    assert [view.shape for view in views] == [(n_out, n_in) for n_in, n_out in pairwise(sizes[1:])]
-    for view in views:
-        view += 1
-    assert flat.sum() == sum(view.size for view in views)
-    assert flat.max(initial=1) == 1
-
-
 @pytest.mark.parametrize("capacity", [1, 7])
-def test_workspace(layout, sizes, dtype, capacity):
+def test_workspace(layout, sizes, specs, dtype, capacity):
     work = layout.workspace(capacity, 3)
     assert work.capacity == capacity
     assert work.y.shape == (capacity, 3)
@@ -76,7 +85,15 @@ def test_workspace(layout, sizes, dtype, capacity):
 
     # Every matrix of the table from its start to its end, once each: they fill the vectors exactly.
     ends = {"in": [0], "out": [], "d": [0]}
-    for layer, (n_in, n_out) in zip(layout.layers, pairwise(sizes), strict=True):
+    t_end = k_end = s_end = 0
+    for layer, (n_in, n_out), (spec, _, n_kept) in zip(layout.layers, pairwise(sizes), specs, strict=True):
+        assert (layer["kept"], layer["norm"], layer["prelu"]) == (spec.kept, spec.norm, spec.prelu)
+        assert (layer["dropout"], layer["alpha"]) == (spec.dropout, spec.alpha)
+        assert (layer["t_start"], layer["k_start"], layer["s_start"]) == (t_end, k_end, s_end)
+        # Nothing flows back through the first layer.
+        t_end += n_out * layer["t_cols"] if layer["in_start"] > 0 else 0
+        k_end += n_kept * layer["w_cols"]
+        s_end += layer["w_cols"] * (spec.norm == BATCH)
         assert (layer["n_in"], layer["n_out"]) == (n_in, n_out)
         # The unit stands beside the activations; the kernels write whole vectors of outputs.
         assert layer["in_cols"] > n_in
@@ -91,3 +108,9 @@ def test_workspace(layout, sizes, dtype, capacity):
         assert layer["out_start"] == ends["in"][-1]
     assert capacity * ends["out"][-1] == work.activations.size
     assert capacity * ends["d"][-1] == work.deltas.size
+    assert t_end == layout.n_params_t
+    assert capacity * k_end == work.kept.size
+    assert (2 * s_end, N_STATISTICS * s_end) == (layout.n_running, work.statistics.size)
+    has_scales = any(spec.norm == LAYER for spec, _, _ in specs)
+    assert work.row_scale.size == (capacity * len(layout.layers) if has_scales else 0)
+    assert layout.workspace(capacity, 3, backward=False).deltas.size == 0

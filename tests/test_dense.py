@@ -31,7 +31,7 @@ def case(request, rng, dtype, poisoned):
             self.right = rng.standard_normal((n_sum, n_cols)).astype(dtype)
             left, right = poisoned(self.left, dtype), poisoned(self.right, dtype)
             if request.param == "dense_forward":
-                self.inputs = left, right, activation, n_cols
+                self.inputs = left, right, activation, n_sum - 1, n_cols
             elif request.param == "dense_backward_data":
                 # Outputs that every activation can have, some where ReLU is off.
                 a_in = np.maximum(rng.uniform(-0.5, 1, (n_own, n_cols)), 0)
@@ -122,7 +122,7 @@ def test_forward_writes_the_unit_and_no_more(poisoned, dtype):
     for n_out in WIDTHS:
         a_out = poisoned(np.full((3, n_out), np.nan), dtype)
         a_in, w = poisoned(np.ones((3, 2)), dtype), poisoned(np.ones((2, n_out)), dtype)
-        dense.dense_forward(a_out, a_in, w, IDENTITY, n_out, 0, 2)
+        dense.dense_forward(a_out, a_in, w, IDENTITY, 1, n_out, 0, 2)
         np.testing.assert_array_equal(a_out[:2, : n_out + 1], [[2] * n_out + [1]] * 2)
         assert np.isnan(a_out[2]).all()
         assert np.isnan(a_out[:, max(padded(n_out), n_out + 1) :]).all()

@@ -189,6 +189,169 @@ def test_loaded_network_trains_on(model):
     assert np.array_equal(net.params, loaded.params)
 
 
+# Every kind of layer that a file can hold.
+KEPT = {
+    "batch norm": {"norm": "batch", "activation": "tanh"},
+    "layer norm": {"norm": "layer", "activation": "gelu"},
+    "prelu": {"activation": "prelu"},
+    "residual": {"residual": True},
+    "dropout": {"dropout": 0.3, "input_dropout": 0.1, "activation": "tanh"},
+    "alpha": {"activation": ["elu", "leaky_relu", "selu"]},
+    "init": {"init": "orthogonal", "output": "exp"},
+    "mixture": {
+        "activation": ["prelu", "silu", "prelu"],
+        "norm": ["batch", None, "layer"],
+        "dropout": [0.1, 0.0, 0.2],
+        "residual": [False, True, True],
+        "output": "softmax",
+    },
+}
+
+
+@pytest.fixture(params=KEPT.values(), ids=KEPT)
+def kept(request, dtype, rng):
+    """A network of which every parameter and running statistic is another number."""
+    net = fastnn.MLP([6, 9, 9, 9, 4], **request.param, dtype=dtype, seed=0)
+    for array in net.parameters().values():
+        array[:] = rng.uniform(0.5, 1.5, array.shape)
+    return net
+
+
+def assert_same_network(comp, ref, x):
+    assert repr(comp) == repr(ref)
+    assert (comp.activations, comp.init, comp.residual) == (ref.activations, ref.init, ref.residual)
+    assert comp.n_params == ref.n_params
+    for (name, array), (ref_name, ref_array) in zip(
+        comp.parameters().items(), ref.parameters().items(), strict=True
+    ):
+        assert name == ref_name
+        np.testing.assert_array_equal(array, ref_array, strict=True)
+    np.testing.assert_array_equal(comp.predict_raw(x), ref.predict_raw(x))
+
+
+def test_kept_round_trips(kept, rng, tmp_path):
+    x = rng.standard_normal((20, 6))
+    kept.predict_raw(x)  # addresses, which hold in this process only, are there
+    kept.save(tmp_path / "model")
+    assert_same_network(fastnn.load(tmp_path / "model"), kept, x)
+    assert_same_network(pickle.loads(pickle.dumps(kept)), kept, x)
+
+
+def test_a_pickle_in_another_process(rng, tmp_path, run_python):
+    kept = fastnn.MLP([6, 9, 9, 9, 4], **KEPT["mixture"], seed=0)
+    x = rng.standard_normal((5, 6))
+    (tmp_path / "net").write_bytes(pickle.dumps((kept, x)))
+    code = f"import pickle; net, x = pickle.load(open({str(tmp_path / 'net')!r}, 'rb'));"
+    code += " print(net.predict_raw(x).tolist())"
+    assert json.loads(run_python(code).stdout) == kept.predict_raw(x).tolist()
+
+
+def test_a_file_holds_no_function_of_ones_own(tmp_path):
+    net = fastnn.MLP([3, 4, 2], own_function, seed=0)
+    with pytest.raises(ValueError, match="'own_function' is a function of your own"):
+        net.save(tmp_path / "model")
+    x = np.ones((2, 3))
+    assert_same_network(pickle.loads(pickle.dumps(net)), net, x)
+
+
+def own_function(z):
+    return z * abs(z)
+
+
+@pytest.mark.parametrize("name", ["prelu", "tanh", "silu"])
+def test_a_function_of_ones_own_may_bear_any_name(name, tmp_path):
+    def function(z):
+        return z * abs(z)
+
+    ref = fastnn.MLP([3, 4, 2], function, seed=0)
+    function.__name__ = name
+    net = fastnn.MLP([3, 4, 2], function, seed=0)
+    x = np.ones((2, 3))
+    np.testing.assert_array_equal(net.predict(x), ref.predict(x))
+    assert net.n_params == ref.n_params
+    with pytest.raises(ValueError, match="function of your own"):
+        net.save(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["gain", "shift", "slope", "running_mean", "running_variance"])
+@pytest.mark.parametrize("damage", ["missing", "shape", "nan"])
+def test_damaged_parameters_are_refused(tmp_path, name, damage):
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "model"
+    fastnn.MLP([3, 4, 2], "prelu", norm="batch", seed=0).save(path)
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    key = f"layers.0.{name}"
+    if damage == "missing":
+        del tensors[key]
+    else:
+        tensors[key] = tensors[key][:-1] if damage == "shape" else np.full_like(tensors[key], np.nan)
+    save_file(tensors, path, metadata=metadata)
+    with pytest.raises(ValueError, match=f"not a usable fastnn model: .*{key}"):
+        fastnn.load(path)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_predictor_of_kept_layers(kept, rng, n_threads, monkeypatch):
+    monkeypatch.setattr("fastnn.predictor.PARALLEL_CALL_FLOPS", 0)
+    predict, x = kept.predictor(n_threads=n_threads), rng.standard_normal((1000, 6)).astype(kept.dtype)
+    whole = kept.predict_raw(x, n_threads=1)
+    for rows in (x[:1], x[:241], x):
+        np.testing.assert_array_equal(predict(rows), whole[: len(rows)])
+        np.testing.assert_array_equal(kept.predict_raw(rows, n_threads=n_threads), whole[: len(rows)])
+    for array in kept.parameters().values():  # it follows them
+        array *= 0.5
+    np.testing.assert_array_equal(predict(x), kept.predict_raw(x))
+    assert (predict(x) != whole).any()
+
+
+def test_dropout_is_for_training_only(dtype, rng):
+    plain, dropped = (fastnn.MLP([6, 9, 4], "tanh", seed=0, dtype=dtype, dropout=p) for p in (0.0, 0.5))
+    x = rng.standard_normal((10, 6))
+    np.testing.assert_array_equal(dropped.predict(x), plain.predict(x))
+
+
+def test_inference_takes_the_running_statistics(rng):
+    net = fastnn.MLP([3, 4, 2], "identity", norm="batch", dtype="float64", seed=0)
+    p = net.parameters()
+    for name in ("running_mean", "running_variance", "gain", "shift", "bias"):
+        p[f"layers.0.{name}"][:] = rng.uniform(0.5, 1.5, 4)
+    x = rng.standard_normal((5, 3))
+    z = x @ p["layers.0.weight"] + p["layers.0.bias"] - p["layers.0.running_mean"]
+    z = z / np.sqrt(p["layers.0.running_variance"] + 1e-5) * p["layers.0.gain"] + p["layers.0.shift"]
+    # a handful of sums of numbers of size 1
+    np.testing.assert_allclose(net.predict(x), z @ net.weights[1] + net.biases[1], rtol=1e-13, atol=1e-13)
+
+
+def test_where_parameters_start():
+    net = fastnn.MLP([3, 4, 2], "prelu", norm="batch", seed=0)
+    starts = {"bias": 0, "shift": 0, "gain": 1, "slope": 0.25, "running_mean": 0, "running_variance": 1}
+    for name, value in starts.items():
+        np.testing.assert_array_equal(net.parameters()[f"layers.0.{name}"], np.full(4, value, np.float32))
+    assert net.n_params == 3 * 4 + 4 * 4 + 4 * 2 + 2
+
+
+@pytest.mark.parametrize("n_in", [30, 50])
+def test_orthogonal(n_in):
+    w = initial_weights(np.random.default_rng(0), "orthogonal", n_in, 40)
+    product = w @ w.T if n_in < 40 else w.T @ w
+    np.testing.assert_allclose(product, np.eye(min(n_in, 40)), atol=1e-14)  # some eps
+
+
+def test_weights_given(rng):
+    given = [rng.standard_normal(shape) for shape in ((3, 4), (4, 2))]
+    net = fastnn.MLP([3, 4, 2], init=given, dtype="float64")
+    for w, ref in zip(net.weights, given, strict=True):
+        np.testing.assert_array_equal(w, ref)
+
+
+def test_residual_for_all_leaves_out_what_cannot_have_it():
+    assert fastnn.MLP([4, 4, 4, 5, 5, 2], residual=True).residual == (False, True, False, True)
+
+
 def test_network_pickles(model):
     net, _ = model
     x = np.ones((2, 5))
@@ -254,13 +417,26 @@ def test_safetensors_of_another_program_is_refused(tmp_path):
         (lambda m, a: a.update(sizes=[5, 7, 3] + [3] * 20_000), "20003 layer sizes"),
         (lambda m, a: a.update(sizes=[5, -7, 3]), "layer sizes"),
         (lambda m, a: a.update(sizes="577"), "layer sizes"),
-        (lambda m, a: a.update(sizes=[5, 7, 3, 2]), "layers.2"),
+        (lambda m, a: a.update(sizes=[5, 7, 3, 2]), "2 hidden layers"),
         (lambda m, a: a.update(dtype="float64"), "expected float64"),
         (lambda m, a: a.update(dtype={}), "expected"),
-        (lambda m, a: a.update(activations=["sine"]), "activation must be one of"),
-        (lambda m, a: a.update(activations=["relu", "relu"]), "hidden layers"),
+        (lambda m, a: a.update(activation=[["sine", None]]), "activation must be one of"),
+        (lambda m, a: a.update(activation=["relu"]), "to unpack"),
+        (lambda m, a: a.update(activation=[[["relu"], None]]), "activation must be a name"),
+        (lambda m, a: a.update(activation=[["relu", 0.1]]), "alpha belongs to"),
+        (lambda m, a: a.update(activation=[["relu", None]] * 2), "hidden layers"),
+        (lambda m, a: a.update(activation=[["prelu", None]]), "layers.0.slope"),
+        (lambda m, a: a.update(norm=["batch"]), "layers.0.gain"),
+        (lambda m, a: a.update(norm=[]), "hidden layers"),
+        (lambda m, a: a.update(norm=None), "norm"),
+        (lambda m, a: a.update(dropout=[1.5]), "dropout must"),
+        (lambda m, a: a.update(dropout=["a"]), "dropout must"),
+        (lambda m, a: a.update(input_dropout=-1), "input_dropout must"),
+        (lambda m, a: a.update(residual=[True]), r"residual[0]"),
+        (lambda m, a: a.update(nonsense=1), "nonsense"),
         (lambda m, a: a.update(output="sine"), "output must be one of"),
-        (lambda m, a: a.update(init=[]), "init must be one of"),
+        (lambda m, a: a.update(init=[]), "init has arrays of shapes []"),
+        (lambda m, a: a.update(init=7), "init must be a name"),
     ],
 )
 def test_malicious_file_is_refused_with_the_reason(model, change, reason):
@@ -288,8 +464,8 @@ def test_model_with_nan_is_refused(model):
         (([4, 2.5],), TypeError, r"sizes\[1\] must be an integer, got 2.5"),
         (([4, True],), TypeError, "integer"),
         ((7,), TypeError, "sequence of integers"),
-        (([4, 3, 2], "rleu"), ValueError, "identity, relu, tanh, sigmoid, got 'rleu'. Did you mean 'relu'"),
-        (([4, 3, 2], ["relu", "tanh"]), ValueError, "2 names, but the network has 1 hidden"),
+        (([4, 3, 2], "rleu"), ValueError, "exp, got 'rleu'. Did you mean 'relu'"),
+        (([4, 3, 2], ["relu", "tanh"]), ValueError, "activation has 2 entries, but the network has 1 hidden"),
     ],
 )
 def test_bad_architecture(arguments, error, message):
@@ -301,7 +477,14 @@ def test_bad_architecture(arguments, error, message):
     ("option", "message"),
     [
         ({"output": "sofmax"}, "Did you mean 'softmax'"),
-        ({"init": "zeros"}, "glorot_uniform"),
+        ({"init": "ones"}, "glorot_uniform"),
+        ({"init": [np.zeros((4, 3)), np.zeros((3, 3))]}, r"shapes \[\(4, 3\), \(3, 3\)\]"),
+        ({"dropout": 1.0}, "dropout must"),
+        ({"dropout": [0.1, 0.2]}, "dropout has 2 entries"),
+        ({"input_dropout": -0.1}, "input_dropout must"),
+        ({"norm": "bach"}, "Did you mean 'batch'"),
+        ({"norm": [None, None]}, "norm has 2 entries"),
+        ({"residual": [True]}, "takes 4 values and gives 3"),
         ({"dtype": "float16"}, "float32 or float64, got 'float16'"),
         ({"dtype": "nonsense"}, "float32 or float64"),
     ],
@@ -335,10 +518,15 @@ def test_large_finite_values_whose_sum_overflows_are_accepted():
     fastnn.MLP([4, 2], dtype="float64", seed=0).predict(x)
 
 
-def test_sparse_rows_say_what_to_do():
+@pytest.mark.parametrize("form", ["csr_matrix", "coo_array"])
+def test_sparse_rows(form, monkeypatch):
     sparse = pytest.importorskip("scipy.sparse")
-    with pytest.raises(TypeError, match="toarray"):
-        fastnn.MLP([4, 2], seed=0).predict(sparse.csr_matrix(np.eye(4)))
+    monkeypatch.setattr("fastnn.network.SPARSE_ROWS", 7)
+    net = fastnn.MLP([5, 6, 3], "tanh", norm="batch", output="softmax", seed=0)
+    x = np.random.default_rng(0).integers(0, 2, (30, 5)).astype(np.float32)
+    rows = getattr(sparse, form)(x)
+    np.testing.assert_array_equal(net.predict_proba(rows.tocsr()), net.predict_proba(x))
+    np.testing.assert_array_equal(net.predict(rows.tocsr()[:1]), net.predict(x[:1]))
 
 
 def test_probability_needs_a_probability():

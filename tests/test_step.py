@@ -2,145 +2,102 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import threading
 
 import numpy as np
 import pytest
 import reference
+import reference_step
+from problems import CASES, N_ROWS, OPTIMIZERS, make_problem
 
-import fastnn
 from fastnn._threads import launch, usable_cores
-from fastnn._tuning import BLOCK_COLS, BLOCK_ROWS, ROW_BLOCK, TILE_ROWS
-from fastnn.buffers import aligned_zeros
+from fastnn._tuning import ROW_BLOCK
 from fastnn.kernels import step
 from fastnn.kernels.team import new_team
 
-N_ROWS = 50
 
-# sizes, hidden activation, output, loss: no hidden layer, one output, whole tiles and vectors, wide and deep
-NETWORKS = {
-    "linear": ((5, 3), "relu", "identity", "mse"),
-    "one output": ((3, 7, 1), "tanh", "sigmoid", "binary_cross_entropy"),
-    "whole tiles": ((4 * TILE_ROWS, 8 * TILE_ROWS, 16), "sigmoid", "softmax", "cross_entropy"),
-    "deep": ((7, 20, 15, 33, 4), ("tanh", "identity", "sigmoid"), "sigmoid", "binary_cross_entropy"),
-    "wide": ((30, 256, 40, 2), "tanh", "tanh", "squared_error"),
-    # blocks of the update that are not the whole width, and layers of which columns are shared out
-    "blocks": ((BLOCK_ROWS + 10, BLOCK_COLS + 40, 3), "relu", "softmax", "cross_entropy"),
-    "few rows": ((3, 2 * BLOCK_COLS + 70, 1), "relu", "identity", "mse"),
-}
-OPTIMIZERS = {
-    "sgd": fastnn.SGD(lr=0.1),
-    "nesterov": fastnn.SGD(lr=0.1, momentum=0.9, nesterov=True),
-    # an eps at which a gradient that is all rounding error makes no step
-    "adam": fastnn.Adam(lr=0.01, eps=1e-3),
-}
-
-
-class Problem(NamedTuple):
-    """The arguments that the compiled calls share; everything a step overwrites is NaN."""
-
-    network: step.Network
-    work: step.Workspace
-    data: step.Data
-    objective: step.Objective
-    optimizer: step.Optimizer
-
-    def train(self, *plan, kernel=step.train_part):
-        """Train in one part; what the call reports."""
-        totals = np.zeros(step.N_TOTALS)
-        kernel(0, 1, new_team(), *self, plan, totals)
-        return totals
-
-    def matrices(self):
-        """Weights and states of every layer."""
-        states = (state for state in (self.optimizer.m, self.optimizer.v) if state.size)
-        vectors = self.network.params, *states
-        return [reference.weights(layer, flat) for flat in vectors for layer in self.network.layers]
-
-    def assert_same_bits(self, other):
-        for comp, ref in zip(self.matrices(), other.matrices(), strict=True):
-            np.testing.assert_array_equal(comp, ref)
-        np.testing.assert_array_equal(self.network.params_t, other.network.params_t)
-
-
-@pytest.fixture(params=NETWORKS.values(), ids=NETWORKS)
+@pytest.fixture(params=CASES.values(), ids=CASES)
 def problem(request, dtype):
-    """Make the same problem at every call."""
-
-    def make(optimizer="adam", l2=0.3, capacity=N_ROWS, n_rows=N_ROWS, shuffled=True):
-        rng = np.random.default_rng(3)
-        sizes, activation, output, loss = request.param
-        net = fastnn.MLP(sizes, activation, output=output, dtype=dtype, seed=rng)
-        for b in net.biases:
-            b[:] = rng.uniform(-0.5, 0.5, b.size)
-        step.transpose_weights(net._network())
-        trainer = fastnn.Trainer(net, loss=loss, optimizer=OPTIMIZERS[optimizer], l2=l2)
-        x = rng.standard_normal((n_rows, sizes[0]))
-        if loss == "cross_entropy":
-            y = rng.integers(0, sizes[-1], n_rows)
-        else:
-            y = rng.integers(0, 2, (n_rows, sizes[-1]))
-        data = trainer._check_data(x, y)
-        if shuffled:
-            data = data._replace(indices=rng.permutation(n_rows))
-        work = net._layout.workspace(capacity, data.labels.shape[1] + data.targets.shape[1])
-        # room for the most parts that a test makes, whatever the machine
-        grad = aligned_zeros((7, trainer._state.grad.shape[1]), dtype)
-        trainer._state = trainer._state._replace(grad=grad)
-        for array in (*work[1:], trainer._state.grad, trainer._state.penalty):
-            array.fill(np.nan)
-        return Problem(net._network(), work, data, trainer._objective, trainer._state)
-
-    return make
+    """Make the same problem at every call; options are those of the case unless others are given."""
+    return lambda **options: make_problem(request.param, dtype, **request.param.training | options)
 
 
 def assert_close(comp, ref, dtype, steps):
-    # Sums over up to 257 terms and four layers, each good to some eps, once a step; measured: a quarter.
+    # Sums over up to 327 terms and six layers, each good to some eps, once a step; measured: half.
     for array, twin in zip(comp.matrices(), ref.matrices(), strict=True):
+        assert np.isfinite(twin).all()
         bound = 20 * steps * np.finfo(dtype).eps
         np.testing.assert_allclose(array, twin, rtol=bound, atol=bound * max(1, np.abs(twin).max()))
+
+
+def check_training(problem, dtype, **options):
+    """Beside the twin, some rows of the order in batches of 16; the first batch is counted as the third."""
+    comp = problem(**options)
+    ref = reference.doubled(comp)
+    # Rows 4 to 45, the last batch of 9; updates of several batches can only begin with the first.
+    first, n_rows = (4, 41) if comp.optimizer.settings["every"] == 1 else (0, 41)
+    totals = comp.train(first, n_rows, 16, 3)
+    ref_totals = ref.train(first, n_rows, 16, 3, kernel=reference_step.train_part)
+    n_steps = -(-n_rows // 16)
+    assert_close(comp, ref, dtype, n_steps)
+    np.testing.assert_allclose(totals, ref_totals, rtol=20 * np.finfo(dtype).eps)  # as above
+    assert list(totals[[step.STEPS_DONE, step.ROWS_DONE, step.FAILED]]) == [n_steps, n_rows, 0]
+    return comp
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("l2", [0.0, 0.3])
 def test_train_against_the_twin(problem, dtype, optimizer, l2):
-    comp = problem(optimizer, l2)
-    ref = reference.doubled(comp)
-    # Rows 4 to 45 of the order in batches of 16, the last of 9: three steps, the first counted as the third.
-    totals = comp.train(4, 41, 16, 3)
-    ref_totals = ref.train(4, 41, 16, 3, kernel=reference.train_part)
-    assert_close(comp, ref, dtype, steps=3)
-    np.testing.assert_allclose(totals, ref_totals, rtol=20 * np.finfo(dtype).eps)  # as above
-    assert list(totals[[step.STEPS_DONE, step.ROWS_DONE, step.FAILED]]) == [3, 41, 0]
+    check_training(problem, dtype, optimizer=optimizer, l2=l2)
 
 
-@pytest.mark.parametrize(("n_rows", "batch_size"), [(1, 1), (3, 1), (2, 2), (ROW_BLOCK + 7, ROW_BLOCK + 7)])
+MODES = {
+    "l1": {"l1": 0.5},
+    "limit": {"limit": 0.01},
+    "scaled": {"scaled": True, "optimizer": "adamw"},
+    "three batches an update": {"every": 3},
+    "clip_norm": {"clip_norm": 0.1},
+    "max_norm": {"max_norm": 0.8},
+    "average": {"keep": 0.9},
+    "weighted": {"weighted": True},
+    "sparse": {"sparse": True},
+}
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_modes_against_the_twin(problem, dtype, mode):
+    check_training(problem, dtype, **mode)
+
+
+@pytest.mark.parametrize(("n_rows", "batch_size"), [(1, 1), (3, 1), (5, 5), (ROW_BLOCK + 7, ROW_BLOCK + 7)])
 def test_batches_of_one_row_and_of_more_than_a_block(problem, dtype, n_rows, batch_size):
-    comp = problem("sgd", capacity=batch_size, n_rows=n_rows)
+    comp = problem(optimizer="sgd", capacity=batch_size, n_rows=n_rows)
     ref = reference.doubled(comp)
     comp.train(0, n_rows, batch_size, 1)
-    ref.train(0, n_rows, batch_size, 1, kernel=reference.train_part)
+    ref.train(0, n_rows, batch_size, 1, kernel=reference_step.train_part)
     assert_close(comp, ref, dtype, steps=n_rows // batch_size)
 
 
 def test_gradient_against_the_twin(problem, dtype):
     comp = problem(shuffled=False, n_rows=ROW_BLOCK + 7, capacity=ROW_BLOCK + 20)
     ref = reference.doubled(comp)
-    params = comp.network.params.copy()
-    grads, ref_grads = np.full_like(params, np.nan), np.zeros(params.size)
+    before = [array.copy() for array in comp.matrices()]
+    grads, ref_grads = np.full_like(comp.network.params, np.nan), np.zeros(comp.network.params.size)
     bound = 20 * np.finfo(dtype).eps  # as for a step
     for n_rows in (1, N_ROWS, ROW_BLOCK + 7):
         cost = step.gradient(grads, *comp[:4], n_rows)
-        np.testing.assert_allclose(cost, reference.gradient(ref_grads, *ref[:4], n_rows), rtol=bound)
+        np.testing.assert_allclose(cost, reference_step.gradient(ref_grads, *ref[:4], n_rows), rtol=bound)
         for layer in comp.network.layers:
-            grad, twin = reference.weights(layer, grads), reference.weights(layer, ref_grads)
+            grad, twin = reference_step.weights(layer, grads), reference_step.weights(layer, ref_grads)
             np.testing.assert_allclose(grad, twin, rtol=bound, atol=bound * max(1, np.abs(twin).max()))
-    np.testing.assert_array_equal(comp.network.params, params)
+    for array, old in zip(comp.matrices(), before, strict=True):
+        np.testing.assert_array_equal(array, old)
 
 
 def test_what_the_buffers_held_does_not_matter(problem):
     comp, ref = problem(), problem()
-    for array in (*ref.work[1:], ref.optimizer.grad, ref.optimizer.penalty):
+    state = ref.optimizer
+    for array in (*ref.work[1:], state.grad, state.whole, state.penalty, state.norms):
         array.fill(0)
     totals, ref_totals = (each.train(0, N_ROWS, 16, 1) for each in (comp, ref))
     comp.assert_same_bits(ref)
@@ -156,37 +113,172 @@ def test_room_for_more_rows_changes_no_bit(problem):
 
 def test_two_calls_are_one(problem):
     comp, ref = problem(), problem()
-    totals = comp.train(0, 32, 16, 1) + comp.train(32, N_ROWS - 32, 16, 3)
+    totals = comp.train(0, 16, 16, 1) + comp.train(16, N_ROWS - 16, 16, 2)
     ref_totals = ref.train(0, N_ROWS, 16, 1)
     comp.assert_same_bits(ref)
     np.testing.assert_allclose(totals, ref_totals, rtol=1e-15)  # the order of three additions
+
+
+def test_sparse_rows_change_no_bit(problem):
+    comp, ref = problem(sparse=True), problem(sparse=False)
+    totals, ref_totals = (each.train(0, N_ROWS, 16, 1) for each in (comp, ref))
+    comp.assert_same_bits(ref)
+    np.testing.assert_array_equal(totals, ref_totals)
+
+
+def rows_are_independent(problem):
+    """Whether a row's slopes are its own, wherever in a batch it stands."""
+    layers = problem.network.layers
+    dropped = layers["dropout"].any() or layers["input_dropout"].any()
+    return not (problem.network.together or dropped)
+
+
+def test_weights_count_rows(problem, dtype):
+    comp = problem(weighted=False)
+    if not rows_are_independent(comp):
+        pytest.skip("a row among others is another")
+    counts = np.random.default_rng(0).integers(0, 4, N_ROWS)
+    order = comp.data.indices
+    ref = problem(weighted=False, capacity=counts.sum())
+    ref = ref._replace(data=ref.data._replace(indices=np.repeat(order, counts[order])))
+    comp = comp._replace(data=comp.data._replace(weights=counts.astype(np.float64)))
+    totals = comp.train(0, N_ROWS, N_ROWS, 1)
+    n_rows = int(counts.sum())
+    ref_totals = ref.train(0, n_rows, n_rows, 1)
+    assert_close(comp, ref, dtype, steps=1)
+    assert totals[step.WEIGHT_SUM] == ref_totals[step.WEIGHT_SUM] == n_rows
+    close = {"rtol": 20 * np.finfo(dtype).eps}
+    np.testing.assert_allclose(totals[step.COST_SUM] / N_ROWS, ref_totals[step.COST_SUM] / n_rows, **close)
+    np.testing.assert_allclose(totals[step.SCORE_SUM], ref_totals[step.SCORE_SUM], **close)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_several_batches_an_update_are_a_larger_batch(problem, dtype, optimizer):
+    comp, ref = problem(optimizer=optimizer, every=4), problem(optimizer=optimizer, every=1)
+    if not rows_are_independent(comp):
+        pytest.skip("a row among others is another")
+    totals, ref_totals = comp.train(0, N_ROWS, 4, 1), ref.train(0, N_ROWS, 16, 1)
+    n_arrays = len(comp.network.layers)  # of parameters
+    for array, twin in zip(comp.matrices()[:n_arrays], ref.matrices()[:n_arrays], strict=True):
+        bound = 20 * 4 * np.finfo(dtype).eps  # as beside the twin
+        np.testing.assert_allclose(array, twin, rtol=bound, atol=bound)
+    assert list(totals[[step.STEPS_DONE, step.ROWS_DONE]]) == [13, N_ROWS]
+    done = [step.SCORE_SUM, step.WEIGHT_SUM]
+    if not comp.data.weights.size:  # else a mean of four means is not that of all
+        done.append(step.COST_SUM)
+    np.testing.assert_allclose(totals[done], ref_totals[done], rtol=20 * np.finfo(dtype).eps)
+
+
+def test_clipping(problem, dtype):
+    """A step of plain gradient descent is as long as the limit allows, and in the same direction."""
+    options = {"optimizer": "sgd", "l2": 0, "l1": 0, "every": 1, "max_norm": 0, "keep": 0}
+    moves, before = [], problem(**options).matrices()
+    n_arrays = len(problem().network.layers)
+    for limit in (0, 1e9, 1e-3):
+        comp = problem(**options, clip_norm=limit)
+        comp.train(0, N_ROWS, N_ROWS, 1)
+        pairs = zip(comp.matrices()[:n_arrays], before[:n_arrays], strict=True)
+        moves.append(np.concatenate([(array.astype("f8") - old).ravel() for array, old in pairs]))
+    free, loose, tight = moves
+    np.testing.assert_array_equal(loose, free)
+    norm = np.linalg.norm(free) / 0.1
+    # Weights of size 1 are rounded at every step, and what is left of the step of one is some eps.
+    atol = 4 * np.finfo(dtype).eps * max(np.abs(array).max() for array in before[:n_arrays])
+    np.testing.assert_allclose(tight, free * 1e-3 / (norm + 1e-6), rtol=1e-6, atol=atol)
+
+
+def test_norms_are_limited(problem, dtype):
+    options = {"optimizer": "sgd", "every": 1, "clip_norm": 0, "keep": 0}
+    comp, ref = problem(**options, max_norm=0.9), problem(**options, max_norm=0)
+    for each in (comp, ref):
+        each.train(0, N_ROWS, N_ROWS, 1)
+    n_scaled = 0
+    for layer in comp.network.layers:
+        w, free = (reference_step.weights(layer, each.network.params) for each in (comp, ref))
+        n_in = layer["n_in"]
+        norms, free_norms = (np.linalg.norm(array[:n_in].astype("f8"), axis=0) for array in (w, free))
+        near = np.maximum(n_in, 4) * np.finfo(dtype).eps
+        assert (norms <= 0.9 * (1 + near)).all()
+        np.testing.assert_array_equal(w[n_in:], free[n_in:])
+        np.testing.assert_array_equal(w[:, free_norms < 0.9], free[:, free_norms < 0.9])
+        n_scaled += (free_norms > 0.9).sum()
+    assert n_scaled > 0
+
+
+def test_average(problem, dtype):
+    options = {"optimizer": "sgd", "every": 1, "clip_norm": 0, "max_norm": 0, "keep": 0.25}
+    comp, before = problem(**options), problem(**options).network
+    comp.train(0, N_ROWS, N_ROWS, 1)
+    for layer in before.layers:
+        pairs = (comp.optimizer.average, before.params, comp.network.params)
+        average, old, new = (reference_step.weights(layer, flat).astype("f8") for flat in pairs)
+        bound = 2 * np.finfo(dtype).eps  # a difference, a product and a sum
+        np.testing.assert_allclose(
+            average, 0.25 * old + 0.75 * new, rtol=bound, atol=bound * np.abs(old).max()
+        )
 
 
 @pytest.mark.parametrize("n_parts", [2, 3, 7])
 def test_phases_in_parts(problem, n_parts):
     """The parts one after the other: where one wrote what is another's, or read it, it would show."""
     comp, ref = problem(), problem()
+    if comp.network.together:
+        pytest.skip("parts wait for each other")
     for each, n in ((comp, n_parts), (ref, 1)):
         for start, n_rows, number in [(0, 32, 1), (32, 17, 2), (49, 1, 3)]:
-            for part in reversed(range(n)):
-                step.rows_phase(part, n, *each[:4], start, n_rows)
-            for part in reversed(range(n)):
-                step.weights_phase(part, n, *each[:2], each.optimizer, number, n_rows)
+            turns = [step.Turn(part, n, new_team(), number, n_rows, True) for part in reversed(range(n))]
+            total = float(n_rows)
+            for turn in turns:
+                step.rows_phase(turn, *each[:4], start, total)
+            whole = each.optimizer.whole.size > 0
+            for mode in (step.COLLECT, step.USE) if whole else (step.AT_ONCE,):
+                for turn in turns:
+                    state = each.network, each.work, each.optimizer
+                    step.weights_phase(turn, *state, number, total, mode, number == 1, 0.5)
     comp.assert_same_bits(ref)
     for name in ("row_loss", "row_score"):
         np.testing.assert_array_equal(getattr(comp.work, name), getattr(ref.work, name))
-    np.testing.assert_array_equal(comp.optimizer.penalty, ref.optimizer.penalty)
+    for name in ("penalty", "norms"):
+        np.testing.assert_array_equal(getattr(comp.optimizer, name), getattr(ref.optimizer, name))
 
 
-@pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
-def test_train_parallel(problem):
-    ref = problem()
-    ref_totals = ref.train(0, N_ROWS, 16, 1)
-    for _ in range(20):  # on a busy machine the threads may not come together at once
+def train_together(problem, run, n_parts):
+    """Train by `run`; on a busy machine the threads may not come together at once."""
+    for _ in range(20):
         comp, totals = problem(), np.zeros(step.N_TOTALS)
-        launch(step.train_part, comp.network.params.dtype, 2, new_team(), *comp, (0, N_ROWS, 16, 1), totals)
+        run(n_parts, new_team(), *comp, (0, N_ROWS, 16, 1), totals)
         if totals[step.FAILED] != step.NOT_TOGETHER:
             break
+    return comp, totals
+
+
+def run_threads(n_parts, *args):
+    """Every part on a thread of Python's own, so that there may be more of them than cores."""
+    threads = [
+        threading.Thread(target=step.train_part, args=(part, n_parts, *args)) for part in range(n_parts)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def launched(n_parts, *args):
+    launch(step.train_part, args[1].params.dtype, n_parts, *args)
+
+
+@pytest.mark.parametrize(
+    ("run", "n_parts"),
+    [
+        pytest.param(launched, 2, marks=pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")),
+        (run_threads, 3),
+        (run_threads, 7),
+    ],
+)
+def test_train_parallel(problem, run, n_parts):
+    ref = problem()
+    ref_totals = ref.train(0, N_ROWS, 16, 1)
+    comp, totals = train_together(problem, run, n_parts)
     np.testing.assert_array_equal(totals, ref_totals)
     comp.assert_same_bits(ref)
 
@@ -196,24 +288,28 @@ def test_transposed_weights_and_padding_are_kept(problem):
     comp.train(0, N_ROWS, 16, 1)
     params = comp.network.params.copy()
     for depth, layer in enumerate(comp.network.layers):
-        w = reference.weights(layer, params)
+        w = reference_step.weights(layer, params)
         if depth > 0:
             size = layer["n_out"] * layer["t_cols"]
             w_t = comp.network.params_t[layer["t_start"] :][:size].reshape(layer["n_out"], -1)
-            np.testing.assert_array_equal(w_t[:, : layer["n_in"]], w[:-1].T)
+            np.testing.assert_array_equal(w_t[:, : layer["n_in"]], w[: layer["n_in"]].T)
         w[:] = 0
     # The penalty sums over whole rows, so their padding stays 0.
     assert not params.any()
 
 
-def test_an_infinite_cost_stops_before_the_update(problem):
+def test_a_cost_that_is_not_finite_stops_before_the_update(problem):
     comp, ref = problem(), problem()
-    comp.data.x[comp.data.indices[35]] = np.inf  # in the third batch of 16
+    row, data = comp.data.indices[35], comp.data  # in the third batch of 16
+    if data.starts.size:
+        data.x[0, data.starts[row] : data.starts[row + 1]] = np.nan
+    else:
+        data.x[row] = np.nan
     totals = comp.train(0, N_ROWS, 16, 1)
     ref.train(0, 32, 16, 1)
     assert totals[step.FAILED] == step.NOT_FINITE
     assert list(totals[[step.STEPS_DONE, step.ROWS_DONE]]) == [2, 32]
-    np.testing.assert_array_equal(comp.network.params, ref.network.params)
+    comp.assert_same_bits(ref)
 
 
 def test_a_part_that_stays_alone_does_nothing(problem):
@@ -232,8 +328,8 @@ def test_score(problem, dtype, n_parts, shuffled):
     outputs, twins = np.full((2, 2, N_ROWS), np.nan)
     for part in range(n_parts):
         step.score_part(part, n_parts, *outputs, *comp[:4])
-    reference.score_part(0, 1, *twins, *ref[:4])
-    # As for a step: sums over up to 570 terms in up to four layers, of size 1.
+    reference_step.score_part(0, 1, *twins, *ref[:4])
+    # As for a step: sums over up to 570 terms in up to six layers, of size 1.
     bound = 20 * np.finfo(dtype).eps
     np.testing.assert_allclose(outputs, twins, rtol=bound, atol=bound)
 
@@ -241,17 +337,20 @@ def test_score(problem, dtype, n_parts, shuffled):
 @pytest.mark.parametrize("n_parts", [1, 2, 3])
 def test_predict(problem, dtype, n_parts):
     comp = problem(capacity=n_parts * 7)
-    ref = reference.doubled(comp)
-
-    def arguments(given):
-        network, work = given.network, given.work
-        state = network.layers, network.params, network.output, work.activations, work.row_loss
-        return given.data.x, *state, work.row_score
-
-    out = np.full((N_ROWS, comp.network.layers[-1]["n_out"]), np.nan, dtype)
+    network, work = comp.network, comp.work
+    n_in, n_out = network.layers["n_in"][0], network.layers["n_out"][-1]
+    x = reference.dense_x(comp.data, n_in)
+    out = np.full((N_ROWS, n_out), np.nan, dtype)
     twin = reference.doubled(out)
     for part in range(n_parts):
-        step.predict_part(part, n_parts, out, *arguments(comp))
-    reference.predict_part(0, 1, twin, *arguments(ref))
+        step.predict_kept_part(part, n_parts, out, x, network, work)
+    reference_step.predict_kept_part(0, 1, twin, *reference.doubled((x, network, work)))
     bound = 20 * np.finfo(dtype).eps  # as above
     np.testing.assert_allclose(out, twin, rtol=bound, atol=bound)
+
+    if not network.layers["kept"].any():
+        state = network.layers, network.params, network.output, work.activations, work.row_loss
+        plain = np.full_like(out, np.nan)
+        for part in range(n_parts):
+            step.predict_part(part, n_parts, plain, x, *state, work.row_score)
+        np.testing.assert_array_equal(plain, out)

@@ -8,7 +8,7 @@ import reference
 
 from fastnn._jit import jit
 from fastnn.kernels import updates
-from fastnn.optimizers import SGD, Adam, settings
+from fastnn.optimizers import SGD, Adam
 
 OPTIMIZERS = {
     "sgd": SGD(lr=0.1),
@@ -21,6 +21,15 @@ every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=
 
 
 SHAPE = (5, 37)
+
+
+def core_settings(optimizer):
+    """What the core reads of an optimiser that it knows itself."""
+    record = np.zeros(1, updates.SETTINGS)
+    for name in set(updates.SETTINGS.names) & set(vars(optimizer)):
+        record[name] = getattr(optimizer, name)
+    record["kind"] = optimizer.core_kind
+    return record[0]
 
 
 @pytest.fixture
@@ -37,16 +46,21 @@ def matrices(rng, dtype):
 
 
 @jit
-def compiled_update(w, g, m, v, record, step, decay, i0, i1, o0, o1):
+def compiled_update(w, g, m, v, record, rates, index, decay, i0, i1, o0, o1):
     # The rates are of the weights' dtype; through Python they would come as float64.
-    updates.update(w, g, m, v, updates.step_rates(record, step, w), decay, i0, i1, o0, o1)
+    updates.update(w, g, m, v, updates.step_rates(record, rates, index, w), decay, i0, i1, o0, o1)
 
 
 def run_update(matrices, optimizer, step, decay, *block):
-    """One update of a block, by default of all that there is."""
+    """Update number `step` of a block, by default of all that there is."""
     n_rows, n_cols = matrices[0].shape
     block = block or (0, n_rows, 0, n_cols)
-    compiled_update(*matrices, settings(optimizer, 0.0)[0], step, decay, *block)
+    compiled_update(*matrices, core_settings(optimizer), table(optimizer, step), step - 1, decay, *block)
+
+
+def table(optimizer, n_steps):
+    """The rates of the first steps, the learning rate growing to what it is in the last."""
+    return optimizer.rates(optimizer.lr * np.linspace(1 / n_steps, 1, n_steps), 0)
 
 
 @every_optimizer
@@ -54,11 +68,12 @@ def run_update(matrices, optimizer, step, decay, *block):
 def test_update(matrices, dtype, optimizer, decay):
     comp = matrices(optimizer)
     ref = reference.doubled(comp)
-    record = settings(optimizer, 0.0)[0]
+    record = core_settings(optimizer)
     for step in (1, 2, 3):
         before = ref[0].copy()
         run_update(comp, optimizer, step, decay)
-        reference.update(*ref, (record, step), decay, 0, SHAPE[0], 0, SHAPE[1])
+        rates = reference.step_rates(record, table(optimizer, step), step - 1, ref[0])
+        reference.update(*ref, rates, decay, 0, SHAPE[0], 0, SHAPE[1])
         # A dozen roundings of numbers below 5, the largest w, the decay or a momentum times one; and the
         # step's own size, which an Adam that is not yet warm takes from a state of any size.
         moved = np.abs(ref[0] - before)
@@ -151,9 +166,11 @@ def test_transpose(rng, dtype, poisoned, n_in, n_out):
             np.testing.assert_array_equal(comp, ref)
 
 
-def test_sum_of_squares(rng, dtype):
+def test_sums(rng, dtype):
     w = rng.standard_normal((50, 200)).astype(dtype)
     for block in [(0, 50, 0, 200), (3, 44, 8, 64), (5, 6, 16, 24), (8, 8, 0, 200), (1, 3, 40, 40)]:
         comp, ref = updates.sum_of_squares(w, *block), reference.sum_of_squares(w, *block)
         # A sum of n positive numbers in float64, in any order: n eps / 2, mostly far less.
+        np.testing.assert_allclose(comp, ref, rtol=1e4 * np.finfo(np.float64).eps)
+        comp, ref = updates.sum_of_absolutes(w, *block), reference.sum_of_absolutes(w, *block)
         np.testing.assert_allclose(comp, ref, rtol=1e4 * np.finfo(np.float64).eps)

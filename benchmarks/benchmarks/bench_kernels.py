@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn import optimizers
 from fastnn._jit import jit
 from fastnn.buffers import aligned_zeros, row_length
 from fastnn.kernels.activations import ACTIVATIONS, IDENTITY, RELU, activate, multiply_by_derivative, softmax
 from fastnn.kernels.batches import gather, shuffle
 from fastnn.kernels.dense import dense_backward_data, dense_backward_weights, dense_forward
 from fastnn.kernels.losses import LOSSES, loss_and_delta
-from fastnn.kernels.step import Data
-from fastnn.kernels.updates import step_rates, transpose, update
+from fastnn.kernels.updates import SETTINGS, step_rates, transpose, update
+from fastnn.network import unlabelled
 
 from .common import OPTIMIZERS
 
@@ -42,7 +41,7 @@ class Dense(_Kernels):
         delta_in, delta = _matrix(n_rows, n_in, dtype), _matrix(n_rows, n_out, dtype)
         w, grad_w = _matrix(n_in + 1, n_out, dtype), _matrix(n_in + 1, n_out, dtype)
         w_t = _matrix(n_out, n_in, dtype)
-        self.forward = (a_out, a_in, w, RELU, n_out, 0, n_rows)
+        self.forward = (a_out, a_in, w, RELU, n_in, n_out, 0, n_rows)
         self.backward_data = (delta_in, delta, w_t, a_in, RELU, n_in, n_out, 0, n_rows)
         self.backward_weights = (grad_w, a_in, delta, n_rows, 0, n_in + 1, 0, n_out)
         self.time_forward()
@@ -113,8 +112,8 @@ class Loss(_Kernels):
 
 
 @jit
-def _update(w, g, m, v, settings):
-    update(w, g, m, v, step_rates(settings, 100, w), 0.0, 0, 1, 0, w.shape[1])
+def _update(w, g, m, v, settings, rates):
+    update(w, g, m, v, step_rates(settings, rates, 0, w), 0.0, 0, 1, 0, w.shape[1])
 
 
 class Update(_Kernels):
@@ -126,7 +125,12 @@ class Update(_Kernels):
     def setup(self, name, n_params):
         w, g, m = (_matrix(1, n_params) for _ in range(3))
         v = np.square(g)
-        self.args = (w, g, m, v, optimizers.settings(OPTIMIZERS[name], 0.0)[0])
+        optimizer, settings = OPTIMIZERS[name], np.zeros(1, SETTINGS)
+        for field in set(SETTINGS.names) & set(vars(optimizer)):
+            settings[field] = getattr(optimizer, field)
+        settings["kind"] = optimizer.core_kind
+        rates = optimizer.rates(np.array([optimizer.lr]), 100)
+        self.args = (w, g, m, v, settings[0], rates)
         self.time_update()
 
     def time_update(self, *_):
@@ -142,8 +146,8 @@ class Copies(_Kernels):
     def setup(self, n_in):
         rng = np.random.default_rng(0)
         labels = rng.integers(10, size=(4096, 1), dtype=np.int32)
-        x, targets = rng.standard_normal((4096, n_in), dtype="float32"), np.empty((0, 0), "float32")
-        data = Data(x=x, labels=labels, targets=targets, indices=rng.permutation(4096))
+        x = rng.standard_normal((4096, n_in), dtype="float32")
+        data = unlabelled(x)._replace(labels=labels, indices=rng.permutation(4096))
         self.rows = (_matrix(128, n_in + 1), _matrix(128, 1), data, 0, 0, n_in, 0, 128)
         self.weights = (_matrix(128, n_in), _matrix(n_in, 128), 0, n_in, 0, 128)
         self.order = np.arange(100_000)

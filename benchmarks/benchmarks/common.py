@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -111,9 +111,14 @@ def load_split(load) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def make_trainer(
-    network: Network, optimizer="adam", dtype: str = "float32", n_threads: int | None = None
+    network: Network,
+    optimizer="adam",
+    dtype: str = "float32",
+    n_threads: int | None = None,
+    of_net: dict[str, Any] | None = None,
+    of_trainer: dict[str, Any] | None = None,
 ) -> fastnn.Trainer:
-    """A trainer of a ReLU classifier with these sizes, always from the same weights.
+    """A trainer of a classifier with these sizes, by default with ReLU, always from the same weights.
 
     Parameters
     ----------
@@ -121,34 +126,42 @@ def make_trainer(
     optimizer : str or optimiser, default="adam"
     dtype : {"float32", "float64"}, default="float32"
     n_threads : int, optional
+    of_net, of_trainer : dict, optional
+        Further options of either.
 
     Examples
     --------
     >>> make_trainer(NETWORKS[0]).batch_size
     32
     """
-    return fastnn.Trainer(
-        fastnn.MLP(network.sizes, dtype=dtype, seed=0),
-        loss="cross_entropy" if network.sizes[-1] > 1 else "binary_cross_entropy",
-        optimizer=optimizer,
-        batch_size=network.batch,
-        seed=0,
-        n_threads=n_threads,
-    )
+    options = {
+        "loss": "cross_entropy" if network.sizes[-1] > 1 else "binary_cross_entropy",
+        "optimizer": optimizer,
+        "batch_size": network.batch,
+        "seed": 0,
+        "n_threads": n_threads,
+    }
+    net = fastnn.MLP(network.sizes, dtype=dtype, seed=0, **(of_net or {}))
+    return fastnn.Trainer(net, **options | (of_trainer or {}))
 
 
 def step_us(
-    network: Network, optimizer="adam", dtype: str = "float32", n_threads: int | None = None
+    network: Network,
+    optimizer="adam",
+    dtype: str = "float32",
+    n_threads: int | None = None,
+    of_net: dict[str, Any] | None = None,
+    of_trainer: dict[str, Any] | None = None,
 ) -> float:
     """Time of a training step in microseconds: the median over epochs, about 0.3 s or two of them.
 
     Parameters
     ----------
-    network, optimizer, dtype, n_threads
+    network, optimizer, dtype, n_threads, of_net, of_trainer
         As in :func:`make_trainer`.
     """
     x, y = make_rows(network, network.epoch_steps * network.batch, dtype)
-    trainer = make_trainer(network, optimizer, dtype, n_threads)
+    trainer = make_trainer(network, optimizer, dtype, n_threads, of_net, of_trainer)
     history = trainer.fit(x, y, epochs=1, verbose=0)  # compiles, or loads what is compiled
     trainer.fit(x, y, epochs=1, verbose=0)
     more = min(100, math.ceil(0.3 / history.epochs[1].seconds))

@@ -54,15 +54,25 @@ def call_at(typingctx, address, arguments):
     return types.void(types.intp, types.Tuple(given)), codegen
 
 
+def _nothing(n_dims):
+    array = types.Array(types.int64, n_dims, "C")
+
+    def codegen(context, builder, signature, args):
+        return cgutils.create_struct_proxy(array)(context, builder)._getvalue()
+
+    return array(), codegen
+
+
 @intrinsic
 def no_words(typingctx):
     """An empty vector of int64, where a kernel wants one and nobody will look at it."""
-    vector = types.Array(types.int64, 1, "C")
+    return _nothing(1)
 
-    def codegen(context, builder, signature, args):
-        return cgutils.create_struct_proxy(vector)(context, builder)._getvalue()
 
-    return vector(), codegen
+@intrinsic
+def no_codes(typingctx):
+    """The same as a matrix."""
+    return _nothing(2)
 
 
 if numba.config.DISABLE_JIT:
@@ -74,3 +84,7 @@ if numba.config.DISABLE_JIT:
     def no_words():
         """NumPy form."""
         return np.empty(0, np.int64)
+
+    def no_codes():
+        """NumPy form."""
+        return np.empty((0, 0), np.int64)

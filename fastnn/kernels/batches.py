@@ -73,11 +73,12 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
     a : (rows, > n_in) (out): the network's input, with the unit that the bias multiplies in column n_in
     y : (rows, n_targets) (out): target values, or labels as numbers
     data : Data; where it has no indices, row = first + r
+    n_in : 0 leaves the features to a hook
     skip : how many rows after r1 stand before those that this thread will gather next
     Rows r0 to r1; they are independent. Meanwhile rows to come are fetched, those of the next batch too.
     """
     data = borrowed(data)
-    n_ahead = max(1, min(ROWS_AHEAD, BYTES_AHEAD // (n_in * a.itemsize)))
+    n_ahead = max(1, min(ROWS_AHEAD, BYTES_AHEAD // (max(1, n_in) * a.itemsize)))
     n_all = data.indices.size if data.indices.size > 0 else data.x.shape[0]
     if data.starts.size > 0 or data.x.size * a.itemsize < FETCHED_BYTES:
         n_all = 0
@@ -103,15 +104,21 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
 
 
 @jit
-def weight_of(data, start, stop):
-    """What the rows from `start` to `stop` of the order weigh together; never 0, for a division."""
-    data = borrowed(data)
-    if data.weights.size == 0:
-        return np.float64(stop - start)
+def _sum_at(weights, indices, start, stop):
+    """Sum of weights, in the order of the indices; never 0, for a division."""
     total = 0.0
     for place in range(start, stop):
-        total += data.weights[_row(data, place)]
+        total += weights[indices[place]] if indices.size > 0 else weights[place]
     return total if total > 0 else 1.0
+
+
+@jit(inline=True)
+def weight_of(data, start, stop):
+    """What the rows from `start` to `stop` of the order weigh together; never 0."""
+    total = np.float64(stop - start)
+    if data.weights.size > 0:
+        total = _sum_at(data.weights, data.indices, start, stop)
+    return total
 
 
 @jit

@@ -21,7 +21,7 @@ import numpy as np
 from .._jit import jit, span
 from .._tuning import BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, ROW_BLOCK, TILE_ROWS
 from .activations import activate_output
-from .address import call_at, no_words
+from .address import call_at, no_codes, no_words
 from .batches import gather, weigh_rows, weight_of
 from .dense import dense_backward_data, dense_backward_weights, dense_forward
 from .losses import clear_padding, loss_and_delta
@@ -58,6 +58,8 @@ LAYER = np.dtype(
                 "prelu",
                 "residual",
                 "s_start",  # statistics of a batch normalisation: see hooks/rows.py
+                "column",  # of an embedding, which is the features' column; of a layer -1
+                "place",  # of an embedding: where its vector begins among the first layer's inputs
             )
         ]
         + [(name, np.float64) for name in ("alpha", "dropout", "input_dropout")],
@@ -76,13 +78,17 @@ class Network(NamedTuple):
     The transposed weights are a copy: a step keeps them up, `transpose_weights` makes them anew.
     """
 
-    layers: np.ndarray  # (n_layers,) LAYER
+    layers: np.ndarray  # (n_layers + n_embeddings,) LAYER: first the layers
+    n_layers: int
+    columns: np.ndarray  # of each feature, its place among the inputs; -1 if embedded. Empty if none is.
     params: np.ndarray
     params_t: np.ndarray
     output: int  # activation of the output layer by code; the layer table has identity there
     running: np.ndarray  # running mean and variance of batch normalisations
+    enter: int  # address of the hook that looks up embeddings
     finish: int  # address of the hook that ends the forward pass of a kept layer
     unwind: int  # and of the one that begins its backward pass
+    sum_up: int  # and of the one that sums the gradient of other parameters than weights and biases
     together: bool  # whether the rows of a batch depend on each other
     seed: int  # of dropout
 
@@ -96,6 +102,7 @@ class Workspace(NamedTuple):
     kept: np.ndarray
     row_scale: np.ndarray  # (n_layers * capacity,) of layer normalisations
     statistics: np.ndarray  # float64, of batch normalisations
+    codes: np.ndarray  # (capacity, n_embeddings) int64: the categories of the rows
     y: np.ndarray  # (capacity, n_targets)
     row_loss: np.ndarray  # (capacity,) float64
     row_score: np.ndarray  # (capacity,) float64
@@ -128,7 +135,7 @@ class Optimizer(NamedTuple):
     settings: np.ndarray  # (1,) updates.SETTINGS
     constants: np.ndarray  # float64: the optimiser's own numbers
     rates: np.ndarray  # (updates of an epoch, N_RATES) float64
-    factors: np.ndarray  # (n_layers, 2) float64: on the learning rate, of weights and of the rest
+    factors: np.ndarray  # (size of layers, 2) float64: on the learning rate, of weights and of the rest
     m: np.ndarray
     v: np.ndarray
     u: np.ndarray
@@ -199,9 +206,21 @@ def _share(part, n_parts, n):
 
 
 @jit(inline=True)
+def enter_rows(network, work, data, turn, first, skip, r0, r1):
+    """Rows r0 to r1 of the batch: features, embedded if need be, and targets."""
+    layer = network.layers[0]
+    embeds = network.columns.size > 0
+    gather(input_of(layer, work), work.y, data, first, skip, 0 if embeds else layer.n_in, r0, r1)
+    if embeds:
+        call_at(network.enter, (network, work, data.x, data.indices, first, r0, r1))
+    if layer.input_dropout > 0 and turn.step > 0:
+        call_at(network.finish, (network, work, turn, -1, r0, r1))
+
+
+@jit(inline=True)
 def forward_rows(network, work, turn, r0, r1):
     """Activations of every layer for rows r0 to r1 of the workspace."""
-    for depth in range(network.layers.size):
+    for depth in range(network.n_layers):
         layer = network.layers[depth]
         w = weights_of(layer, network.params)
         a_in, a_out = input_of(layer, work), output_of(layer, work)
@@ -213,7 +232,7 @@ def forward_rows(network, work, turn, r0, r1):
 @jit(inline=True)
 def loss_rows(network, work, data, objective, first, total, r0, r1):
     """Loss, score and output delta for rows r0 to r1 of a batch whose rows weigh `total`."""
-    layer = network.layers[network.layers.size - 1]
+    layer = network.layers[network.n_layers - 1]
     delta, z = delta_of(layer, work), output_of(layer, work)
     row_loss, row_score, y, n_out = work.row_loss, work.row_score, work.y, layer.n_out
     loss, scale, share, output = objective.loss, objective.scale, 1 / total, network.output
@@ -231,7 +250,7 @@ def loss_rows(network, work, data, objective, first, total, r0, r1):
 @jit(inline=True)
 def backward_rows(network, work, turn, r0, r1):
     """Deltas of every layer but the last, for rows r0 to r1."""
-    for depth in range(network.layers.size - 1, 0, -1):
+    for depth in range(network.n_layers - 1, 0, -1):
         layer, before = network.layers[depth], network.layers[depth - 1]
         dense_backward_data(
             delta_of(before, work),
@@ -246,6 +265,13 @@ def backward_rows(network, work, turn, r0, r1):
         )
         if before.kept > 0:
             call_at(network.unwind, (network, work, turn, depth - 1, r0, r1))
+    if network.columns.size > 0:
+        layer, inputs = network.layers[0], network.layers[network.n_layers]
+        delta_in, delta = delta_of(inputs, work), delta_of(layer, work)
+        w_t, a_in = _transposed(layer, network), input_of(layer, work)
+        dense_backward_data(delta_in, delta, w_t, a_in, inputs.activation, layer.n_in, layer.n_out, r0, r1)
+        if layer.input_dropout > 0 or layer.residual > 0:
+            call_at(network.unwind, (network, work, turn, -1, r0, r1))
 
 
 @jit(inline=True)
@@ -255,7 +281,6 @@ def rows_phase(turn, network, work, data, objective, first, total):
     n_tiles = (n_rows + TILE_ROWS - 1) // TILE_ROWS
     row = begin = _share(part, n_parts, n_tiles) * TILE_ROWS
     end = min(n_rows, _share(part + 1, n_parts, n_tiles) * TILE_ROWS)
-    entry = network.layers[0]
     # Rows that depend on each other go through all at once: a part meets the others at every such layer,
     # even if it has no rows itself.
     block = max(n_rows, 1) if network.together else ROW_BLOCK
@@ -266,9 +291,7 @@ def rows_phase(turn, network, work, data, objective, first, total):
         n_left = max(1, (end - row + block - 1) // block)
         stop = max(row, min(end, row + _tiled((end - row + n_left - 1) // n_left)))
         skip = n_rows - end + begin if stop == end else 0
-        gather(input_of(entry, work), work.y, data, first, skip, entry.n_in, row, stop)
-        if entry.input_dropout > 0:
-            call_at(network.finish, (network, work, turn, -1, row, stop))
+        enter_rows(network, work, data, turn, first, skip, row, stop)
         forward_rows(network, work, turn, row, stop)
         loss_rows(network, work, data, objective, first, total, row, stop)
         backward_rows(network, work, turn, row, stop)
@@ -362,24 +385,6 @@ def _update_at(settings, optimizer, row, w, g, m, v, u, numbers, i0, i1, o0, o1)
 
 
 @jit
-def _sum_kept(grad_w, layer, work, n_rows, i0, i1, o0, o1):
-    """Gradient of the parameters below the bias: sums over the batch's rows of what a hook left of each.
-
-    ``grad_w[i, o] = sum_r kept[r, o]``, with a kept matrix for each i; without a normalisation the first
-    holds slopes.
-    """
-    work = borrowed(work)
-    first = 0 if layer.norm > 0 else 1
-    for i in range(max(i0, layer.n_in + 1), i1):
-        kept = kept_matrix(layer, work, first + i - layer.n_in - 1)
-        for o in span(o0, o1):
-            grad_w[i, o] = 0
-        for r in span(0, n_rows):
-            for o in span(o0, o1):
-                grad_w[i, o] += kept[r, o]
-
-
-@jit
 def _collect(whole, grad_w, fresh, i0, i1, o0, o1):
     """Write a block of the gradient into the whole, or add it."""
     for i in span(i0, i1):
@@ -425,10 +430,10 @@ def weights_phase(turn, network, work, optimizer, index, total, mode, fresh, sca
                 if mode == USE:
                     _use(grad_w, whole, scale, i0, i1, o0, o1)
                 else:
-                    stop = min(i1, layer.n_in + 1)
+                    stop = min(i1, layer.n_in + 1) if layer.column < 0 else i0
                     dense_backward_weights(grad_w, a_in, delta, turn.n_rows, i0, stop, o0, o1)
                     if i1 > stop:
-                        _sum_kept(grad_w, layer, work, turn.n_rows, i0, i1, o0, o1)
+                        call_at(network.sum_up, (grad_w, network, work, depth, turn.n_rows, i0, i1, o0, o1))
                 if mode == COLLECT:
                     _collect(whole, grad_w, fresh, i0, i1, o0, o1)
                     if settings.clip_norm > 0:
@@ -439,7 +444,7 @@ def weights_phase(turn, network, work, optimizer, index, total, mode, fresh, sca
                     _update_block(
                         layer, depth, network, optimizer, grad_start, rates, index, l2, l1, i0, i1, o0, o1
                     )
-                    if depth > 0:
+                    if layer.t_cols > 0:
                         w_t = _transposed(layer, network)
                         transpose(w_t, w, i0, max(i0, min(i1, layer.n_in)), o0, min(o1, layer.n_out))
 
@@ -494,19 +499,18 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
             totals[WEIGHT_SUM] += weight
             totals[STEPS_DONE] += 1
             totals[ROWS_DONE] += n
-        updates, mode, scale = np.bool_(True), AT_ONCE, 1.0
-        if optimizer.whole.size > 0:
-            fresh = first == begin
-            weights_phase(turn, network, work, optimizer, index, total, COLLECT, fresh, scale)
-            updates, mode = first + n == stop, USE
-            if updates:
+        updates = first + n == stop
+        mode, scale = COLLECT if optimizer.whole.size > 0 else AT_ONCE, 1.0
+        goes_on = True
+        while goes_on:
+            weights_phase(turn, network, work, optimizer, index, total, mode, first == begin, scale)
+            goes_on = mode == COLLECT and updates
+            if goes_on:
                 team_meet(team, n_parts)
-                scale = _clip_factor(optimizer)
-        if updates:
-            weights_phase(turn, network, work, optimizer, index, total, mode, np.bool_(True), scale)
-            if settings.after != 0:
-                team_meet(team, n_parts)
-                call_at(settings.after, (network, optimizer, turn))
+                mode, scale = USE, _clip_factor(optimizer)
+        if updates and settings.after != 0:
+            team_meet(team, n_parts)
+            call_at(settings.after, (network, optimizer, turn))
         team_meet(team, n_parts)
         if part == 0 and updates and settings.l2 + settings.l1 > 0:
             # The totals weigh a batch's cost by its rows.
@@ -518,10 +522,11 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
 @jit
 def transpose_weights(network):
     """Bring the transposed weights in line with the parameters, which others than a step may have written."""
-    for depth in range(1, network.layers.size):
+    for depth in range(network.n_layers):
         layer = network.layers[depth]
         w_t, w = _transposed(layer, network), weights_of(layer, network.params)
-        transpose(w_t, w, np.intp(0), layer.n_in, np.intp(0), layer.n_out)
+        if layer.t_cols > 0:
+            transpose(w_t, w, np.intp(0), layer.n_in, np.intp(0), layer.n_out)
 
 
 @jit
@@ -540,8 +545,10 @@ def gradient(grads, network, work, data, objective, n_rows):
         layer = network.layers[depth]
         grad_w, a_in, delta = weights_of(layer, grads), input_of(layer, work), delta_of(layer, work)
         n_cols = padded(layer.n_out)
-        dense_backward_weights(grad_w, a_in, delta, n_rows, 0, layer.n_in + 1, 0, n_cols)
-        _sum_kept(grad_w, layer, work, n_rows, 0, layer.w_rows, 0, n_cols)
+        stop = layer.n_in + 1 if layer.column < 0 else 0
+        dense_backward_weights(grad_w, a_in, delta, n_rows, 0, stop, 0, n_cols)
+        if layer.w_rows > stop:
+            call_at(network.sum_up, (grad_w, network, work, depth, n_rows, 0, layer.w_rows, 0, n_cols))
     return work.row_loss[:n_rows].sum() / total
 
 
@@ -558,12 +565,11 @@ def score_part(part, n_parts, losses, scores, network, work, data, objective):
     block = work.capacity // n_parts
     own = part * block
     n_blocks = (n_rows + block - 1) // block
-    entry = network.layers[0]
     turn = Turn(part, n_parts, no_words(), 0, n_rows, np.bool_(False))
     for b in range(_share(part, n_parts, n_blocks), _share(part + 1, n_parts, n_blocks)):
         first = b * block
         n = min(block, n_rows - first)
-        gather(input_of(entry, work), work.y, data, first - own, 0, entry.n_in, own, own + n)
+        enter_rows(network, work, data, turn, first - own, 0, own, own + n)
         forward_rows(network, work, turn, own, own + n)
         loss_rows(network, work, data, objective, first - own, float(n_rows), own, own + n)
         for r in range(n):
@@ -580,16 +586,19 @@ def _predict(part, n_parts, out, x, network, work):
     own = part * block
     n_blocks = (n_rows + block - 1) // block
     layers = network.layers
-    last = layers[layers.size - 1]
+    last = layers[network.n_layers - 1]
     a_in, a_out = input_of(layers[0], work), output_of(last, work)
     turn = Turn(part, n_parts, no_words(), 0, n_rows, np.bool_(False))
     for b in range(_share(part, n_parts, n_blocks), _share(part + 1, n_parts, n_blocks)):
         first = b * block
         n = min(block, n_rows - first)
-        for r in span(0, n):
-            for i in span(0, n_in):
-                a_in[own + np.int64(r), i] = x[first + np.int64(r), i]
-            a_in[own + np.int64(r), n_in] = 1
+        if network.columns.size > 0:
+            call_at(network.enter, (network, work, x, no_words(), first - own, own, own + n))
+        else:
+            for r in span(0, n):
+                for i in span(0, n_in):
+                    a_in[own + np.int64(r), i] = x[first + np.int64(r), i]
+                a_in[own + np.int64(r), n_in] = 1
         forward_rows(network, work, turn, own, own + n)
         activate_output(a_out, work.row_loss, work.row_score, network.output, last.n_out, own, own + n)
         for r in span(0, n):
@@ -608,8 +617,11 @@ def predict_part(part, n_parts, out, x, layers, params, output, activations, row
     its own of the workspace.
     """
     a, of_rows = activations, row_total
-    network = Network(layers, params, params, output, params, 0, 0, np.bool_(False), 0)
-    work = Workspace(row_total.size, a, a, a, a, of_rows, out, row_total, row_largest)
+    none = no_words()
+    network = Network(
+        layers, layers.size, none, params, params, output, params, 0, 0, 0, 0, np.bool_(False), 0
+    )
+    work = Workspace(row_total.size, a, a, a, a, of_rows, no_codes(), out, row_total, row_largest)
     _predict(part, n_parts, out, x, network, work)
 
 

@@ -52,9 +52,9 @@ def after_update(network, optimizer, turn):
         o0 = turn.part * n // turn.n_parts * PAD
         o1 = min(layer.n_out, (turn.part + 1) * n // turn.n_parts * PAD)
         w = weights_of(layer, network.params)
-        if settings.max_norm > 0:
+        if settings.max_norm > 0 and layer.column < 0:
             w_t = matrix(network.params_t, layer.t_start, layer.n_out, layer.t_cols)
-            limit_norms(w, w_t, depth > 0, settings.max_norm, layer.n_in, o0, o1)
+            limit_norms(w, w_t, layer.t_cols > 0, settings.max_norm, layer.n_in, o0, o1)
         if optimizer.average.size > 0:
             average = weights_of(layer, optimizer.average)
             move_average(average, w, settings.keep, np.intp(0), layer.w_rows, o0, o1)

@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import math
 
+import numba
 import numpy as np
 
 from ..._jit import jit, span
 from ..._tuning import PAD
+from ..activations import row_sum
 from ..address import call_at
-from ..simd import borrowed, matrix
+from ..simd import WIDTH_BYTES, borrowed, matrix, tile_add, tile_multiply, vector_load, vector_sum
 from ..step import delta_of, input_of, kept_matrix, output_of, weights_of
 from ..team import team_meet
 
@@ -57,6 +59,10 @@ def _random(key, c):
     bits = np.uint32((bits ^ (bits >> np.uint32(16))) * np.uint32(0x7FEB352D))
     bits = np.uint32((bits ^ (bits >> np.uint32(15))) * np.uint32(0x846CA68B))
     return bits ^ (bits >> np.uint32(16))
+
+
+if numba.config.DISABLE_JIT:  # arithmetic modulo 2**64 and 2**32 is meant, of which NumPy would warn
+    _row_key, _random = map(np.errstate(over="ignore"), (_row_key, _random))
 
 
 @jit
@@ -127,19 +133,27 @@ def _batch_norm(z, normed, gain, shift, statistics, running, turn, n_out, r0, r1
 
 
 @jit
+def row_dot(a, b, n_out, r):
+    """``sum(a[r, :n_out] * b[r, :n_out])``, a vector at a time."""
+    lanes = WIDTH_BYTES // a.itemsize
+    zero = a.dtype.type(0)
+    total = tile_multiply(vector_load(a, r, 0, n_out, zero), vector_load(b, r, 0, n_out, zero))
+    for o in range(lanes, n_out, lanes):
+        product = tile_multiply(vector_load(a, r, o, n_out, zero), vector_load(b, r, o, n_out, zero))
+        total = tile_add(total, product)
+    return vector_sum(total)
+
+
+@jit
 def _layer_norm(z, normed, row_scale, gain, shift, n_out, r0, r1):
     """The same with mean and variance of each row (Ba, Kiros and Hinton, 2016)."""
     number = z.dtype.type
     for r in span(r0, r1):
-        mean = number(0)
-        for o in span(0, n_out):
-            mean += z[r, o]
-        mean /= number(n_out)
-        variance = number(0)
+        mean = row_sum(z, n_out, np.intp(r)) / number(n_out)
         for o in span(0, n_out):
             normed[r, o] = z[r, o] - mean
-            variance += normed[r, o] * normed[r, o]
-        scale = number(1) / math.sqrt(variance / number(n_out) + number(EPS))
+        variance = row_dot(normed, normed, n_out, np.intp(r)) / number(n_out)
+        scale = number(1) / math.sqrt(variance + number(EPS))
         row_scale[r] = scale
         for o in span(0, n_out):
             normed[r, o] *= scale
@@ -156,6 +170,64 @@ def _prelu(a, slopes, below, slope, n_out, r0, r1):
             below[r, o] = zero if z > zero else z
             slopes[r, o] = one if z > zero else slope[o]
             a[r, o] = z if z > zero else slope[o] * z
+
+
+@jit
+def embed_rows(network, work, x, indices, first, r0, r1):
+    """The first layer's inputs for rows r0 to r1: features, and for categories their vectors.
+
+    x : (n, n_features): row r of the batch is row indices[first + r] of x, or first + r without indices
+    """
+    network, work, x, indices = borrowed(network), borrowed(work), borrowed(x), borrowed(indices)
+    a, n_in = input_of(network.layers[0], work), network.layers[0].n_in
+    for r in range(r0, r1):
+        row = indices[first + r] if indices.size > 0 else first + r
+        for c in range(network.columns.size):
+            if network.columns[c] >= 0:
+                a[r, network.columns[c]] = x[row, c]
+        for number in range(network.layers.size - network.n_layers):
+            table = network.layers[network.n_layers + number]
+            code = np.int64(x[row, table.column])
+            vectors = weights_of(table, network.params)
+            work.codes[r, number] = code
+            for o in range(table.n_out):
+                a[r, table.place + o] = vectors[code, o]
+        a[r, n_in] = 1
+
+
+@jit
+def sum_up(grad_w, network, work, depth, n_rows, i0, i1, o0, o1):
+    """Gradient of a layer's parameters below the bias, or of an embedding: sums over the rows of the batch.
+
+    grad_w : (> i1, >= o1) (out); rows i0 to i1 that are no weights or biases, columns o0 to o1
+    What unwind_rows left of each row is added up in the order of the rows; elements are independent.
+    """
+    layer, work = network.layers[depth], borrowed(work)
+    if layer.column >= 0:
+        _sum_of_categories(grad_w, layer, work, depth - network.n_layers, n_rows, i0, i1, o0, o1)
+        return
+    first = 0 if layer.norm > 0 else 1  # without a normalisation the first matrix is of slopes
+    for i in range(max(i0, layer.n_in + 1), i1):
+        kept = kept_matrix(layer, work, first + i - layer.n_in - 1)
+        for o in span(o0, o1):
+            grad_w[i, o] = 0
+        for r in span(0, n_rows):
+            for o in span(o0, o1):
+                grad_w[i, o] += kept[r, o]
+
+
+@jit
+def _sum_of_categories(grad_w, layer, work, number, n_rows, i0, i1, o0, o1):
+    """``grad_w[i, o] = sum delta[r, o]`` over the rows r of category i."""
+    delta = delta_of(layer, work)
+    for i in range(i0, i1):
+        for o in span(o0, o1):
+            grad_w[i, o] = 0
+    for r in range(n_rows):
+        i = work.codes[r, number]
+        if i0 <= i and i < i1:
+            for o in range(o0, min(o1, layer.n_out)):
+                grad_w[i, o] += delta[r, layer.place + o]
 
 
 @jit
@@ -236,33 +308,37 @@ def _layer_norm_back(delta, normed, row_scale, gain, n_out, r0, r1):
     number = delta.dtype.type
     share = number(1 / n_out)
     for r in span(r0, r1):
-        mean = product = number(0)
         for o in span(0, n_out):
             delta[r, o] *= gain[o]
-            mean += delta[r, o]
-            product += delta[r, o] * normed[r, o]
-        mean *= share
-        product *= share
+        mean = share * row_sum(delta, n_out, np.intp(r))
+        product = share * row_dot(delta, normed, n_out, np.intp(r))
         for o in span(0, n_out):
             delta[r, o] = row_scale[r] * (delta[r, o] - mean - normed[r, o] * product)
 
 
 @jit
 def unwind_rows(network, work, turn, depth, r0, r1):
-    """From d cost / d output of layer `depth`, as its own product passes it on, to delta; rows r0 to r1.
+    """From d cost / d output of layer `depth`, as the next layer's product gives it, to delta; rows r0 to r1.
 
     What a residual connection of the layer above carries is added first. The kept matrices become the
     rows' parts of the gradient of shift, gain and learned slope.
     """
     network, work, turn = borrowed(network), borrowed(work), borrowed(turn)
-    layer, above = network.layers[depth], network.layers[depth + 1]
-    n_out, delta = layer.n_out, delta_of(layer, work)
+    above = network.layers[depth + 1]
+    # Below the first layer is what embeddings were looked up into.
+    layer = network.layers[depth if depth >= 0 else network.n_layers]
+    delta = delta_of(layer, work)
+    n_out = above.n_in
     n_norm = 1 if layer.norm > 0 else 0
     if above.residual > 0:
         carried = kept_matrix(above, work, _carry_place(above))
         for r in span(r0, r1):
             for o in span(0, n_out):
                 delta[r, o] += carried[r, o]
+    if depth < 0:
+        if above.input_dropout > 0:
+            drop(delta, network, above.input_dropout, turn, depth, n_out, r0, r1)
+        return
     if layer.residual > 0:
         carried = kept_matrix(layer, work, _carry_place(layer))
         for r in span(r0, r1):

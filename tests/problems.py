@@ -1,0 +1,257 @@
+"""Networks, rows and everything else that a training call takes, made without a Trainer."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from reference_step import weights
+
+import fastnn
+from fastnn._tuning import BLOCK_COLS, BLOCK_ROWS, TILE_ROWS
+from fastnn.buffers import aligned_zeros
+from fastnn.kernels import step
+from fastnn.kernels.address import address_of
+from fastnn.kernels.hooks.after import after_update
+from fastnn.kernels.team import new_team
+from fastnn.kernels.updates import SETTINGS, Terms
+from fastnn.losses import Loss
+from fastnn.network import unlabelled
+
+N_ROWS = 50
+MOST_PARTS = 7  # that a test makes, whatever the machine
+
+
+class Case(NamedTuple):
+    """A network, its loss, and what its training asks for besides: see :func:`make_problem`."""
+
+    sizes: tuple[int, ...]
+    activation: Any
+    output: str
+    loss: str | Loss
+    net: dict = {}  # noqa: RUF012 - nobody writes to it
+    training: dict = {}  # noqa: RUF012
+
+
+EVERYTHING = {"every": 2, "clip_norm": 0.7, "max_norm": 1.5, "keep": 0.8, "l1": 0.2, "weighted": True}
+# An eps at which a gradient that is all rounding error makes no step.
+OPTIMIZERS = {
+    "sgd": fastnn.SGD(lr=0.1),
+    "nesterov": fastnn.SGD(lr=0.1, momentum=0.9, nesterov=True),
+    "adam": fastnn.Adam(lr=0.01, eps=1e-3),
+    # by address, with one state to three
+    "momentum with decay": fastnn.SGD(lr=0.1, momentum=0.9, weight_decay=0.1),
+    "adamw": fastnn.AdamW(lr=0.01, eps=1e-3, weight_decay=0.1),
+    "rmsprop": fastnn.RMSprop(lr=0.01, alpha=0.5, momentum=0.8, centered=True, eps=0.3),
+}
+TILES = TILE_ROWS * 4, TILE_ROWS * 8
+CASES = {
+    # no hidden layer, one output, whole tiles and vectors, wide and deep
+    "linear": Case((5, 3), "relu", "identity", "mse"),
+    "one output": Case((3, 7, 1), "tanh", "sigmoid", "binary_cross_entropy"),
+    "whole tiles": Case((*TILES, 16), "sigmoid", "softmax", "cross_entropy"),
+    "deep": Case((7, 20, 15, 33, 4), ("tanh", "identity", "sigmoid"), "sigmoid", "binary_cross_entropy"),
+    "wide": Case((30, 256, 40, 2), "tanh", "tanh", "squared_error"),
+    # blocks of the update that are not the whole width, and layers of which columns are shared out
+    "blocks": Case((BLOCK_ROWS + 10, BLOCK_COLS + 40, 3), "relu", "softmax", "cross_entropy"),
+    "few rows": Case((3, 2 * BLOCK_COLS + 70, 1), "relu", "identity", "mse"),
+    "weighted, sparse": Case(
+        (9, 20, 3), "tanh", "softmax", "cross_entropy", {}, {"weighted": True, "sparse": True}
+    ),
+    "whole gradient": Case((7, 20, 15, 4), "tanh", "softmax", "cross_entropy", {}, EVERYTHING),
+    "by address": Case(
+        (7, 20, 15, 20, 3), ("gelu", "selu", "softplus"), "tanh", "huber", {}, {"optimizer": "rmsprop"}
+    ),
+    "dropout": Case(
+        (*TILES, 16), "tanh", "identity", "log_cosh", {"dropout": 0.3, "input_dropout": 0.2}, {"every": 2}
+    ),
+    "batch norm": Case((7, 20, 33, 1), ("tanh", "prelu"), "exp", "poisson", {"norm": "batch"}),
+    "layer norm": Case(
+        (7, 20, 20, 3),
+        "gelu",
+        "softmax",
+        Loss("cross_entropy", label_smoothing=0.1),
+        {"norm": "layer", "residual": True},
+        {"optimizer": "adamw"},
+    ),
+    "deep mixture": Case(
+        (9, 24, 24, 24, 17, 17, 4),
+        ("prelu", "tanh", "prelu", "silu", "identity"),
+        "softmax",
+        Loss("focal", gamma=2.0),
+        {
+            "norm": ("batch", None, "layer", None, "batch"),
+            "residual": (False, True, True, False, True),
+            "dropout": (0.2, 0.0, 0.4, 0.0, 0.1),
+            "input_dropout": 0.1,
+        },
+        EVERYTHING | {"optimizer": "adamw", "sparse": True},
+    ),
+    # rows below the bias in blocks and parts of their own
+    "kept, blocks": Case(
+        (BLOCK_ROWS - 1, BLOCK_COLS + 40, 3),
+        "prelu",
+        "softmax",
+        "cross_entropy",
+        {"norm": "batch", "dropout": 0.5},
+        {"clip_norm": 0.1},
+    ),
+    "kept, few rows": Case((3, 2 * BLOCK_COLS + 70, 1), "prelu", "identity", "mse", {"norm": "layer"}),
+}
+
+
+class Problem(NamedTuple):
+    """The arguments that the compiled calls share; everything a step overwrites is NaN."""
+
+    network: step.Network
+    work: step.Workspace
+    data: step.Data
+    objective: step.Objective
+    optimizer: step.Optimizer
+
+    def train(self, *plan, kernel=step.train_part):
+        """Train in one part; what the call reports."""
+        totals = np.zeros(step.N_TOTALS)
+        kernel(0, 1, new_team(), *self, plan, totals)
+        return totals
+
+    def matrices(self):
+        """All that training changes and keeps: weights and states of every layer, running statistics."""
+        opt, running = self.optimizer, self.network.running
+        vectors = self.network.params, opt.m, opt.v, opt.u, opt.whole, opt.average
+        result = [weights(layer, flat) for flat in vectors if flat.size for layer in self.network.layers]
+        for layer in self.network.layers[self.network.layers["norm"] == 1]:
+            result.append(running[2 * layer["s_start"] :][: 2 * layer["w_cols"]].reshape(2, -1))
+            result[-1] = result[-1][:, : layer["n_out"]]
+        return result
+
+    def assert_same_bits(self, other):
+        for comp, ref in zip(self.matrices(), other.matrices(), strict=True):
+            np.testing.assert_array_equal(comp, ref)
+        np.testing.assert_array_equal(self.network.params_t, other.network.params_t)
+
+
+def make_net(case, dtype, rng, **more):
+    """The network, with no parameter at a value that hides something."""
+    options = {"activation": case.activation, "output": case.output, **case.net, **more}
+    net = fastnn.MLP(case.sizes, **options, dtype=dtype, seed=rng)
+    for name, array in net.parameters().items():
+        if name.endswith((".bias", ".shift", ".running_mean")):
+            array[:] = rng.uniform(-0.5, 0.5, array.size)
+        elif not name.endswith(".weight"):
+            array *= rng.uniform(0.7, 1.4, array.size)
+    step.transpose_weights(net._network())
+    return net
+
+
+def make_targets(loss, n_out, n_rows, rng):
+    return {
+        "class": lambda: rng.integers(0, n_out, n_rows),
+        "labels": lambda: rng.integers(0, 2, (n_rows, n_out)),
+        "values": lambda: rng.uniform(-1, 1, (n_rows, n_out)),
+        "nonnegative": lambda: rng.poisson(1.0, (n_rows, n_out)),
+        "positive": lambda: rng.uniform(0.2, 2, (n_rows, n_out)),
+        "probabilities": lambda: rng.dirichlet(np.ones(n_out), n_rows),
+    }[loss.kind]()
+
+
+def make_sparse(data):
+    """The same rows, without their zeros."""
+    rows, columns = np.nonzero(data.x)
+    starts = np.searchsorted(rows, np.arange(len(data.x) + 1))
+    return data._replace(x=data.x[rows, columns][np.newaxis], starts=starts, columns=columns.astype(np.int32))
+
+
+def make_data(loss, x, y, n_out):
+    """Rows with their targets, in order."""
+    targets = loss.check_targets("y", y, n_out, x.dtype)
+    return unlabelled(x)._replace(**{"labels" if loss.kind in ("class", "labels") else "targets": targets})
+
+
+def make_objective(loss, dtype):
+    function = 0
+    if loss.kernel is not None:
+        matrix, of_rows = np.empty((0, 0), dtype), np.empty(0)
+        arrays = of_rows, of_rows, matrix, matrix, matrix, of_rows
+        function = address_of(loss.kernel, (*arrays, 1.0, 1.0, 0, 0, 0, 0))
+    return step.Objective(loss.code, loss.scale, function, loss.numbers)
+
+
+def make_optimizer(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_steps_before=2, **rest):
+    """`rest`: every, clip_norm, max_norm, keep, and scaled for factors on the learning rates.
+
+    As in training there is room for what is used, and what the core does itself it is not called for.
+    """
+    settings, n_params = np.zeros(1, SETTINGS), net.params.size
+    for name in set(SETTINGS.names) & set(vars(optimizer)):
+        settings[name] = getattr(optimizer, name)
+    given = {"every": 1, "clip_norm": 0.0, "max_norm": 0.0, "keep": 0.0} | rest
+    factors = np.ones((len(net.sizes) - 1, 2))
+    if given.pop("scaled", False):
+        factors[:] = np.linspace(0.5, 1.5, factors.size).reshape(factors.shape)
+    for name, value in {**given, "l2": l2, "l1": l1, "limit": limit, "decay": optimizer.weight_decay}.items():
+        settings[name] = value
+    plain = l1 == 0 and limit == np.inf and (factors == 1).all()
+    if plain and optimizer.core_kind is not None:
+        settings["kind"] = optimizer.core_kind
+    else:
+        w, of_steps = np.empty((0, 0), net.dtype), np.empty(0)
+        terms = Terms(*[net.dtype.type(0)] * len(Terms._fields))
+        like = (*[w] * 5, of_steps, of_steps, terms, 0, 0, 0, 0)
+        settings["update"] = address_of(optimizer.kernel, like)
+    lr = optimizer.lr * np.linspace(1, 0.5, n_updates)
+    n_sums, is_clipped = net._layout.n_sums, given["clip_norm"] > 0
+    result = step.Optimizer(
+        settings=settings,
+        constants=optimizer.constants(),
+        rates=optimizer.rates(lr, n_steps_before),
+        factors=factors,
+        **{
+            name: aligned_zeros(n_params if k < optimizer.n_states else 0, net.dtype)
+            for k, name in enumerate("mvu")
+        },
+        grad=aligned_zeros((MOST_PARTS, net._layout.n_block), net.dtype),
+        whole=aligned_zeros(n_params if is_clipped or given["every"] > 1 else 0, net.dtype),
+        average=net.params.copy() if given["keep"] > 0 else aligned_zeros(0, net.dtype),
+        penalty=aligned_zeros(n_sums, np.float64),
+        norms=aligned_zeros(n_sums if is_clipped else 0, np.float64),
+    )
+    if given["max_norm"] or given["keep"]:
+        turn = step.Turn(0, 1, np.empty(0, np.int64), 1, 1, True)
+        settings["after"] = address_of(after_update, (net._network(), result, turn))
+    return result
+
+
+def make_problem(
+    case,
+    dtype,
+    *,
+    optimizer="adam",
+    capacity=N_ROWS,
+    n_rows=N_ROWS,
+    shuffled=True,
+    weighted=False,
+    sparse=False,
+    l2=0.3,
+    **rest,
+):
+    """The same problem at every call; `rest` is that of :func:`make_optimizer`."""
+    rng = np.random.default_rng(3)
+    net = make_net(case, dtype, rng)
+    network = net._network(seed=11)
+    loss = fastnn.losses.as_loss(case.loss)
+    x = rng.standard_normal((n_rows, case.sizes[0])).astype(dtype)
+    x[rng.random(x.shape) < 0.3] = 0
+    data = make_data(loss, x, make_targets(loss, case.sizes[-1], n_rows, rng), case.sizes[-1])
+    order, row_weights = rng.permutation(n_rows), rng.integers(0, 4, n_rows) / 2
+    if shuffled:
+        data = data._replace(indices=order)
+    if weighted:
+        data = data._replace(weights=row_weights)
+    if sparse:
+        data = make_sparse(data)
+    work = net._layout.workspace(capacity, data.labels.shape[1] + data.targets.shape[1])
+    state = make_optimizer(net, OPTIMIZERS[optimizer], n_rows, l2=l2, **rest)
+    for array in (*work[1:], state.grad, state.whole, state.penalty, state.norms):
+        array.fill(np.nan)
+    return Problem(network, work, data, make_objective(loss, dtype), state)
