@@ -530,10 +530,6 @@ class Trainer:
             If an argument is not what is described here.
         """
         _checks.check_count("epochs", epochs)
-        if isinstance(self.optimizer, LBFGS):
-            raise ValueError(
-                "LBFGS takes no mini-batches: use MLPClassifier or MLPRegressor(solver='lbfgs')."
-            )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
             raise TypeError(f"checkpoint must be a fastnn.Checkpoint, got {checkpoint!r}.")
         rows = self._check_rows(x, y, sample_weight)

@@ -383,9 +383,60 @@ def test_every_optimizer_reduces_the_cost(data, dtype, optimizer):
     assert trainer.evaluate(x, y)["cost"] < history.epochs[0].cost
 
 
-def test_lbfgs_is_refused(data):
-    with pytest.raises(ValueError, match="LBFGS takes no mini-batches"):
-        make(optimizer="lbfgs").fit(*data, verbose=0)
+@pytest.mark.parametrize("fraction", [None, 0.25])
+def test_lbfgs_finds_a_minimum(data, fraction):
+    """A layer alone with a penalty has one, where the slope is 0; the rest of the trainer serves it, too."""
+    x, y = data
+    weights, events = 1 + np.arange(60) % 3, []
+    net = fastnn.MLP([4, 3], dtype="float64", seed=0)
+    trainer = make(net, optimizer=fastnn.LBFGS(tol=1e-8), l2=1.0, class_weight={0: 2.0})
+    history = trainer.fit(
+        x,
+        y,
+        epochs=200,
+        sample_weight=weights,
+        validation_fraction=fraction,
+        metrics="accuracy",
+        callbacks=lambda trainer, epoch: events.append(epoch),
+        verbose=0,
+    )
+    assert history.stop_reason == "converged"
+    assert events == history.epochs
+    costs = history.to_dict()["cost"]
+    assert costs == sorted(costs, reverse=True)
+    if fraction is None:
+        weights = weights * np.where(y == 0, 2.0, 1.0)
+        cost, (grad_w,), (grad_b,) = trainer.gradient(x, y, sample_weight=weights)
+        penalty = 0.5 * (net.weights[0] ** 2).sum() / weights.sum()
+        assert np.abs(grad_w + net.weights[0] / weights.sum()).max() < 1e-8
+        assert np.abs(grad_b).max() < 1e-8
+        assert costs[-1] == pytest.approx(cost + penalty, rel=1e-12)
+    else:
+        assert trainer.n_rows == 45
+
+
+def test_lbfgs_ends_as_others_do(data):
+    trainer = make(optimizer="lbfgs")
+    assert len(trainer.fit(*data, epochs=3, verbose=0)) == 3
+    assert trainer.history.stop_reason == "epochs"
+    trainer.fit(*data, epochs=9, callbacks=lambda trainer, epoch: trainer.stop("enough"), verbose=0)
+    assert (len(trainer.history), trainer.history.stop_reason) == (4, "enough")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"l1": 0.1}, "l1"), ({"accumulate": 2}, "accumulate"), ({"schedule": "cosine"}, "a schedule")],
+)
+def test_lbfgs_refuses_what_it_cannot_do(options, message):
+    with pytest.raises(ValueError, match=f"optimizer 'lbfgs' does not go with {message}"):
+        make(optimizer="lbfgs", **options)
+    with pytest.raises(ValueError, match="does not go with dropout"):
+        make(fastnn.MLP([4, 7, 3], dropout=0.1), optimizer="lbfgs")
+
+
+def test_lbfgs_writes_no_checkpoints(data, tmp_path):
+    with pytest.raises(ValueError, match="checkpoint does not go with optimizer 'lbfgs'"):
+        make(optimizer="lbfgs").fit(*data, checkpoint=fastnn.Checkpoint(tmp_path), verbose=0)
 
 
 @pytest.mark.parametrize("activation", [name for name in NAMES if name != "identity"])
@@ -495,7 +546,7 @@ print(trainer.fit(x, y, epochs=1, verbose=0).epochs[-1].cost.hex())
         ({"clip_norm": math.nan}, ValueError, "clip_norm must lie"),
         ({"max_norm": 0.0}, ValueError, "max_norm must lie"),
         ({"accumulate": 0}, ValueError, "accumulate must be at least 1"),
-        ({"rate_factors": {2: 0.5}}, ValueError, "key 2: expected 'bias' or a layer from -2 to 1"),
+        ({"rate_factors": {2: 0.5}}, ValueError, "key 2: expected .* or a layer from -2 to 1"),
         ({"rate_factors": {"biases": 0.5}}, ValueError, "key 'biases'"),
         ({"rate_factors": {0: -1}}, ValueError, r"rate_factors\[0\] must lie"),
         ({"rate_factors": [1, 0]}, TypeError, "rate_factors must be a dict"),
