@@ -468,6 +468,7 @@ class MLP:
     def predict_raw(self, x, *, n_threads: int | None = None) -> np.ndarray:
         """The output layer's activations, of shape (n, n_out); arguments as in :meth:`predict_proba`."""
         if _checks.is_sparse(x):
+            x = x.tocsr()
             starts = range(0, max(1, x.shape[0]), SPARSE_ROWS)
             parts = [x[start : start + SPARSE_ROWS].toarray() for start in starts]
             return np.vstack([self.predict_raw(part, n_threads=n_threads) for part in parts])

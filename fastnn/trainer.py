@@ -280,6 +280,7 @@ class Trainer:
     def _choose_output(self) -> None:
         """Settle the network's output activation with the loss."""
         net, wanted, name = self.net, self.loss.output, self.loss.name
+        self.loss.n_targets(net.sizes[-1])
         if wanted is None:
             if net.output == "softmax":
                 raise ValueError(
@@ -289,7 +290,6 @@ class Trainer:
         elif net.output not in (None, wanted):
             raise ValueError(f"loss {name!r} needs output={wanted!r}, but the network has {net.output!r}.")
         else:
-            self.loss.n_targets(net.sizes[-1])
             net.output = wanted
 
     def _check_lbfgs(self) -> None:
@@ -530,10 +530,6 @@ class Trainer:
             If an argument is not what is described here.
         """
         _checks.check_count("epochs", epochs)
-        if isinstance(self.optimizer, LBFGS):
-            raise ValueError(
-                "LBFGS takes no mini-batches: use MLPClassifier or MLPRegressor(solver='lbfgs')."
-            )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
             raise TypeError(f"checkpoint must be a fastnn.Checkpoint, got {checkpoint!r}.")
         rows = self._check_rows(x, y, sample_weight)
@@ -578,6 +574,8 @@ class Trainer:
                     self._run_lbfgs(run, display)
                 while self._stop_reason is None and len(history) < run.n_epochs:
                     run.callbacks.on_epoch_begin(self)
+                    if self._stop_reason is not None:
+                        break
                     start = time.perf_counter() - compile_seconds()
                     self._run_epoch(run, display)
                     if run.first == n_rows:  # else a callback has stopped it
@@ -820,6 +818,7 @@ class Trainer:
         }
         n_held_out = 0 if run.held_out is None else run.held_out.n
         return digest | {
+            "random generator": type(self._rng.bit_generator).__name__,
             "rows": [run.train.n, n_held_out],
             "data": total,
             "first epoch": len(self.history) + 1,
