@@ -136,6 +136,7 @@ class Trainer:
         gains, shifts and slopes by "bias", of embeddings by "embeddings". 0 leaves them as they are.
     average : EMA or SWA, optional
         Validate with, and end with, an average of the weights; training goes on with the weights themselves.
+        The running statistics of a batch normalisation stay those of the latter.
     class_weight : dict, "balanced" or None, default=None
         Weight of the rows of each class, by number; "balanced" is ``n / (n_classes * count)``.
     shuffle : bool, default=True

@@ -105,11 +105,11 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
 
 @jit
 def _sum_at(weights, indices, start, stop):
-    """Sum of weights, in the order of the indices; never 0, for a division."""
+    """Sum of weights, in the order of the indices; the number of rows if all of them weigh nothing."""
     total = 0.0
     for place in range(start, stop):
         total += weights[indices[place]] if indices.size > 0 else weights[place]
-    return total if total > 0 else 1.0
+    return total if total > 0 else np.float64(stop - start)
 
 
 @jit(inline=True)
