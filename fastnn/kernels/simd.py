@@ -490,6 +490,7 @@ if numba.config.DISABLE_JIT:
 
     def tile_store(tile, array, row, col):
         """NumPy form."""
+        tile = np.atleast_2d(tile)
         array[row : row + tile.shape[0], col : col + tile.shape[1]] = tile
 
     def tile_add_outer(tile, left, row, k, right, col):
