@@ -88,8 +88,8 @@ def jit(function=None, *, parallel=False, inline=False):
 
 
 def compiled_form(function, args: tuple):
-    """The form of a jitted function for arguments of these types, compiled if need be."""
-    types = tuple(map(numba.typeof, args))
+    """The form of a jitted function for arguments of these types, or these types, compiled if need be."""
+    types = tuple(arg if isinstance(arg, numba.types.Type) else numba.typeof(arg) for arg in args)
     function.compile(types)
     return function.overloads[types]
 

@@ -84,6 +84,8 @@ class Checkpoint:
         """Write a checkpoint, then remove those that are too many."""
         folder = self.made_folder()
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        # As it will be read: NumPy's numbers, which random generators and schedules may hold, as plain ones.
+        state = json.loads(json.dumps(state, default=lambda numbers: numbers.tolist()))
         path = folder / f"step-{step:010d}.safetensors"
         model_file.write(path, arrays, {"checksum": _checksum(state, arrays)}, {"state": state})
         files = self.files()

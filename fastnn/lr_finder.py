@@ -154,6 +154,7 @@ def find_lr(
     n_steps: int = 100,
     smoothing: float = 0.8,
     seed: int | None = 0,
+    sample_weight=None,
 ) -> LRCurve:
     """Try rising learning rates on a copy of the network: the range test (Smith, 2017).
 
@@ -171,6 +172,8 @@ def find_lr(
         Weight of a step's cost on that of its neighbour; 0 smooths nothing.
     seed : int, optional
         Of the order of the rows.
+    sample_weight : array-like of shape (n,), optional
+        As in ``Trainer.fit``.
 
     Returns
     -------
@@ -184,18 +187,25 @@ def find_lr(
 
     Examples
     --------
-    >>> curve = LRCurve(np.array([0.01, 0.1, 1.0]), np.array([0.7, 0.6, 0.2]))
-    >>> curve.suggestion
-    1.0
+    >>> import fastnn
+    >>> x = np.random.default_rng(0).standard_normal((500, 4))
+    >>> y = x.sum(axis=1) > 0
+    >>> net = fastnn.MLP([4, 16, 1], seed=0)
+    >>> trainer = fastnn.Trainer(net, loss="binary_cross_entropy", optimizer="sgd")
+    >>> curve = find_lr(trainer, x, y)
+    >>> 0.01 < curve.suggestion < 1
+    True
+    >>> trainer.lr = curve.suggestion
     """
     _checks.check_number("min_lr", min_lr, 0.0, open_low=True)
     _checks.check_number("max_lr", max_lr, min_lr, open_low=True)
     _checks.check_count("n_steps", n_steps, 2)
     _checks.check_number("smoothing", smoothing, 0.0, 1.0)
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
     record = _Record(n_steps, float(smoothing))
     copied = _fresh(trainer, schedule=_Sweep(min_lr, max_lr, n_steps), seed=seed)
     with contextlib.suppress(DivergenceError):
-        copied.fit(x, y, epochs=n_steps, callbacks=[record], verbose=0)
+        copied.fit(x, y, epochs=n_steps, callbacks=[record], verbose=0, **weights)
     if len(record.costs) < 2:
         raise ValueError(f"the cost diverges at min_lr={min_lr:g} already: try a smaller one.")
     costs = np.array(record.costs)

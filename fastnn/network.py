@@ -16,8 +16,8 @@ from .activations import Activation, as_activation
 from .buffers import LayerSpec, Layout, aligned_zeros
 from .kernels.activations import IDENTITY, OUTPUTS
 from .kernels.address import address_of
-from .kernels.hooks.rows import NORMS, embed_rows, finish_rows, unwind_rows
-from .kernels.step import Data, Network, Turn
+from .kernels.hooks.rows import NORMS, embed_rows, finish_rows, sum_up, unwind_rows
+from .kernels.step import Data, Network, turn_type
 from .predictor import Predictor
 from .summary import summary
 
@@ -370,6 +370,7 @@ class MLP:
             enter=0,
             finish=0,
             unwind=0,
+            sum_up=0,
             together="batch" in self.norm,
             seed=seed,
         )
@@ -395,13 +396,14 @@ class MLP:
         for layer, activation in zip(layers, self.activations, strict=False):
             if layer["kept"] and not layer["prelu"]:
                 layer["function"] = address_of(activation.kernel, (matrix, matrix, 0.0, 0, 0, 0))
-        indices = np.empty(0, np.int64)
-        work, hooks = self._layout.workspace(0, 0), {}
+        turn, hooks = turn_type(network, self._layout.workspace(0, 0)), {}
         if self.embeddings:
-            hooks["enter"] = address_of(embed_rows, (network, work, matrix, indices, 0, 0, 0))
+            hooks["enter"] = address_of(embed_rows, (turn, matrix, np.empty(0, np.int64), 0, 0, 0))
         if layers["kept"].any() or self.input_dropout > 0:
-            like = (network, work, Turn(0, 1, indices, 0, 0, False), 0, 0, 0)
-            hooks["finish"], hooks["unwind"] = address_of(finish_rows, like), address_of(unwind_rows, like)
+            for name, hook in (("finish", finish_rows), ("unwind", unwind_rows)):
+                hooks[name] = address_of(hook, (turn, 0, 0, 0))
+        if hooks:
+            hooks["sum_up"] = address_of(sum_up, (matrix, turn, 0, 0, 0, 0, 0))
         return hooks
 
     def __getstate__(self) -> dict[str, Any]:
@@ -466,6 +468,7 @@ class MLP:
     def predict_raw(self, x, *, n_threads: int | None = None) -> np.ndarray:
         """The output layer's activations, of shape (n, n_out); arguments as in :meth:`predict_proba`."""
         if _checks.is_sparse(x):
+            x = x.tocsr()
             starts = range(0, max(1, x.shape[0]), SPARSE_ROWS)
             parts = [x[start : start + SPARSE_ROWS].toarray() for start in starts]
             return np.vstack([self.predict_raw(part, n_threads=n_threads) for part in parts])

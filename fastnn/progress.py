@@ -91,5 +91,10 @@ class Display(Silent):
             ("val cost", "val_cost", epoch.val_cost),
             (f"val {metric}", "val_metric", epoch.val_metric),
         ]
+        named += [
+            (name.replace("val_", "val "), name, value)
+            for name, value in epoch.more.items()
+            if not name.startswith("layers.")  # norms are for the table
+        ]
         parts = [f"{label} {format_figure(name, value)}" for label, name, value in named if value is not None]
         return "  ".join([*parts, f"{epoch.samples_per_second:,.0f} samples/s"])

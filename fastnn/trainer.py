@@ -136,6 +136,7 @@ class Trainer:
         gains, shifts and slopes by "bias", of embeddings by "embeddings". 0 leaves them as they are.
     average : EMA or SWA, optional
         Validate with, and end with, an average of the weights; training goes on with the weights themselves.
+        The running statistics of a batch normalisation stay those of the latter.
     class_weight : dict, "balanced" or None, default=None
         Weight of the rows of each class, by number; "balanced" is ``n / (n_classes * count)``.
     shuffle : bool, default=True
@@ -280,6 +281,7 @@ class Trainer:
     def _choose_output(self) -> None:
         """Settle the network's output activation with the loss."""
         net, wanted, name = self.net, self.loss.output, self.loss.name
+        self.loss.n_targets(net.sizes[-1])
         if wanted is None:
             if net.output == "softmax":
                 raise ValueError(
@@ -289,7 +291,6 @@ class Trainer:
         elif net.output not in (None, wanted):
             raise ValueError(f"loss {name!r} needs output={wanted!r}, but the network has {net.output!r}.")
         else:
-            self.loss.n_targets(net.sizes[-1])
             net.output = wanted
 
     def _check_lbfgs(self) -> None:
@@ -375,8 +376,8 @@ class Trainer:
             norms=aligned_zeros(layout.n_sums if self.clip_norm else 0, np.float64),
         )
         if self.max_norm is not None or isinstance(self.average, EMA):
-            turn = kernels.Turn(0, 1, np.empty(0, np.int64), 0, 0, False)
-            record["after"] = address_of(after_update, (net._network(), state, turn))
+            turn = kernels.turn_type(net._network(), layout.workspace(0, 0))
+            record["after"] = address_of(after_update, (turn, state))
         return state
 
     def _address_of_update(self) -> int:
@@ -574,6 +575,8 @@ class Trainer:
                     self._run_lbfgs(run, display)
                 while self._stop_reason is None and len(history) < run.n_epochs:
                     run.callbacks.on_epoch_begin(self)
+                    if self._stop_reason is not None:
+                        break
                     start = time.perf_counter() - compile_seconds()
                     self._run_epoch(run, display)
                     if run.first == n_rows:  # else a callback has stopped it
@@ -833,6 +836,7 @@ class Trainer:
         }
         n_held_out = 0 if run.held_out is None else run.held_out.n
         return digest | {
+            "random generator": type(self._rng.bit_generator).__name__,
             "rows": [run.train.n, n_held_out],
             "data": total,
             "first epoch": len(self.history) + 1,

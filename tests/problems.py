@@ -96,7 +96,7 @@ CASES = {
         {"norm": "batch", "dropout": 0.5},
         {"clip_norm": 0.1},
     ),
-    "kept, few rows": Case((3, 2 * BLOCK_COLS + 70, 1), "prelu", "identity", "mse", {"norm": "layer"}),
+    "kept, few rows": Case((3, 2 * BLOCK_COLS + 70, 1), "prelu", "tanh", "mse", {"norm": "layer"}),
 }
 
 
@@ -217,8 +217,8 @@ def make_optimizer(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n
         norms=aligned_zeros(n_sums if is_clipped else 0, np.float64),
     )
     if given["max_norm"] or given["keep"]:
-        turn = step.Turn(0, 1, np.empty(0, np.int64), 1, 1, True)
-        settings["after"] = address_of(after_update, (net._network(), result, turn))
+        turn = step.turn_type(net._network(), net._layout.workspace(0, 0))
+        settings["after"] = address_of(after_update, (turn, result))
     return result
 
 
@@ -253,5 +253,5 @@ def make_problem(
     work = net._layout.workspace(capacity, data.labels.shape[1] + data.targets.shape[1])
     state = make_optimizer(net, OPTIMIZERS[optimizer], n_rows, l2=l2, **rest)
     for array in (*work[1:], state.grad, state.whole, state.penalty, state.norms):
-        array.fill(np.nan)
+        array.fill(np.nan if array.dtype.kind == "f" else -1)
     return Problem(network, work, data, make_objective(loss, dtype), state)

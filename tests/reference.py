@@ -176,7 +176,7 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
 def weight_of(data, start, stop):
     if not data.weights.size:
         return stop - start
-    return data.weights[rows_of(data, start, stop)].sum() or 1.0
+    return data.weights[rows_of(data, start, stop)].sum() or float(stop - start)
 
 
 def weigh_rows(row_loss, row_score, delta, data, first, n_out, r0, r1):

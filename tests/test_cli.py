@@ -97,7 +97,7 @@ def test_two_classes_by_binary_cross_entropy_over_the_whole_set(run):
         (["iris", "--hidden", "0"], "--hidden must be at least 1"),
         (["iris", "--epochs", "0"], "epochs must be at least 1"),
         (["iris", "--lr", "-1"], "lr must lie"),
-        (["iris", "--momentum", "0.9"], "go with --optimizer sgd"),
+        (["iris", "--momentum", "0.9"], "--momentum does not go with --optimizer adam"),
         (["iris", "--validation", "2"], "validation_fraction"),
         (["iris", "--dtype", "int8"], "dtype must be float32 or float64"),
         (["iris", "--threads", "0"], "n_threads must be at least 1"),

@@ -69,8 +69,8 @@ def updated(dtype, n_parts, name="kept, blocks"):
     problem = make_problem(CASES[name], dtype, max_norm=1.2, keep=0.9)
     problem.network.params[:] *= 1.5
     for part in reversed(range(n_parts)):
-        turn = step.Turn(part, n_parts, new_team(), 1, 50, True)
-        after_update(problem.network, problem.optimizer, turn)
+        turn = step.Turn(problem.network, problem.work, part, n_parts, new_team(), 1, 50, True)
+        after_update(turn, problem.optimizer)
     return problem
 
 

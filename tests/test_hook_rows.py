@@ -22,8 +22,8 @@ from fastnn.kernels.team import new_team
 # --- dropout ----------------------------------------------------------------------------------------
 
 
-def turn_of(number, n_rows=50):
-    return step.Turn(0, 1, new_team(), number, n_rows, True)
+def turn_of(network, work, number, n_rows=50, learns=True):
+    return step.Turn(network, work, 0, 1, new_team(), number, n_rows, learns)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,8 @@ def dropped(net, shape, rate, seed=0, number=1, depth=0, parts=None):
     """What dropout makes of ones."""
     a = np.ones(shape, net.dtype)
     for r0, r1 in parts or [(0, shape[0])]:
-        rows.drop(a, net._network(seed), rate, turn_of(number), depth, shape[1], r0, r1)
+        turn = turn_of(net._network(seed), net._layout.workspace(0, 0), number)
+        rows.drop(a, turn.network, rate, turn, depth, shape[1], r0, r1)
     return a
 
 
@@ -102,7 +103,7 @@ class Layer:
         self.net = make_net(Case((4, N_OUT, N_OUT, 2), None, "identity", "mse"), dtype, rng, **options)
         self.network, self.work = self.net._network(seed=9), self.net._layout.workspace(N_ROWS + 5, 1)
         for array in self.work[1:]:
-            array.fill(np.nan)
+            array.fill(np.nan if array.dtype.kind == "f" else -1)
         self.layer = self.network.layers[1]
         self.a_in, self.a, self.delta = (
             function(self.layer, self.work) for function in (step.input_of, step.output_of, step.delta_of)
@@ -113,10 +114,10 @@ class Layer:
         self.a[:N_ROWS, :N_OUT], self.delta[:N_ROWS, :N_OUT] = self.z, self.slopes
 
     def run(self, number, learns=True, cuts=(0, N_ROWS)):
-        turn = step.Turn(0, 1, new_team(), number, N_ROWS, learns)
+        turn = turn_of(self.network, self.work, number, N_ROWS, learns)
         for hook in (rows.finish_rows, rows.unwind_rows) if number > 0 else (rows.finish_rows,):
             for r0, r1 in pairwise(cuts):
-                hook(self.network, self.work, turn, 1, r0, r1)
+                hook(turn, 1, r0, r1)
         return self
 
     def kept(self):
@@ -198,7 +199,7 @@ def test_running_statistics_of_one_row(dtype):
     net = fastnn.MLP([4, 6, 2], norm="batch", dtype=dtype, seed=0)
     work, network = net._layout.workspace(1, 1), net._network()
     step.output_of(network.layers[0], work)[0, :6] = np.arange(6)
-    rows.finish_rows(network, work, turn_of(1, n_rows=1), 0, 0, 1)
+    rows.finish_rows(turn_of(network, work, 1, n_rows=1), 0, 0, 1)
     p = net.parameters()
     np.testing.assert_allclose(p["layers.0.running_mean"], 0.1 * np.arange(6), rtol=2 * np.finfo(dtype).eps)
     np.testing.assert_allclose(p["layers.0.running_variance"], 0.9, rtol=2 * np.finfo(dtype).eps)

@@ -88,6 +88,39 @@ def test_range_and_number_of_steps(make, problem):
     np.testing.assert_allclose(curve.lrs, np.geomspace(critical / 1e4, critical / 10, 37), rtol=1e-12)
 
 
+def test_weights_of_rows(problem):
+    """A row that weighs nothing is as if it were not there."""
+    x, y, critical = problem
+    weights = np.repeat([1.0, 0.0], 32)
+    noisy = np.where(weights > 0, y, 1e3 * y)
+    options = {"max_lr": critical, "n_steps": 30}
+    trainers = [real_trainer(fastnn.MLP([3, 1], dtype="float64", seed=0), batch_size=None) for _ in range(2)]
+    comp = find_lr(trainers[0], x, noisy, sample_weight=weights, **options)
+    ref = find_lr(trainers[1], x[:32], y[:32], **options)
+    np.testing.assert_allclose(comp.costs, ref.costs, rtol=1e-12)
+
+
+def test_a_trainer_with_all_options(rng):
+    x, y = rng.standard_normal((64, 3)), rng.integers(0, 3, 64)
+    trainer = fastnn.Trainer(
+        fastnn.MLP([3, 8, 3], dropout=0.1, norm="batch", seed=0),
+        loss=fastnn.Loss("cross_entropy", label_smoothing=0.1),
+        optimizer=fastnn.AdamW(),
+        schedule="plateau",  # for which there would be nothing to follow
+        average=fastnn.EMA(),
+        class_weight="balanced",
+        rate_factors={0: 0.5},
+        accumulate=2,
+        clip_norm=1.0,
+        l1=0.1,
+        max_norm=2.0,
+        batch_size=16,
+    )
+    curve = find_lr(trainer, x, y, n_steps=20)
+    assert 2 <= len(curve.lrs) <= 20
+    assert len(trainer.history) == 0
+
+
 class Scripted:
     """A trainer whose batches cost what is written."""
 

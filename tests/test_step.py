@@ -10,9 +10,11 @@ import reference
 import reference_step
 from problems import CASES, N_ROWS, OPTIMIZERS, make_problem
 
+from fastnn._jit import jit
 from fastnn._threads import launch, usable_cores
 from fastnn._tuning import ROW_BLOCK
 from fastnn.kernels import step
+from fastnn.kernels.address import pointer_to
 from fastnn.kernels.team import new_team
 
 
@@ -218,6 +220,19 @@ def test_average(problem, dtype):
         )
 
 
+@jit
+def rows_phase(part, n_parts, number, n_rows, team, network, work, data, objective, start):
+    turn = step.Turn(pointer_to(network), pointer_to(work), part, n_parts, team, number, n_rows, True)
+    step.rows_phase(turn, network, work, data, objective, start, np.float64(n_rows))
+
+
+@jit
+def weights_phase(part, n_parts, number, n_rows, team, network, work, optimizer, mode):
+    turn = step.Turn(pointer_to(network), pointer_to(work), part, n_parts, team, number, n_rows, True)
+    total = np.float64(n_rows)
+    step.weights_phase(turn, network, work, optimizer, number, total, mode, number == 1, 0.5)
+
+
 @pytest.mark.parametrize("n_parts", [2, 3, 7])
 def test_phases_in_parts(problem, n_parts):
     """The parts one after the other: where one wrote what is another's, or read it, it would show."""
@@ -226,15 +241,14 @@ def test_phases_in_parts(problem, n_parts):
         pytest.skip("parts wait for each other")
     for each, n in ((comp, n_parts), (ref, 1)):
         for start, n_rows, number in [(0, 32, 1), (32, 17, 2), (49, 1, 3)]:
-            turns = [step.Turn(part, n, new_team(), number, n_rows, True) for part in reversed(range(n))]
-            total = float(n_rows)
-            for turn in turns:
-                step.rows_phase(turn, *each[:4], start, total)
+            parts = list(reversed(range(n)))
+            for part in parts:
+                rows_phase(part, n, number, n_rows, new_team(), *each[:4], start)
             whole = each.optimizer.whole.size > 0
             for mode in (step.COLLECT, step.USE) if whole else (step.AT_ONCE,):
-                for turn in turns:
+                for part in parts:
                     state = each.network, each.work, each.optimizer
-                    step.weights_phase(turn, *state, number, total, mode, number == 1, 0.5)
+                    weights_phase(part, n, number, n_rows, new_team(), *state, mode)
     comp.assert_same_bits(ref)
     for name in ("row_loss", "row_score"):
         np.testing.assert_array_equal(getattr(comp.work, name), getattr(ref.work, name))

@@ -40,16 +40,20 @@ def noise(rng):
     return rng.standard_normal((300, 20)), rng.integers(0, 4, 300)
 
 
-def fit(data, sizes=(20, 24, 4), *, epochs=2, seed=0, net_seed=0, activation="relu", dtype="float32", **rest):
-    """A trained network and the costs of its epochs; the rest are options of the trainer."""
-    net = fastnn.MLP(sizes, activation, dtype=dtype, seed=net_seed)
+def fit(
+    data, sizes=(20, 24, 4), *, epochs=2, seed=0, net_seed=0, dtype="float32", net=None, weights=None, **rest
+):
+    """A trained network and the costs of its epochs; `net` are its options, the rest are the trainer's."""
+    network = fastnn.MLP(sizes, dtype=dtype, seed=net_seed, **(net or {}))
     options = {"loss": "cross_entropy", "batch_size": 32} | rest
-    history = fastnn.Trainer(net, seed=seed, **options).fit(*data, epochs=epochs, verbose=0)
-    return net, history.to_dict()["cost"]
+    trainer = fastnn.Trainer(network, seed=seed, **options)
+    history = trainer.fit(*data, epochs=epochs, sample_weight=weights, verbose=0)
+    return network, history.to_dict()["cost"]
 
 
 def assert_same_bits(comp, ref):
-    np.testing.assert_array_equal(comp[0].params, ref[0].params)
+    for name, array in ref[0].parameters().items():
+        np.testing.assert_array_equal(comp[0].parameters()[name], array, name)
     assert comp[1] == ref[1]
 
 
@@ -61,7 +65,7 @@ def assert_same_bits(comp, ref):
 def test_xor(dtype, loss, n_out, activation):
     x, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
     options = {"loss": loss, "optimizer": fastnn.Adam(lr=0.05), "batch_size": None, "epochs": 500}
-    net, costs = fit((x, y), (2, 16, n_out), activation=activation, dtype=dtype, **options)
+    net, costs = fit((x, y), (2, 16, n_out), net={"activation": activation}, dtype=dtype, **options)
     assert list(net.predict(x)) == list(y)
     assert costs[-1] < 0.05  # guessing costs ln 2
 
@@ -80,7 +84,7 @@ def test_classes(dtype, name, sizes, least):
 
 def test_diabetes(dtype):
     x, y, x_test, y_test = load("diabetes")
-    options = {"loss": "mse", "optimizer": fastnn.Adam(lr=0.005), "activation": "tanh", "l2": 3.0}
+    options = {"loss": "mse", "optimizer": fastnn.Adam(lr=0.005), "net": {"activation": "tanh"}, "l2": 3.0}
     net, _ = fit((x, (y - y.mean()) / y.std()), (10, 16, 1), dtype=dtype, epochs=20, **options)
     error = net.predict(x_test) * y.std() + y.mean() - y_test
     # R squared of least squares: 0.483. Measured over ten seeds: 0.475 to 0.486.
@@ -210,6 +214,60 @@ def test_two_threads_on_little_work(noise, spy, monkeypatch, sizes, batch_size, 
     assert_parallel_gives(ref, spy, noise, n_threads=2, **arguments)
 
 
+WEIGHTS = np.arange(300) % 4
+FEATURES = {
+    "dropout": {"net": {"dropout": 0.3, "input_dropout": 0.1}},
+    "batch norm": {"net": {"norm": "batch"}},
+    "layer norm": {"net": {"norm": "layer"}},
+    "prelu, residual": {"net": {"activation": "prelu", "residual": True}},
+    "clip_norm": {"clip_norm": 0.1},
+    "accumulate": {"accumulate": 3},
+    "average": {"average": fastnn.EMA(0.9)},
+    "max_norm": {"max_norm": 0.5},
+    "l1": {"l1": 0.1, "rate_factors": {0: 0.5}, "clip_value": 0.01},
+    "weights": {"weights": WEIGHTS, "class_weight": "balanced"},
+}
+FEATURES["all"] = {
+    "net": {"dropout": 0.3, "norm": ["batch", "layer"], "activation": "prelu", "residual": True},
+    "optimizer": fastnn.NAdam(weight_decay=0.1),
+    "schedule": "cosine",
+    "weights": WEIGHTS,
+    "clip_norm": 0.1,
+    "accumulate": 3,
+    "average": fastnn.EMA(0.9),
+    "max_norm": 0.5,
+    "l1": 0.1,
+}
+
+
+@pytest.fixture(params=["dense", "sparse"])
+def as_given(request, noise):
+    """The data, and the same with four of five features 0, as a sparse matrix."""
+    if request.param == "dense":
+        return noise
+    x = np.where(np.random.default_rng(0).random(noise[0].shape) < 0.2, noise[0], 0)
+    return pytest.importorskip("scipy.sparse").csr_matrix(x), noise[1]
+
+
+@needs_two_cores
+@pytest.mark.parametrize("feature", FEATURES)
+def test_two_threads_with_every_feature(as_given, dtype, spy, monkeypatch, feature):
+    arguments = {"sizes": (20, 40, 40, 4), "dtype": dtype, **FEATURES[feature]}
+    ref = fit(as_given, n_threads=1, **arguments)
+    monkeypatch.setattr(_threads, "PARALLEL_STEP_FLOPS", 0)
+    assert_parallel_gives(ref, spy, as_given, n_threads=2, **arguments)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_calls_of_one_step_are_the_same(noise, monkeypatch, feature):
+    ref = fit(noise, (20, 40, 40, 4), **FEATURES[feature])
+    plain = fit(noise, (20, 40, 40, 4))
+    assert (ref[0].weights[0] != plain[0].weights[0]).any()  # it does make a difference
+    for name in ("CHUNK_SECONDS", "FIRST_CHUNK_SECONDS"):
+        monkeypatch.setattr(_threads, name, 0)
+    assert_same_bits(fit(noise, (20, 40, 40, 4), **FEATURES[feature]), ref)
+
+
 # --- it compiles once -------------------------------------------------------------------------------
 
 
@@ -228,7 +286,7 @@ def test_another_network_compiles_nothing(dtype, noise):
     before = n_compiled(), compile_seconds()
     assert len(step.train_part.signatures) > 0
     for sizes, activation in [((20, 4), "relu"), ((20, 3, 4), "tanh"), ((20, 300, 17, 5, 4), "sigmoid")]:
-        net, _ = fit(noise, sizes, activation=activation, dtype=dtype, batch_size=None, l2=0.5)
+        net, _ = fit(noise, sizes, net={"activation": activation}, dtype=dtype, batch_size=None, l2=0.5)
         net.predict(noise[0])
     assert (n_compiled(), compile_seconds()) == before
 

@@ -8,6 +8,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .._jit import compiled_form
+from .simd import without_counts
 
 _kept: dict[int, object] = {}
 
@@ -20,7 +21,7 @@ def address_of(function, like: tuple) -> int:
     function : numba dispatcher
         Or, under ``NUMBA_DISABLE_JIT``, a plain function.
     like : tuple
-        Arguments of the types that :func:`call_at` will be given.
+        Arguments of the types that :func:`call_at` will be given, or numba types.
     """
     if numba.config.DISABLE_JIT:
         _kept[id(function)] = function
@@ -54,6 +55,35 @@ def call_at(typingctx, address, arguments):
     return types.void(types.intp, types.Tuple(given)), codegen
 
 
+@intrinsic
+def pointer_to(typingctx, value):
+    """Where a copy of a tuple stands, which lives as long as the call of the function that makes it.
+
+    A hook is given this, not the tuple, whose hundred words would be passed one by one at every call.
+    """
+
+    def codegen(context, builder, signature, args):
+        data = context.data_model_manager[value].as_data(builder, args[0])
+        return cgutils.alloca_once_value(builder, data)
+
+    return types.CPointer(value)(value), codegen
+
+
+@intrinsic
+def value_at(typingctx, pointer):
+    """The tuple at a pointer, without reference counts; a tuple itself is taken as it is."""
+    by_pointer = isinstance(pointer, types.CPointer)
+    kind = pointer.dtype if by_pointer else pointer
+
+    def codegen(context, builder, signature, args):
+        value = args[0]
+        if by_pointer:
+            value = context.data_model_manager[kind].load_from_data_pointer(builder, value)
+        return without_counts(context, builder, kind, value)
+
+    return kind(pointer), codegen
+
+
 def _nothing(n_dims):
     array = types.Array(types.int64, n_dims, "C")
 
@@ -80,6 +110,14 @@ if numba.config.DISABLE_JIT:
     def call_at(address, arguments):
         """NumPy form."""
         _kept[address](*arguments)
+
+    def pointer_to(value):
+        """NumPy form: the tuple itself."""
+        return value
+
+    def value_at(pointer):
+        """NumPy form."""
+        return pointer
 
     def no_words():
         """NumPy form."""

@@ -66,14 +66,6 @@ def _fetch(data, row, n_in):
         prefetch(data.targets, row, 0, 1, 1)
 
 
-@jit(inline=True)
-def _copy_targets(y, data, r, row):
-    for j in span(0, data.labels.shape[1]):
-        y[r, j] = data.labels[row, j]
-    for j in span(0, data.targets.shape[1]):
-        y[r, j] = data.targets[row, j]
-
-
 @jit
 def gather(a, y, data, first, skip, n_in, r0, r1):
     """Copy rows of the data into the batch: ``a[r, :n_in] = x[row]``, where row = indices[first + r].
@@ -81,11 +73,12 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
     a : (rows, > n_in) (out): the network's input, with the unit that the bias multiplies in column n_in
     y : (rows, n_targets) (out): target values, or labels as numbers
     data : Data; where it has no indices, row = first + r
+    n_in : 0 leaves the features to a hook
     skip : how many rows after r1 stand before those that this thread will gather next
     Rows r0 to r1; they are independent. Meanwhile rows to come are fetched, those of the next batch too.
     """
     data = borrowed(data)
-    n_ahead = max(1, min(ROWS_AHEAD, BYTES_AHEAD // (n_in * a.itemsize)))
+    n_ahead = max(1, min(ROWS_AHEAD, BYTES_AHEAD // (max(1, n_in) * a.itemsize)))
     n_all = data.indices.size if data.indices.size > 0 else data.x.shape[0]
     if data.starts.size > 0 or data.x.size * a.itemsize < FETCHED_BYTES:
         n_all = 0
@@ -104,24 +97,19 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
             for i in span(0, n_in):
                 a[r, i] = data.x[row, i]
         a[r, n_in] = 1
-        _copy_targets(y, data, r, row)
-
-
-@jit
-def gather_targets(y, data, first, r0, r1):
-    """The targets of rows r0 to r1 alone; see :func:`gather`."""
-    data = borrowed(data)
-    for r in span(r0, r1):
-        _copy_targets(y, data, r, np.uint64(_row(data, first + np.int64(r))))
+        for j in span(0, data.labels.shape[1]):
+            y[r, j] = data.labels[row, j]
+        for j in span(0, data.targets.shape[1]):
+            y[r, j] = data.targets[row, j]
 
 
 @jit
 def _sum_at(weights, indices, start, stop):
-    """Sum of weights, in the order of the indices; never 0, for a division."""
+    """Sum of weights, in the order of the indices; the number of rows if all of them weigh nothing."""
     total = 0.0
     for place in range(start, stop):
         total += weights[indices[place]] if indices.size > 0 else weights[place]
-    return total if total > 0 else 1.0
+    return total if total > 0 else np.float64(stop - start)
 
 
 @jit(inline=True)

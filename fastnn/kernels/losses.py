@@ -13,7 +13,7 @@ import numpy as np
 from .._jit import jit, span
 from .activations import activate_output, exp_rows, multiply_by_derivative, row_sum, row_sum_of_squares
 from .exponential import exp_negative, log1p_positive, log_normal
-from .simd import padded
+from .simd import WIDTH_BYTES, padded, tile_store, vector_load
 
 LOSSES = {"mse": 0, "binary_cross_entropy": 1, "cross_entropy": 2}
 MSE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY = LOSSES.values()
@@ -102,7 +102,11 @@ def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output,
 
 @jit
 def clear_padding(delta, n_out, r0, r1):
-    """``delta[r, o] = 0`` in the padding columns, which the gradient of the weights reads."""
-    for r in span(r0, r1):
-        for o in span(n_out, padded(n_out)):
-            delta[r, o] = 0
+    """``delta[r, o] = 0`` in the padding columns, which the gradient of the weights reads.
+
+    By whole vectors: LLVM would make a call of memset of every row.
+    """
+    lanes, zero = WIDTH_BYTES // delta.itemsize, delta.dtype.type(0)
+    for r in range(r0, r1):
+        for o in range(n_out // lanes * lanes, padded(n_out), lanes):
+            tile_store(vector_load(delta, r, o, n_out, zero), delta, r, o)

@@ -412,6 +412,20 @@ def matrix(typingctx, flat, offset, n_rows, row_length):
     return result(flat, n, n, n), codegen
 
 
+def without_counts(context, builder, kind, given):
+    """The code of :func:`borrowed`, for a value of the numba type `kind`."""
+    if isinstance(kind, types.Array):
+        view = cgutils.create_struct_proxy(kind)(context, builder, given)
+        view.meminfo = cgutils.get_null_value(view.meminfo.type)
+        view.parent = cgutils.get_null_value(view.parent.type)
+        return view._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        for place, part in enumerate(kind):
+            inside = without_counts(context, builder, part, builder.extract_value(given, place))
+            given = builder.insert_value(given, inside, place)
+    return given
+
+
 @intrinsic
 def borrowed(typingctx, value):
     """The same array, or tuple of arrays and numbers, without reference counts.
@@ -421,20 +435,8 @@ def borrowed(typingctx, value):
     network that took longer than the arithmetic.
     """
 
-    def strip(context, builder, kind, given):
-        if isinstance(kind, types.Array):
-            view = cgutils.create_struct_proxy(kind)(context, builder, given)
-            view.meminfo = cgutils.get_null_value(view.meminfo.type)
-            view.parent = cgutils.get_null_value(view.parent.type)
-            return view._getvalue()
-        if isinstance(kind, types.BaseTuple):
-            for place, part in enumerate(kind):
-                inside = strip(context, builder, part, builder.extract_value(given, place))
-                given = builder.insert_value(given, inside, place)
-        return given
-
     def codegen(context, builder, signature, args):
-        return strip(context, builder, value, args[0])
+        return without_counts(context, builder, value, args[0])
 
     return value(value), codegen
 
@@ -488,6 +490,7 @@ if numba.config.DISABLE_JIT:
 
     def tile_store(tile, array, row, col):
         """NumPy form."""
+        tile = np.atleast_2d(tile)
         array[row : row + tile.shape[0], col : col + tile.shape[1]] = tile
 
     def tile_add_outer(tile, left, row, k, right, col):

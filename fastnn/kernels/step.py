@@ -16,13 +16,15 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numba
 import numpy as np
+from numba.core import types
 
 from .._jit import jit, span
 from .._tuning import BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, ROW_BLOCK, TILE_ROWS
-from .activations import IDENTITY, activate_output
-from .address import call_at, no_codes, no_words
-from .batches import gather, gather_targets, weigh_rows, weight_of
+from .activations import activate_output
+from .address import call_at, no_codes, no_words, pointer_to
+from .batches import gather, weigh_rows, weight_of
 from .dense import dense_backward_data, dense_backward_weights, dense_forward
 from .losses import clear_padding, loss_and_delta
 from .simd import borrowed, matrix, padded
@@ -88,6 +90,7 @@ class Network(NamedTuple):
     enter: int  # address of the hook that looks up embeddings
     finish: int  # address of the hook that ends the forward pass of a kept layer
     unwind: int  # and of the one that begins its backward pass
+    sum_up: int  # and of the one that sums the gradient of other parameters than weights and biases
     together: bool  # whether the rows of a batch depend on each other
     seed: int  # of dropout
 
@@ -146,7 +149,10 @@ class Optimizer(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """Who works on a batch, and in which step."""
+    """Who works on what batch, in which step: what hooks are told."""
+
+    network: Network  # in compiled code, as the workspace, by pointer
+    work: Workspace
 
     part: int
     n_parts: int
@@ -154,6 +160,21 @@ class Turn(NamedTuple):
     step: int  # of training, from 1; 0 to predict
     n_rows: int  # of the batch
     learns: bool  # whether running statistics take note of the batch
+
+
+def turn_type(network: Network, work: Workspace):
+    """The numba type of a turn as hooks get it from compiled code."""
+    kinds = [
+        types.CPointer(numba.typeof(network)),  # type: ignore[attr-defined]
+        types.CPointer(numba.typeof(work)),  # type: ignore[attr-defined]
+        types.intp,
+        types.intp,
+        types.Array(types.int64, 1, "C"),
+        types.intp,
+        types.intp,
+        types.boolean,
+    ]
+    return types.NamedTuple(kinds, Turn)  # type: ignore[attr-defined]
 
 
 @jit(inline=True)
@@ -208,13 +229,12 @@ def _share(part, n_parts, n):
 def enter_rows(network, work, data, turn, first, skip, r0, r1):
     """Rows r0 to r1 of the batch: features, embedded if need be, and targets."""
     layer = network.layers[0]
-    if network.columns.size > 0:
-        call_at(network.enter, (network, work, data.x, data.indices, first, r0, r1))
-        gather_targets(work.y, data, first, r0, r1)
-    else:
-        gather(input_of(layer, work), work.y, data, first, skip, layer.n_in, r0, r1)
+    embeds = network.columns.size > 0
+    gather(input_of(layer, work), work.y, data, first, skip, 0 if embeds else layer.n_in, r0, r1)
+    if embeds:
+        call_at(network.enter, (turn, data.x, data.indices, first, r0, r1))
     if layer.input_dropout > 0 and turn.step > 0:
-        call_at(network.finish, (network, work, turn, -1, r0, r1))
+        call_at(network.finish, (turn, -1, r0, r1))
 
 
 @jit(inline=True)
@@ -226,7 +246,7 @@ def forward_rows(network, work, turn, r0, r1):
         a_in, a_out = input_of(layer, work), output_of(layer, work)
         dense_forward(a_out, a_in, w, layer.activation, layer.n_in, layer.n_out, r0, r1)
         if layer.kept > 0:
-            call_at(network.finish, (network, work, turn, depth, r0, r1))
+            call_at(network.finish, (turn, depth, r0, r1))
 
 
 @jit(inline=True)
@@ -264,14 +284,14 @@ def backward_rows(network, work, turn, r0, r1):
             r1,
         )
         if before.kept > 0:
-            call_at(network.unwind, (network, work, turn, depth - 1, r0, r1))
+            call_at(network.unwind, (turn, depth - 1, r0, r1))
     if network.columns.size > 0:
         layer, inputs = network.layers[0], network.layers[network.n_layers]
         delta_in, delta = delta_of(inputs, work), delta_of(layer, work)
         w_t, a_in = _transposed(layer, network), input_of(layer, work)
-        dense_backward_data(delta_in, delta, w_t, a_in, IDENTITY, layer.n_in, layer.n_out, r0, r1)
+        dense_backward_data(delta_in, delta, w_t, a_in, inputs.activation, layer.n_in, layer.n_out, r0, r1)
         if layer.input_dropout > 0 or layer.residual > 0:
-            call_at(network.unwind, (network, work, turn, -1, r0, r1))
+            call_at(network.unwind, (turn, -1, r0, r1))
 
 
 @jit(inline=True)
@@ -385,39 +405,6 @@ def _update_at(settings, optimizer, row, w, g, m, v, u, numbers, i0, i1, o0, o1)
 
 
 @jit
-def _sum_kept(grad_w, layer, work, n_rows, i0, i1, o0, o1):
-    """Gradient of the parameters below the bias: sums over the batch's rows of what a hook left of each.
-
-    ``grad_w[i, o] = sum_r kept[r, o]``, with a kept matrix for each i; without a normalisation the first
-    holds slopes.
-    """
-    work = borrowed(work)
-    first = 0 if layer.norm > 0 else 1
-    for i in range(max(i0, layer.n_in + 1), i1):
-        kept = kept_matrix(layer, work, first + i - layer.n_in - 1)
-        for o in span(o0, o1):
-            grad_w[i, o] = 0
-        for r in span(0, n_rows):
-            for o in span(o0, o1):
-                grad_w[i, o] += kept[r, o]
-
-
-@jit
-def _sum_codes(grad_w, layer, work, number, n_rows, i0, i1, o0, o1):
-    """Gradient of an embedding: ``grad_w[i, o] = sum delta[r, o]`` over the rows r of category i."""
-    delta = borrowed(delta_of(layer, work))
-    codes = borrowed(work.codes)
-    for i in range(i0, i1):
-        for o in span(o0, o1):
-            grad_w[i, o] = 0
-    for r in range(n_rows):
-        i = codes[r, number]
-        if i0 <= i and i < i1:
-            for o in range(o0, min(o1, layer.n_out)):
-                grad_w[i, o] += delta[r, layer.place + o]
-
-
-@jit
 def _collect(whole, grad_w, fresh, i0, i1, o0, o1):
     """Write a block of the gradient into the whole, or add it."""
     for i in span(i0, i1):
@@ -462,13 +449,11 @@ def weights_phase(turn, network, work, optimizer, index, total, mode, fresh, sca
                 grad_w = matrix(optimizer.grad, grad_start - i0 * n_cols - o0, i1, n_cols)
                 if mode == USE:
                     _use(grad_w, whole, scale, i0, i1, o0, o1)
-                elif layer.column >= 0:
-                    _sum_codes(grad_w, layer, work, depth - network.n_layers, turn.n_rows, i0, i1, o0, o1)
                 else:
-                    stop = min(i1, layer.n_in + 1)
+                    stop = min(i1, layer.n_in + 1) if layer.column < 0 else i0
                     dense_backward_weights(grad_w, a_in, delta, turn.n_rows, i0, stop, o0, o1)
                     if i1 > stop:
-                        _sum_kept(grad_w, layer, work, turn.n_rows, i0, i1, o0, o1)
+                        call_at(network.sum_up, (grad_w, turn, depth, i0, i1, o0, o1))
                 if mode == COLLECT:
                     _collect(whole, grad_w, fresh, i0, i1, o0, o1)
                     if settings.clip_norm > 0:
@@ -503,6 +488,7 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
     network, work, data = borrowed(network), borrowed(work), borrowed(data)
     objective, optimizer = borrowed(objective), borrowed(optimizer)
     team, totals = borrowed(team), borrowed(totals)
+    network_at, work_at = pointer_to(network), pointer_to(work)
     first, n_rows, batch_size, step = plan
     settings = optimizer.settings[0]
     if not team_assemble(team, n_parts):
@@ -518,7 +504,7 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
             stop = min(data.indices.size, begin + batch_size * settings.every)
         index = first // (batch_size * settings.every)
         total = weight_of(data, begin, stop)
-        turn = Turn(part, n_parts, team, step, n, np.bool_(True))
+        turn = Turn(network_at, work_at, part, n_parts, team, step, n, np.bool_(True))
         rows_phase(turn, network, work, data, objective, first, total)
         team_meet(team, n_parts)
         # Every part adds up the losses, so that all take the same decision without another barrier.
@@ -545,7 +531,7 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
                 mode, scale = USE, _clip_factor(optimizer)
         if updates and settings.after != 0:
             team_meet(team, n_parts)
-            call_at(settings.after, (network, optimizer, turn))
+            call_at(settings.after, (turn, optimizer))
         team_meet(team, n_parts)
         if part == 0 and updates and settings.l2 + settings.l1 > 0:
             # The totals weigh a batch's cost by its rows.
@@ -573,18 +559,17 @@ def gradient(grads, network, work, data, objective, n_rows):
     """
     network, work, data = borrowed(network), borrowed(work), borrowed(data)
     objective, grads = borrowed(objective), borrowed(grads)
-    turn = Turn(0, 1, no_words(), 1, n_rows, np.bool_(False))
+    turn = Turn(pointer_to(network), pointer_to(work), 0, 1, no_words(), 1, n_rows, np.bool_(False))
     total = weight_of(data, 0, n_rows)
     rows_phase(turn, network, work, data, objective, 0, total)
     for depth in range(network.layers.size):
         layer = network.layers[depth]
         grad_w, a_in, delta = weights_of(layer, grads), input_of(layer, work), delta_of(layer, work)
         n_cols = padded(layer.n_out)
-        if layer.column >= 0:
-            _sum_codes(grad_w, layer, work, depth - network.n_layers, n_rows, 0, layer.w_rows, 0, n_cols)
-        else:
-            dense_backward_weights(grad_w, a_in, delta, n_rows, 0, layer.n_in + 1, 0, n_cols)
-            _sum_kept(grad_w, layer, work, n_rows, 0, layer.w_rows, 0, n_cols)
+        stop = layer.n_in + 1 if layer.column < 0 else 0
+        dense_backward_weights(grad_w, a_in, delta, n_rows, 0, stop, 0, n_cols)
+        if layer.w_rows > stop:
+            call_at(network.sum_up, (grad_w, turn, depth, 0, layer.w_rows, 0, n_cols))
     return work.row_loss[:n_rows].sum() / total
 
 
@@ -601,7 +586,8 @@ def score_part(part, n_parts, losses, scores, network, work, data, objective):
     block = work.capacity // n_parts
     own = part * block
     n_blocks = (n_rows + block - 1) // block
-    turn = Turn(part, n_parts, no_words(), 0, n_rows, np.bool_(False))
+    where = pointer_to(network), pointer_to(work)
+    turn = Turn(where[0], where[1], part, n_parts, no_words(), 0, n_rows, np.bool_(False))
     for b in range(_share(part, n_parts, n_blocks), _share(part + 1, n_parts, n_blocks)):
         first = b * block
         n = min(block, n_rows - first)
@@ -624,12 +610,13 @@ def _predict(part, n_parts, out, x, network, work):
     layers = network.layers
     last = layers[network.n_layers - 1]
     a_in, a_out = input_of(layers[0], work), output_of(last, work)
-    turn = Turn(part, n_parts, no_words(), 0, n_rows, np.bool_(False))
+    where = pointer_to(network), pointer_to(work)
+    turn = Turn(where[0], where[1], part, n_parts, no_words(), 0, n_rows, np.bool_(False))
     for b in range(_share(part, n_parts, n_blocks), _share(part + 1, n_parts, n_blocks)):
         first = b * block
         n = min(block, n_rows - first)
         if network.columns.size > 0:
-            call_at(network.enter, (network, work, x, no_words(), first - own, own, own + n))
+            call_at(network.enter, (turn, x, no_words(), first - own, own, own + n))
         else:
             for r in span(0, n):
                 for i in span(0, n_in):
@@ -654,7 +641,9 @@ def predict_part(part, n_parts, out, x, layers, params, output, activations, row
     """
     a, of_rows = activations, row_total
     none = no_words()
-    network = Network(layers, layers.size, none, params, params, output, params, 0, 0, 0, np.bool_(False), 0)
+    network = Network(
+        layers, layers.size, none, params, params, output, params, 0, 0, 0, 0, np.bool_(False), 0
+    )
     work = Workspace(row_total.size, a, a, a, a, of_rows, no_codes(), out, row_total, row_largest)
     _predict(part, n_parts, out, x, network, work)
 

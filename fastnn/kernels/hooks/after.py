@@ -8,6 +8,7 @@ import numpy as np
 
 from ..._jit import jit, span
 from ..._tuning import PAD
+from ..address import value_at
 from ..simd import borrowed, matrix
 from ..step import weights_of
 
@@ -42,9 +43,9 @@ def move_average(average, w, keep, i0, i1, o0, o1):
 
 
 @jit
-def after_update(network, optimizer, turn):
+def after_update(turn, optimizer):
     """Both, on the columns of every layer that are this part's."""
-    network, optimizer = borrowed(network), borrowed(optimizer)
+    network, optimizer = value_at(turn.network), borrowed(optimizer)
     settings = optimizer.settings[0]
     for depth in range(network.layers.size):
         layer = network.layers[depth]

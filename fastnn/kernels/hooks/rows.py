@@ -24,7 +24,7 @@ import numpy as np
 from ..._jit import jit, span
 from ..._tuning import PAD
 from ..activations import row_sum
-from ..address import call_at
+from ..address import call_at, value_at
 from ..simd import WIDTH_BYTES, borrowed, matrix, tile_add, tile_multiply, vector_load, vector_sum
 from ..step import delta_of, input_of, kept_matrix, output_of, weights_of
 from ..team import team_meet
@@ -173,12 +173,13 @@ def _prelu(a, slopes, below, slope, n_out, r0, r1):
 
 
 @jit
-def embed_rows(network, work, x, indices, first, r0, r1):
+def embed_rows(turn, x, indices, first, r0, r1):
     """The first layer's inputs for rows r0 to r1: features, and for categories their vectors.
 
     x : (n, n_features): row r of the batch is row indices[first + r] of x, or first + r without indices
     """
-    network, work, x, indices = borrowed(network), borrowed(work), borrowed(x), borrowed(indices)
+    network, work = value_at(turn.network), value_at(turn.work)
+    x, indices = borrowed(x), borrowed(indices)
     a, n_in = input_of(network.layers[0], work), network.layers[0].n_in
     for r in range(r0, r1):
         row = indices[first + r] if indices.size > 0 else first + r
@@ -196,9 +197,46 @@ def embed_rows(network, work, x, indices, first, r0, r1):
 
 
 @jit
-def finish_rows(network, work, turn, depth, r0, r1):
+def sum_up(grad_w, turn, depth, i0, i1, o0, o1):
+    """Gradient of a layer's parameters below the bias, or of an embedding: sums over the rows of the batch.
+
+    grad_w : (> i1, >= o1) (out); rows i0 to i1 that are no weights or biases, columns o0 to o1
+    What unwind_rows left of each row is added up in the order of the rows; elements are independent.
+    """
+    network, work, n_rows = value_at(turn.network), value_at(turn.work), turn.n_rows
+    layer = network.layers[depth]
+    if layer.column >= 0:
+        _sum_of_categories(grad_w, layer, work, depth - network.n_layers, n_rows, i0, i1, o0, o1)
+        return
+    first = 0 if layer.norm > 0 else 1  # without a normalisation the first matrix is of slopes
+    for i in range(max(i0, layer.n_in + 1), i1):
+        kept = kept_matrix(layer, work, first + i - layer.n_in - 1)
+        for o in span(o0, o1):
+            grad_w[i, o] = 0
+        for r in span(0, n_rows):
+            for o in span(o0, o1):
+                grad_w[i, o] += kept[r, o]
+
+
+@jit
+def _sum_of_categories(grad_w, layer, work, number, n_rows, i0, i1, o0, o1):
+    """``grad_w[i, o] = sum delta[r, o]`` over the rows r of category i."""
+    delta = delta_of(layer, work)
+    for i in range(i0, i1):
+        for o in span(o0, o1):
+            grad_w[i, o] = 0
+    for r in range(n_rows):
+        i = work.codes[r, number]
+        if i0 <= i and i < i1:
+            for o in range(o0, min(o1, layer.n_out)):
+                grad_w[i, o] += delta[r, layer.place + o]
+
+
+@jit
+def finish_rows(turn, depth, r0, r1):
     """From z to the output of layer `depth`, rows r0 to r1; with depth -1, dropout of the input."""
-    network, work, turn = borrowed(network), borrowed(work), borrowed(turn)
+    network, work = value_at(turn.network), value_at(turn.work)
+    turn = borrowed(turn)
     if depth < 0:
         layer = network.layers[0]
         a = input_of(layer, work)
@@ -282,13 +320,14 @@ def _layer_norm_back(delta, normed, row_scale, gain, n_out, r0, r1):
 
 
 @jit
-def unwind_rows(network, work, turn, depth, r0, r1):
+def unwind_rows(turn, depth, r0, r1):
     """From d cost / d output of layer `depth`, as the next layer's product gives it, to delta; rows r0 to r1.
 
     What a residual connection of the layer above carries is added first. The kept matrices become the
     rows' parts of the gradient of shift, gain and learned slope.
     """
-    network, work, turn = borrowed(network), borrowed(work), borrowed(turn)
+    network, work = value_at(turn.network), value_at(turn.work)
+    turn = borrowed(turn)
     above = network.layers[depth + 1]
     # Below the first layer is what embeddings were looked up into.
     layer = network.layers[depth if depth >= 0 else network.n_layers]
