@@ -135,7 +135,8 @@ class _CompileNotice(event.Listener):
 
 
 def _is_ours(event) -> bool:
-    return event.data["dispatcher"].py_func.__module__.startswith("fastnn.")
+    module = event.data["dispatcher"].py_func.__module__
+    return module is not None and module.startswith("fastnn.")  # code given to exec has none
 
 
 _notice = _CompileNotice()
