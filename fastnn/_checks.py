@@ -112,7 +112,7 @@ def check_categories(name: str, values: np.ndarray, column: int, n_categories: i
     if wrong.any():
         raise ValueError(
             f"column {column} of {name} is embedded and must hold whole numbers from 0 to "
-            f"{n_categories - 1}, but it holds {values[wrong][0]:g}."
+            f"{n_categories - 1}, but it holds {values[wrong][0]:.9g}."
         )
 
 

@@ -175,9 +175,9 @@ class MLP:
             None if kind is None else _checks.check_name("norm", kind, NORMS)
             for kind in self._one_each("norm", norm)
         )
-        self.embeddings = self._check_embeddings(embeddings or {})
-        self.residual = self._check_residual(residual)
         self.dtype = _checks.check_dtype(dtype)
+        self.embeddings = self._check_embeddings({} if embeddings is None else embeddings)
+        self.residual = self._check_residual(residual)
         self.metadata: dict[str, Any] = {}
         self.init = self._check_init(init)
         self._allocate()
@@ -212,14 +212,17 @@ class MLP:
                 f"embeddings must be a dict {{column: (n_categories, width)}}, got {embeddings!r}."
             )
         checked = {}
-        for column, pair in sorted(embeddings.items()):
+        most = 2 ** (np.finfo(self.dtype).nmant + 1)
+        for column, pair in embeddings.items():
             name = f"embeddings[{column!r}]"
             if _checks.check_count("a column of embeddings", column, 0) >= self.sizes[0]:
                 raise ValueError(f"embeddings has column {column}, but x has {self.sizes[0]} features.")
-            if np.ndim(pair) != 1 or len(pair) != 2:
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise TypeError(f"{name} must be a pair (n_categories, width), got {pair!r}.")
             checked[int(column)] = (_checks.check_count(name, pair[0]), _checks.check_count(name, pair[1]))
-        return checked
+            if pair[0] > most:  # two categories would be one number
+                raise ValueError(f"{name} has {pair[0]} categories, but {self.dtype} tells {most} apart.")
+        return dict(sorted(checked.items()))
 
     @property
     def _widths(self) -> tuple[int, ...]:

@@ -52,7 +52,8 @@ def summary(net: MLP) -> str:
         "all", "", "", f"{net.n_params:,}", n_bytes(net.n_params * size), f"{n_flops:,}", style="bold"
     )
     text = io.StringIO()
-    Console(file=text, width=WIDTH, color_system=None).print(table)
+    # Else a notebook would show the table, and there would be no text of it.
+    Console(file=text, width=WIDTH, color_system=None, force_jupyter=False).print(table)
     lines = [line[1:].rstrip() for line in text.getvalue().splitlines() if line.strip()]
     layout = net._layout
     row = size * (layout.n_activations + layout.n_deltas + layout.n_kept)

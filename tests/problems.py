@@ -97,6 +97,47 @@ CASES = {
         {"clip_norm": 0.1},
     ),
     "kept, few rows": Case((3, 2 * BLOCK_COLS + 70, 1), "prelu", "tanh", "mse", {"norm": "layer"}),
+    "embedding": Case((4, 20, 3), "tanh", "softmax", "cross_entropy", {"embeddings": {1: (5, 3)}}),
+    # one vector of one number, a table of several blocks and of a row of several lines, no hidden layer
+    "embeddings": Case(
+        (5, 2),
+        "relu",
+        "identity",
+        "mse",
+        {"embeddings": {0: (1, 1), 2: (2 * BLOCK_ROWS + 7, 19), 4: (BLOCK_ROWS + 1, 2)}},
+    ),
+    # a table with few rows, whose columns are shared out
+    "wide embedding": Case(
+        (2, 12, 1),
+        "sigmoid",
+        "identity",
+        "log_cosh",
+        {"embeddings": {1: (3, 2 * BLOCK_COLS + 70)}},
+        {"optimizer": "rmsprop", "l1": 0.1},
+    ),
+    "embeddings and all": Case(
+        (6, 15, 15, 15, 4),
+        ("prelu", "tanh", "gelu"),
+        "softmax",
+        "cross_entropy",
+        {
+            "embeddings": {0: (4, 7), 5: (BLOCK_ROWS + 20, 4)},  # 6 features become 15
+            "norm": ("batch", None, "layer"),
+            "residual": (True, False, True),
+            "dropout": (0.2, 0.3, 0.0),
+            "input_dropout": 0.25,
+        },
+        EVERYTHING,
+    ),
+    # without a normalisation, so that the rows are any part's
+    "residual embeddings": Case(
+        (5, 9, 9, 2),
+        "silu",
+        "tanh",
+        "mse",
+        {"embeddings": {3: (6, 2), 4: (2, 4)}, "residual": (True, True), "input_dropout": 0.25},
+        {"every": 2, "weighted": True, "clip_norm": 0.3},
+    ),
 }
 
 
@@ -144,6 +185,12 @@ def make_net(case, dtype, rng, **more):
     return net
 
 
+def draw_categories(x, net, rng):
+    """Write categories into the columns that are embedded."""
+    for column, (n_categories, _) in net.embeddings.items():
+        x[:, column] = rng.integers(0, n_categories, len(x))
+
+
 def make_targets(loss, n_out, n_rows, rng):
     return {
         "class": lambda: rng.integers(0, n_out, n_rows),
@@ -186,7 +233,7 @@ def make_optimizer(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n
     for name in set(SETTINGS.names) & set(vars(optimizer)):
         settings[name] = getattr(optimizer, name)
     given = {"every": 1, "clip_norm": 0.0, "max_norm": 0.0, "keep": 0.0} | rest
-    factors = np.ones((len(net.sizes) - 1, 2))
+    factors = np.ones((len(net._layout.layers), 2))
     if given.pop("scaled", False):
         factors[:] = np.linspace(0.5, 1.5, factors.size).reshape(factors.shape)
     for name, value in {**given, "l2": l2, "l1": l1, "limit": limit, "decay": optimizer.weight_decay}.items():
@@ -242,6 +289,7 @@ def make_problem(
     loss = fastnn.losses.as_loss(case.loss)
     x = rng.standard_normal((n_rows, case.sizes[0])).astype(dtype)
     x[rng.random(x.shape) < 0.3] = 0
+    draw_categories(x, net, rng)
     data = make_data(loss, x, make_targets(loss, case.sizes[-1], n_rows, rng), case.sizes[-1])
     order, row_weights = rng.permutation(n_rows), rng.integers(0, 4, n_rows) / 2
     if shuffled:

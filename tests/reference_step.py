@@ -127,6 +127,34 @@ def unwind(network, depth, passed, delta):
     return passed.scale * (delta - mean - passed.normed * product), of_norm + of_slope
 
 
+# --- embeddings -------------------------------------------------------------------------------------
+
+
+def tables_of(network):
+    """Places in `layers` of the embeddings."""
+    return range(network.n_layers, len(network.layers))
+
+
+def embed(network, x):
+    """Numeric features in their order, then the vector of each embedded column's category."""
+    if not network.columns.size:
+        return x
+    parts = [x[:, network.columns >= 0]]
+    for table in network.layers[network.n_layers :]:
+        parts.append(weights(table, network.params)[x[:, table["column"]].astype(int)])
+    return np.hstack(parts)
+
+
+def gradients_of_vectors(network, grads, x, d_in):
+    """From d cost / d inputs of the first layer to the gradient of every category's vector."""
+    end = d_in.shape[1]
+    for table in reversed(network.layers[network.n_layers :]):
+        codes, start = x[:, table["column"]].astype(int), end - table["n_out"]
+        is_category = codes == np.arange(table["n_in"])[:, np.newaxis]
+        weights(table, grads)[:] = is_category.astype(np.float64) @ d_in[:, start:end]
+        end = start
+
+
 # --- the step ---------------------------------------------------------------------------------------
 
 
@@ -136,11 +164,11 @@ def with_unit(a):
 
 def forward(network, x, step, learns=False):
     """What every layer's backward pass needs of these rows; the last one's `a` are the logits."""
-    a, entry = x, network.layers[0]
+    a, entry = embed(network, x), network.layers[0]
     if step > 0 and entry["input_dropout"] > 0:
         a = a * mask(network.seed, step, -1, entry["input_dropout"], *a.shape)
     passes = []
-    for depth, layer in enumerate(network.layers):
+    for depth, layer in enumerate(network.layers[: network.n_layers]):
         a_in = with_unit(a)
         z = np.empty((len(a), layer["n_out"] + 1))
         w = weights(layer, network.params)
@@ -151,7 +179,7 @@ def forward(network, x, step, learns=False):
 
 
 def rows_and_targets(network, data, first, n_rows):
-    n_in = network.layers[0]["n_in"]
+    n_in = network.columns.size or network.layers[0]["n_in"]
     a, y = np.empty((n_rows, n_in + 1)), np.empty((n_rows, data.labels.shape[1] + data.targets.shape[1]))
     reference.gather(a, y, data, first, 0, n_in, 0, n_rows)
     return a[:, :-1], y
@@ -192,6 +220,9 @@ def gradient_of_batch(grads, network, work, data, objective, first, n_rows, tota
             d_in, delta, w[:n_in].T, passed.a_in, reference.IDENTITY, n_in, n_out, 0, n_rows
         )
         d_out = d_in + d_out if layer["residual"] else d_in
+    if step > 0 and network.layers[0]["input_dropout"] > 0:
+        d_out = d_out * mask(network.seed, step, -1, network.layers[0]["input_dropout"], *d_out.shape)
+    gradients_of_vectors(network, grads, x, d_out)
 
 
 def gradient(grads, network, work, data, objective, n_rows):
@@ -240,9 +271,9 @@ def update_weights(network, optimizer, grads, index, total):
 
 def after_update(network, optimizer):
     settings = optimizer.settings[0]
-    for layer in network.layers:
+    for depth, layer in enumerate(network.layers):
         w = weights(layer, network.params)
-        if settings["max_norm"] > 0:
+        if settings["max_norm"] > 0 and depth not in tables_of(network):
             norms = np.sqrt((w[: layer["n_in"]] ** 2).sum(axis=0))
             w[: layer["n_in"]] *= np.minimum(1, settings["max_norm"] / norms)
         if optimizer.average.size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import NamedTuple
 
 import numba
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastnn._jit import jit
-from fastnn.kernels.address import address_of, call_at, no_words
+from fastnn.kernels.address import address_of, call_at, no_codes, no_words, pointer_to, value_at
 
 
 class Numbers(NamedTuple):
@@ -51,6 +52,29 @@ def n_words():
     return no_words().size
 
 
+@jit
+def n_codes():
+    return no_codes().shape
+
+
+@jit
+def note_at(numbers, out, place):
+    """As `note`, of a tuple or of a pointer to one."""
+    numbers = value_at(numbers)
+    numbers.values[0] += 1  # a copy's array is the same array
+    out[place] = numbers.values.sum() * numbers.factor + numbers.count
+
+
+@jit
+def call_of_pointer(address, out, numbers, place):
+    at = pointer_to(numbers)
+    call_at(address, (at, out, place))
+    # Another tuple, while the first is there.
+    other = pointer_to(Numbers(numbers.values, numbers.count + 100, 2 * numbers.factor))
+    call_at(address, (other, out, place + 1))
+    call_at(address, (at, out, place + 2))
+
+
 def arguments(dtype):
     numbers = Numbers(np.arange(4.0).astype(dtype), 7, 0.5)
     return np.zeros(5, dtype), numbers, 2, dtype.type(3), True
@@ -67,7 +91,21 @@ def figures(dtype):
         result.append(out.tolist())
         call_with_narrow(address, out, numbers, factor, False)
         result.append(out.tolist())
-    return [*result, [n_words()]]
+    result.append(noted_at(dtype)[0])
+    out, numbers, *_ = arguments(dtype)
+    note_at(numbers, out, 4)
+    return [*result, out.tolist(), [n_words(), *n_codes()]]
+
+
+def noted_at(dtype):
+    """What calls by pointer write, with how many references to the arrays there are more than before."""
+    out, numbers, *_ = arguments(dtype)
+    pointer = numba.types.CPointer(numba.typeof(numbers))
+    address = address_of(note_at, (pointer, out, 0))
+    counts = [sys.getrefcount(array) for array in (out, numbers.values)]
+    call_of_pointer(address, out, numbers, 1)
+    after = [sys.getrefcount(array) for array in (out, numbers.values)]
+    return out.tolist(), [n - m for n, m in zip(after, counts, strict=True)]
 
 
 # 0.5 * 3 * (0 + 1 + 2 + 3) + 7 = 16
@@ -76,12 +114,20 @@ EXPECTED = [
     [0, 16, 16, 16, 16],
     [0, 0, 2, 0, 4],
     [0, 1, 2, 3, 4],
-    [0],
+    # 0.5 * (1 + 1 + 2 + 3) + 7, 1.0 * (2 + 1 + 2 + 3) + 107, 0.5 * (3 + 1 + 2 + 3) + 7
+    [0, 10.5, 115, 11.5, 0],
+    [0, 0, 0, 0, 10.5],
+    [0, 0, 0],
 ]
 
 
 def test_calls(dtype):
     assert figures(dtype) == EXPECTED
+
+
+def test_a_pointer_counts_no_references(dtype):
+    for _ in range(100):
+        assert noted_at(dtype)[1] == [0, 0]
 
 
 def test_without_compilation(run_python, dtype):

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fastnn._tuning import ALIAS_BYTES, PAD
+from fastnn._tuning import ALIAS_BYTES, GRAIN_COLS, PAD, TILE_ROWS
 from fastnn.buffers import ALIGN_BYTES, LayerSpec, Layout, aligned_zeros, row_length
 from fastnn.kernels.hooks.rows import BATCH, LAYER, N_STATISTICS
 from fastnn.kernels.simd import padded
@@ -114,3 +114,32 @@ def test_workspace(layout, sizes, specs, dtype, capacity):
     has_scales = any(spec.norm == LAYER for spec, _, _ in specs)
     assert work.row_scale.size == (capacity * len(layout.layers) if has_scales else 0)
     assert layout.workspace(capacity, 3, backward=False).deltas.size == 0
+
+
+def test_tables_of_embeddings(dtype):
+    """Five numeric inputs, then vectors of 3 and of 20 numbers."""
+    layout = Layout((28, 17, 2), [LayerSpec()] * 2, dtype, [(0, 5, 3), (4, 200, 20)])
+    first, second = layout.layers[2:]
+    assert layout.n_layers == 2
+    assert layout.layers["column"].tolist() == [-1, -1, 0, 4]
+    assert [first["place"], second["place"]] == [5, 8]
+    assert layout.layers["t_cols"][0] >= padded(28)  # vectors learn, so that something flows back
+    flat = np.zeros(layout.n_params, dtype)
+    views = layout.weights(flat)
+    assert [view.shape for view in views] == [(29, 17), (18, 2), (5, 3), (200, 20)]
+    for view in views:
+        view += 1
+    assert flat.sum() == sum(view.size for view in views)
+    assert flat.max() == 1
+    # All tables learn from one matrix: the delta of the inputs, behind those of the layers.
+    last = layout.layers[1]
+    assert first["d_start"] == second["d_start"] == last["d_start"] + last["d_cols"]
+    assert layout.n_deltas == first["d_start"] + first["d_cols"]
+    assert first["d_cols"] == second["d_cols"] >= padded(28)
+    # Of every tile of the penalty there is one place.
+    ends = [*layout.layers["p_start"][1:], layout.n_sums]
+    for layer, end in zip(layout.layers, ends, strict=True):
+        n_tiles = -(-layer["w_rows"] // TILE_ROWS) * -(-layer["w_cols"] // GRAIN_COLS)
+        assert end - layer["p_start"] == n_tiles
+    assert layout.workspace(7, 1).codes.shape == (7, 2)
+    assert Layout((28, 2), [LayerSpec()], dtype).workspace(7, 1).codes.shape == (7, 0)

@@ -6,7 +6,7 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from problems import Case, make_data, make_net, make_objective, make_targets
+from problems import Case, draw_categories, make_data, make_net, make_objective, make_targets
 
 import fastnn
 from fastnn.activations import NAMES
@@ -67,6 +67,7 @@ def make_gradient(case, seed):
     rng = np.random.default_rng(seed)
     net, loss, n_out = make_net(case, "float64", rng), as_loss(case.loss), case.sizes[-1]
     x = rng.standard_normal((8, case.sizes[0]))
+    draw_categories(x, net, rng)
     data = make_data(loss, x, make_targets(loss, n_out, 8, rng), n_out)
     data = data._replace(weights=rng.uniform(0.5, 1.5, 8))
     work = net._layout.workspace(8, data.labels.shape[1] + data.targets.shape[1])
@@ -162,6 +163,29 @@ LAYERS = {
 @pytest.mark.parametrize("options", LAYERS.values(), ids=LAYERS)
 def test_every_kind_of_layer(options, activation):
     check_every_slope(Case((4, 5, 5, 5, 3), activation, "softmax", "cross_entropy", options))
+
+
+EMBEDDINGS = {
+    "one": {"embeddings": {1: (3, 2)}},
+    "of one number, and of one category": {"embeddings": {0: (4, 1), 2: (1, 1), 3: (1, 3)}},
+    "every column, no hidden layer": {"embeddings": {0: (3, 2), 1: (2, 1), 2: (2, 2), 3: (4, 3)}},
+    "input dropout": {"embeddings": {0: (3, 2), 3: (3, 2)}, "input_dropout": 0.3},
+    "residual first layer": {"embeddings": {3: (3, 3)}, "residual": [True, False]},
+    "all": {
+        "embeddings": {0: (3, 2), 3: (2, 2)},
+        "input_dropout": 0.2,
+        "residual": [True, True],
+        "norm": ["batch", "layer"],
+        "dropout": [0.2, 0.0],
+    },
+}
+
+
+@pytest.mark.parametrize("activation", ["tanh", "silu", "prelu"])
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_embeddings(name, activation):
+    sizes = (4, 3) if "no hidden layer" in name else (4, 6, 6, 3)
+    check_every_slope(Case(sizes, activation, "softmax", "cross_entropy", EMBEDDINGS[name]))
 
 
 @pytest.fixture

@@ -211,7 +211,7 @@ def test_running_statistics_of_one_row(dtype):
 def figures(dtype):
     """What two small batches leave of networks of all kinds of layers."""
     result = []
-    for name in ("deep mixture", "layer norm", "batch norm", "by address"):
+    for name in ("deep mixture", "layer norm", "batch norm", "by address", "embeddings and all"):
         case = CASES[name]
         problem = problems.make_problem(case, np.dtype(dtype), **case.training | {"n_rows": 10})
         result += list(problem.train(0, 10, 6, 1))

@@ -304,3 +304,44 @@ def test_losses(name):
 def test_every_loss_and_activation_has_a_peer():
     assert set(ALL_LOSSES) == set(fastnn.losses.LOSSES)
     assert set(ALL_ACTIVATIONS) == set(fastnn.activations.NAMES)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_embeddings(optimizer):
+    """Two tables before two layers, in float64: all that is learnt, after every epoch."""
+    rng = np.random.default_rng(4)
+    x = np.column_stack(
+        [rng.integers(0, 7, N_ROWS), rng.standard_normal((N_ROWS, 2)), rng.integers(0, 3, N_ROWS)]
+    )
+    y = rng.integers(0, 4, N_ROWS)
+    net = fastnn.MLP((4, 9, 4), "tanh", embeddings={0: (8, 3), 3: (3, 1)}, dtype="float64", seed=2)
+    tables = [torch.nn.Embedding(n, width, dtype=torch.float64) for n, width in ((8, 3), (3, 1))]
+    layers = [torch.nn.Linear(n_in, n_out, dtype=torch.float64) for n_in, n_out in ((6, 9), (9, 4))]
+    p = {f"embeddings.{column}.weight": table.weight for column, table in zip((0, 3), tables, strict=True)}
+    for depth, layer in enumerate(layers):
+        p |= {f"layers.{depth}.weight": layer.weight, f"layers.{depth}.bias": layer.bias}
+    with torch.no_grad():
+        for name, value in p.items():
+            value[:] = torch.tensor(net.parameters()[name].T if name[0] == "l" else net.parameters()[name])
+    steps = optimizer[1](p.values(), **peer_options(optimizer[0]))
+    trainer = fastnn.Trainer(
+        net, loss="cross_entropy", optimizer=optimizer[0], batch_size=BATCH, shuffle=False
+    )
+    rows, labels = torch.tensor(x), torch.tensor(y)
+    for _ in range(5):
+        total = 0.0
+        for start in range(0, N_ROWS, BATCH):
+            batch, target = rows[start : start + BATCH], labels[start : start + BATCH]
+            vectors = [table(batch[:, c].long()) for c, table in zip((0, 3), tables, strict=True)]
+            a = torch.tanh(layers[0](torch.hstack([batch[:, 1:3], *vectors])))
+            cost = torch.nn.functional.cross_entropy(layers[1](a), target)
+            steps.zero_grad()
+            cost.backward()
+            steps.step()
+            total += cost.item() * len(target)
+        history = trainer.fit(x, y, epochs=1, verbose=0)
+        assert history.epochs[-1].cost == pytest.approx(total / N_ROWS, rel=RTOL["float64"])
+        for name, value in net.parameters().items():
+            ref = p[name].detach().numpy()
+            ref = ref.T if name[0] == "l" else ref
+            np.testing.assert_allclose(value, ref, rtol=RTOL["float64"], atol=1e-10, err_msg=name)

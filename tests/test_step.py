@@ -21,7 +21,14 @@ from fastnn.kernels.team import new_team
 @pytest.fixture(params=CASES.values(), ids=CASES)
 def problem(request, dtype):
     """Make the same problem at every call; options are those of the case unless others are given."""
-    return lambda **options: make_problem(request.param, dtype, **request.param.training | options)
+
+    def make(**options):
+        options = request.param.training | options
+        if options.get("sparse") and "embeddings" in request.param.net:
+            pytest.skip("an embedded column is dense")
+        return make_problem(request.param, dtype, **options)
+
+    return make
 
 
 def assert_close(comp, ref, dtype, steps):
@@ -198,6 +205,9 @@ def test_norms_are_limited(problem, dtype):
     for layer in comp.network.layers:
         w, free = (reference_step.weights(layer, each.network.params) for each in (comp, ref))
         n_in = layer["n_in"]
+        if layer["column"] >= 0:  # no unit takes in a whole column of an embedding
+            np.testing.assert_array_equal(w, free)
+            continue
         norms, free_norms = (np.linalg.norm(array[:n_in].astype("f8"), axis=0) for array in (w, free))
         near = np.maximum(n_in, 4) * np.finfo(dtype).eps
         assert (norms <= 0.9 * (1 + near)).all()
@@ -303,7 +313,9 @@ def test_transposed_weights_and_padding_are_kept(problem):
     params = comp.network.params.copy()
     for depth, layer in enumerate(comp.network.layers):
         w = reference_step.weights(layer, params)
-        if depth > 0:
+        is_hidden, embeds = 0 < depth < comp.network.n_layers, comp.network.columns.size > 0
+        assert (layer["t_cols"] > 0) == (is_hidden or (embeds and depth == 0))
+        if layer["t_cols"] > 0:
             size = layer["n_out"] * layer["t_cols"]
             w_t = comp.network.params_t[layer["t_start"] :][:size].reshape(layer["n_out"], -1)
             np.testing.assert_array_equal(w_t[:, : layer["n_in"]], w[: layer["n_in"]].T)
@@ -318,7 +330,8 @@ def test_a_cost_that_is_not_finite_stops_before_the_update(problem):
     if data.starts.size:
         data.x[0, data.starts[row] : data.starts[row + 1]] = np.nan
     else:
-        data.x[row] = np.nan
+        features = np.setdiff1d(np.arange(data.x.shape[1]), comp.network.layers["column"])
+        data.x[row, features] = np.nan
     totals = comp.train(0, N_ROWS, 16, 1)
     ref.train(0, 32, 16, 1)
     assert totals[step.FAILED] == step.NOT_FINITE
@@ -352,7 +365,7 @@ def test_score(problem, dtype, n_parts, shuffled):
 def test_predict(problem, dtype, n_parts):
     comp = problem(capacity=n_parts * 7)
     network, work = comp.network, comp.work
-    n_in, n_out = network.layers["n_in"][0], network.layers["n_out"][-1]
+    n_in, n_out = network.layers["n_in"][0], network.layers["n_out"][network.n_layers - 1]
     x = reference.dense_x(comp.data, n_in)
     out = np.full((N_ROWS, n_out), np.nan, dtype)
     twin = reference.doubled(out)
@@ -362,7 +375,7 @@ def test_predict(problem, dtype, n_parts):
     bound = 20 * np.finfo(dtype).eps  # as above
     np.testing.assert_allclose(out, twin, rtol=bound, atol=bound)
 
-    if not network.layers["kept"].any():
+    if not (network.layers["kept"].any() or network.columns.size):
         state = network.layers, network.params, network.output, work.activations, work.row_loss
         plain = np.full_like(out, np.nan)
         for part in range(n_parts):
