@@ -508,7 +508,10 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
         rows_phase(turn, network, work, data, objective, first, total)
         team_meet(team, n_parts)
         # Every part adds up the losses, so that all take the same decision without another barrier.
-        cost = work.row_loss[:n].sum()
+        cost = score = 0.0
+        for r in range(n):
+            cost += work.row_loss[r]
+            score += work.row_score[r]
         if not np.isfinite(cost):
             if part == 0:
                 totals[FAILED] = NOT_FINITE
@@ -516,7 +519,7 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
         if part == 0:
             weight = weight_of(data, first, first + n)
             totals[COST_SUM] += cost * (n / weight)
-            totals[SCORE_SUM] += work.row_score[:n].sum()
+            totals[SCORE_SUM] += score
             totals[WEIGHT_SUM] += weight
             totals[STEPS_DONE] += 1
             totals[ROWS_DONE] += n
