@@ -882,7 +882,11 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         if self.class_weight is None:
             return rows.weight
         if isinstance(self.class_weight, dict) and not self._is_multilabel:
-            factors = np.array([self.class_weight.get(label, 1.0) for label in self.classes_.tolist()])
+            labels = self.classes_.tolist()
+            unknown = [label for label in self.class_weight if label not in labels]
+            if unknown:
+                raise ValueError(f"class_weight names {unknown}, but the classes are {labels}.")
+            factors = np.array([self.class_weight.get(label, 1.0) for label in labels])
             of_classes = factors[rows.targets]
         else:
             of_classes = compute_sample_weight(self.class_weight, rows.y)

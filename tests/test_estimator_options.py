@@ -413,3 +413,11 @@ def test_callbacks_of_those_around(callback, wine):
     nested = GridSearchCV(classifier().set_callbacks(recorder), {"alpha": [1e-4, 1.0]}, cv=2).fit(*wine)
     assert recorder.events.count("teardown") == 5
     assert nested.best_score_ == search.best_score_
+
+
+def test_class_weight_of_an_unknown_class():
+    x, y = np.arange(12.0).reshape(6, 2), ["a", "b", "a", "b", "a", "b"]
+    with pytest.raises(ValueError, match=r"class_weight names \['c'\], but the classes are \['a', 'b'\]"):
+        fastnn.MLPClassifier(class_weight={"a": 2.0, "c": 1.0}).fit(x, y)
+    model = fastnn.MLPClassifier(class_weight={"a": 2.0, "b": 1.0}, max_iter=2)
+    model.partial_fit(x[:1], y[:1], classes=["a", "b"])  # a part of a stream may lack a class
