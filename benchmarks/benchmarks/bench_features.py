@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 import fastnn
 from fastnn.activations import NAMES
+from fastnn.losses import LOSSES
 from fastnn.optimizers import OPTIMIZERS
 
 from .common import Network, step_us
@@ -52,6 +55,27 @@ class Activations:
 
     def track_step(self, activation):
         return step_us(_NETWORK, n_threads=1, of_net={"activation": activation})
+
+
+class Losses:
+    """Every loss, one thread."""
+
+    params = (list(LOSSES),)
+    param_names = ("loss",)
+    unit = "us"
+
+    def track_step(self, loss):
+        kind = LOSSES[loss].kind
+        of_values = kind in ("values", "nonnegative", "positive")
+        n_out = 1 if of_values else _NETWORK.sizes[-1]
+        network = _NETWORK._replace(sizes=(*_NETWORK.sizes[:-1], n_out))
+
+        def targets(y):
+            if kind == "class":
+                return y
+            return y + 0.5 if of_values else np.eye(n_out)[y]
+
+        return step_us(network, n_threads=1, of_trainer={"loss": loss}, targets=targets)
 
 
 class Updates:

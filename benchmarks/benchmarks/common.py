@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -152,6 +153,7 @@ def step_us(
     n_threads: int | None = None,
     of_net: dict[str, Any] | None = None,
     of_trainer: dict[str, Any] | None = None,
+    targets: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> float:
     """Time of a training step in microseconds: the median over epochs, about 0.3 s or two of them.
 
@@ -159,8 +161,11 @@ def step_us(
     ----------
     network, optimizer, dtype, n_threads, of_net, of_trainer
         As in :func:`make_trainer`.
+    targets : callable, optional
+        What a loss takes in place of class numbers, from them.
     """
     x, y = make_rows(network, network.epoch_steps * network.batch, dtype)
+    y = y if targets is None else targets(y)
     trainer = make_trainer(network, optimizer, dtype, n_threads, of_net, of_trainer)
     history = trainer.fit(x, y, epochs=1, verbose=0)  # compiles, or loads what is compiled
     trainer.fit(x, y, epochs=1, verbose=0)
