@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 from ..._jit import jit, span
+from ..exponential import exp as exp_of
 from ..exponential import exp_negative
 from ..exponential import sigmoid as sigmoid_of
 from ..exponential import tanh as tanh_of
-from .functions import exp as exp_of
 from .functions import exp_and_expm1_negative, inside, normal, number, sigmoids, softplus_of
 
 # Klambauer et al. (2017): with these, mean 0 and variance 1 are a fixed point.

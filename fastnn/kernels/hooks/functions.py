@@ -9,15 +9,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
 from numba.core import types
 from numba.extending import overload
 
 from ..._jit import jit
 from ..exponential import (
-    _FORMATS,
     _expm1_parts,
-    _power_of_two,
     exp_negative,
     log1p_positive,
     log_normal,
@@ -52,39 +49,6 @@ def exp_and_expm1_negative(y):
     """``(exp(y), exp(y) - 1)`` for y <= 0."""
     q, scale = _expm1_parts(y)
     return fused_multiply_add(scale, q, scale), fused_multiply_add(scale, q, scale - number(1.0, y))
-
-
-def exp(z):
-    """exp(z) for any z; at most 1.1 units in the last place off, 0 where it would not be a normal number."""
-    with np.errstate(over="ignore", under="ignore"):
-        return np.exp(z)
-
-
-@overload(exp)
-def _exp_compiled(z):
-    kind, form = z, _FORMATS[z]
-    least, rounder, log2_e = form.least, form.rounder, math.log2(math.e)
-    most = -form.least + 2.0  # exp of it overflows, yet only just
-    ln2_high, ln2_low, coefficients = form.ln2_high, form.ln2_low, form.coefficients
-
-    def compiled(z):
-        underflow = z < kind(least)
-        y = kind(least) if underflow else (kind(most) if z > kind(most) else z)
-        rounded = fused_multiply_add(y, kind(log2_e), kind(rounder))
-        n = rounded - kind(rounder)
-        r = fused_multiply_add(n, kind(-ln2_high), y)
-        r = fused_multiply_add(n, kind(-ln2_low), r)
-        p = kind(coefficients[0])
-        for k in range(1, len(coefficients)):
-            p = fused_multiply_add(p, r, kind(coefficients[k]))
-        q = fused_multiply_add(p * r, r, r)
-        # 2**n itself may overflow where the result does not: half of it, and then twice the result.
-        above = y > kind(0)
-        scale = _power_of_two(rounded - (kind(1) if above else kind(0)))
-        result = fused_multiply_add(scale, q, scale) * (kind(2) if above else kind(1))
-        return kind(0) if underflow else result
-
-    return compiled
 
 
 @jit

@@ -14,10 +14,10 @@ import numpy as np
 
 from ..._jit import jit, span
 from ..activations import activate_output, exp_rows, multiply_by_derivative, row_max, row_sum
-from ..exponential import exp_negative, log1p_positive, log_normal, sigmoid, tanh
+from ..exponential import exp, exp_negative, log1p_positive, log_normal, sigmoid, tanh
 from ..losses import _is_first
 from ..simd import padded
-from .functions import exp, log_cosh_of, log_or_zero, number, sigmoids, softplus_of
+from .functions import log_cosh_of, log_or_zero, number, sigmoids, softplus_of
 
 TINY = float(np.finfo(np.float64).tiny)
 
