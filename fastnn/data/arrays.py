@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _checks
+from .. import _checks
 
 # scikit-learn's own, by what is to be predicted.
 BUILT_IN = {
