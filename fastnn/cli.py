@@ -8,6 +8,7 @@ import sys
 import time
 import types
 import typing
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from . import __version__, _checks
 typer = _checks.require("typer", "all")
 
 from .config import Config, make_config, read_config  # noqa: E402
+from .trainer import DivergenceError  # noqa: E402
 
 app = typer.Typer(
     name="fastnn",
@@ -178,7 +180,7 @@ def train(
     else:
         run = runs.start_run(_configure(source, config, settings), output)
     started = time.perf_counter()
-    prepared, history = runs.train(
+    history = runs.train(
         run,
         resume=resume is not None,
         tensorboard=tensorboard,
@@ -330,7 +332,7 @@ def report(
     run: RunArgument,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="By default RUN/report.html.")] = None,
 ) -> None:
-    """Write one HTML file that tells all of a run: data, network, curves, scores, mistakes, how to repeat it."""
+    """Write one HTML file that tells all of a run: data, network, curves, scores, mistakes, reproduction."""
     from .report import write_report
     from .runs import Run
 
@@ -344,8 +346,8 @@ def export(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Its ending says what to write: .onnx; .safetensors, weights as PyTorch's nn.Sequential names "
-            "them.",
+            help="Its ending says what to write: .onnx; .safetensors, weights as PyTorch's nn.Sequential "
+            "names them.",
         ),
     ],
     preprocessing: Annotated[
@@ -385,17 +387,101 @@ def tune(
 ) -> None:
     """Search for the settings with the lowest cost of validation rows; test rows are not looked at.
 
-    Settings that are given as flags are not searched.
+    Settings that are given as flags are not searched. Then train with what was found: fastnn train --config
+    tuned.toml
     """
-    from .searching import search
+    from .config import to_toml
+    from .model_file import write_atomically
+    from .preparation import search
 
-    found = search(
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(output.parent)!r} to write the settings in.")
+    fixed = {*settings, *([] if config is None else read_config(config))}
+    result, found = search(
         _configure(source, config, settings),
-        fixed=settings,
+        fixed=fixed,
         n_trials=trials,
-        minutes=minutes,
+        timeout=None if minutes is None else 60 * minutes,
         storage=storage,
         n_jobs=jobs,
         verbose=int(not quiet),
     )
-    raise NotImplementedError
+    write_atomically(output, to_toml(found).encode())
+    _say(
+        f"validation cost {result.score:.4f} (with default settings {result.default.score:.4f}) after "
+        f"{len(result.trials)} trials"
+    )
+    _say(f"settings in {output}: fastnn train --config {output}")
+    if as_json:
+        print(
+            json.dumps({"score": result.score, "default": result.default.score, "settings": result.settings})
+        )
+
+
+@app.command(epilog="Example: fastnn bench 784-512-512-10 --batch-size 128 --peers sklearn,torch")
+def bench(
+    network: Annotated[
+        str, typer.Argument(metavar="[SIZES]", help="Widths of the layers, as in 784-512-10.")
+    ] = "64-128-64-10",
+    batch_size: Annotated[int, typer.Option(help="Rows a step.")] = 64,
+    optimizer: Annotated[str, typer.Option(help="By name.")] = "adam",
+    dtype: Annotated[str, typer.Option(help=", ".join(_checks.DTYPES))] = "float32",
+    threads: Annotated[int | None, typer.Option(help="By default all usable cores.")] = None,
+    seconds: Annotated[float, typer.Option(help="To measure, for each library.")] = 2.0,
+    peers: Annotated[str, typer.Option(help="To compare with, if installed: sklearn,torch.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Measure how fast a network trains on this machine, also beside other libraries."""
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Show what fastnn finds on this machine, and how fast its cores can be at most.
+
+    The peak is measured: multiply-adds in registers, on one core and on all that may be used.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from . import machine
+
+    facts = machine.describe()
+    for dtype in _checks.DTYPES:
+        for n_threads in sorted({1, facts["usable_cores"]}):
+            name = f"peak_gflops_{dtype}_{n_threads}_thread{'s' * (n_threads > 1)}"
+            facts[name] = round(machine.peak_gflops(dtype, n_threads), 1)
+    warnings_found = machine.advice(facts)
+    if as_json:
+        print(json.dumps(facts | {"advice": warnings_found}))
+        return
+    table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(overflow="fold")  # a path that is cut off helps nobody
+    for name, value in facts.items():
+        text = ", ".join(value) if isinstance(value, list) else str(value)
+        table.add_row(name.replace("_", " "), text)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    for sentence in warnings_found:
+        console.print(f"[bold yellow]warning[/] {sentence}")
+    if not warnings_found:
+        console.print("[green]Nothing stands in the way of fast training here.[/]")
+
+
+def main() -> None:
+    """Run the command line; a user's error is one line on stderr and exit code 1, unless --debug is given."""
+    warnings.showwarning = lambda message, *_: _say(f"Warning: {message}")
+    try:
+        app()
+    except KeyboardInterrupt:
+        _say("Interrupted.")
+        sys.exit(INTERRUPTED)
+    except (ValueError, TypeError, OSError, ImportError, DivergenceError) as error:
+        if "--debug" in sys.argv:
+            raise
+        _say(f"Error: {error}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
