@@ -214,6 +214,9 @@ class Target:
         if hasattr(y, "to_numpy"):
             y = y.to_numpy()
         y = np.asarray(y)
+        if y.dtype == object:
+            typed = _as_numbers(y)
+            y = y if typed is None else typed
         if y.ndim == 2 and y.shape[1] == 1:
             y = y[:, 0]
         if y.ndim not in (1, 2) or 0 in y.shape[1:]:
@@ -275,6 +278,15 @@ class Target:
             raise ValueError(
                 f"the target {self.name!r} has {values.shape[1]} columns, but {len(self.mean)} in training."
             )
+
+
+def _as_numbers(y: np.ndarray) -> np.ndarray | None:
+    """Python's numbers and booleans as an array of such; None if it holds others."""
+    try:
+        typed = np.array(y.tolist())
+    except ValueError:  # rows of different lengths
+        return None
+    return typed if typed.shape == y.shape and typed.dtype.kind in "biuf" else None
 
 
 def _is_missing(y: np.ndarray) -> np.ndarray:
