@@ -17,6 +17,14 @@ _HOMES = {
     "BUILT_IN": "arrays",
     "TASKS": "arrays",
     "load_dataset": "arrays",
+    "read_dataset": "tables",
+    "read_table": "table_files",
+    "leaks": "tables",
+    "TableEncoder": "tables",
+    "Target": "target",
+    "guess_task": "target",
+    "Split": "split",
+    "split_rows": "split",
 }
 __all__ = list(_HOMES)
 
