@@ -14,9 +14,11 @@ _HOMES = {
     "Encoder": "dataset",
     "encoder_from_dict": "dataset",
     "take": "dataset",
+    "ArrayEncoder": "arrays",
     "BUILT_IN": "arrays",
     "TASKS": "arrays",
     "load_dataset": "arrays",
+    "read_arrays": "arrays",
 }
 __all__ = list(_HOMES)
 
