@@ -14,6 +14,7 @@ _HOMES = {
     "Encoder": "dataset",
     "encoder_from_dict": "dataset",
     "take": "dataset",
+    "ArrayEncoder": "arrays",
     "BUILT_IN": "arrays",
     "TASKS": "arrays",
     "load_dataset": "arrays",
@@ -25,6 +26,7 @@ _HOMES = {
     "guess_task": "target",
     "Split": "split",
     "split_rows": "split",
+    "read_arrays": "arrays",
 }
 __all__ = list(_HOMES)
 
