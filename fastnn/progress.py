@@ -316,7 +316,7 @@ class SearchDisplay(SilentSearch):
         table = Table("trial", "score", "ending", "epochs", "seconds", "settings", box=None, pad_edge=False)
         for column in table.columns:
             column.justify = "left" if column.header in ("ending", "settings") else "right"
-        table.columns[-1].overflow = "fold"
+        table.columns[-1].no_wrap = True  # those of the best follow in full
         shown = trials[-LIVE_ROWS:]
         if best is not None and all(trial is not best for trial, _ in shown):
             shown = [pair for pair in trials if pair[0] is best] + shown[1:]
@@ -334,7 +334,14 @@ class SearchDisplay(SilentSearch):
             "" if best is None else f"best {format_figure('score', best.score)}",
             self._left(),
         )
-        return Group(table, bar) if trials else bar
+        return Group(table, *self._best_settings(), bar) if trials else bar
+
+    def _best_settings(self) -> list[Any]:
+        from rich.text import Text
+
+        best = self._best()
+        chosen = [chosen for trial, chosen in zip(self._trials, self._chosen, strict=False) if trial is best]
+        return [Text(f"best: {_short(settings)}", "green") for settings in chosen]
 
 
 def _short(settings: dict[str, Any]) -> str:

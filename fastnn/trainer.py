@@ -515,8 +515,8 @@ class Trainer:
             Whether the history gets the norms of each layer's weights, and of their gradient over the first
             batch of the epoch's order: vanishing gradients are seen there.
         verbose : int, default=1
-            0 shows no progress, 1 a bar, 2 a table of the last epochs and how the cost falls. Where there is no
-            terminal, 1 and 2 print a line now and then.
+            0 shows no progress, 1 a bar, 2 a table of the last epochs and how the cost falls; both print a
+            line now and then where there is no terminal.
 
         Returns
         -------

@@ -131,10 +131,8 @@ class Space:
                 low, high, log = _check_range(what, where, name in _WHOLE)
                 self.ends[name] = [low, high]
                 if low < high:
-                    made = (
-                        distributions.IntDistribution if name in _WHOLE else distributions.FloatDistribution
-                    )
-                    self.searched[name] = made(low, high, log=log)
+                    kind = "IntDistribution" if name in _WHOLE else "FloatDistribution"
+                    self.searched[name] = getattr(distributions, kind)(low, high, log=log)
                     self.first[name] = min(max(low if default is None else default, low), high)
             else:
                 self.ends[name] = [where]
@@ -300,7 +298,7 @@ class _Watch(Callback):
         self.monitor = "val_cost"
         self.best, self.best_epoch, self.n_epochs = math.inf, 0, 0
 
-    def on_epoch_end(self, trainer, epoch):  # noqa: D102
+    def on_epoch_end(self, trainer, epoch):
         self.n_epochs = epoch.epoch
         cost = epoch.figure(self.monitor)
         if cost < self.best:
@@ -372,9 +370,8 @@ class TuneResult:
         self, study, trials: list[Trial], recipe: Recipe, epochs: int, patience: int, stop_reason: str
     ) -> None:
         self.study, self.trials, self.stop_reason = study, trials, stop_reason
-        self.best = min(
-            (trial for trial in trials if trial.ending != "pruned"), key=lambda trial: trial.score
-        )
+        whole = [trial for trial in trials if trial.ending != "pruned"]
+        self.best = min(whole, key=lambda trial: trial.score)
         self.default = trials[0]
         self.settings, self.score = self.best.settings, self.best.score
         self._recipe, self._epochs, self._patience = recipe, epochs, patience
@@ -758,7 +755,7 @@ def _open_study(optuna, storage, study_name: str, pruner, facts: dict[str, Any],
     then = study.user_attrs.get("facts")
     if then is None and study.get_trials(deepcopy=False):
         raise ValueError(
-            f"study {study_name!r} of the storage was not made by fastnn.tune: use another study_name or file."
+            f"study {study_name!r} of the storage was not made by fastnn: use another study_name or file."
         )
     for name, value in facts.items():
         if then is not None and then.get(name) != value:
@@ -839,7 +836,7 @@ class _Search:
         states = optuna.trial.TrialState
         ended = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
         self.trials = [
-            Trial(number=k, score=self._score(trial), settings=space.settings(trial.params), **_notes(trial))
+            Trial(k, self._score(trial), **trial.user_attrs["fastnn"], settings=space.settings(trial.params))
             for k, trial in enumerate(ended, 1)
         ]
         self._begun = len(ended)
@@ -941,7 +938,7 @@ class _Search:
         except DivergenceError:
             ending = "diverged"
         score = math.inf if ending == "diverged" else float(np.mean([watch.best for watch in watches]))
-        notes = {
+        notes: dict[str, Any] = {
             "ending": ending,
             "epochs": watches[-1].n_epochs,
             "best_epoch": int(np.median([watch.best_epoch for watch in watches])),
@@ -961,8 +958,3 @@ class _Search:
     def _chosen(self, trial: Trial) -> dict[str, Any]:
         """What the search chose of its settings."""
         return {name: trial.settings[name] for name in self._space.searched}
-
-
-def _notes(trial) -> dict[str, Any]:
-    """What a trial of the storage says of its training."""
-    return trial.user_attrs["fastnn"]
