@@ -15,6 +15,7 @@ PLAIN_LINES = 20  # at most about this many lines of a run where there is no ter
 LIVE_ROWS = 8  # of the last epochs, or trials
 LIVE_REFRESH_SECONDS = 0.25  # a table takes longer to draw than a bar
 CURVE_WIDTH = 48
+SEARCH_WIDTH = 48  # of the columns of a search before the settings
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = "_.-=+*#@"
 
@@ -316,13 +317,15 @@ class SearchDisplay(SilentSearch):
         table = Table("trial", "score", "ending", "epochs", "seconds", "settings", box=None, pad_edge=False)
         for column in table.columns:
             column.justify = "left" if column.header in ("ending", "settings") else "right"
-        table.columns[-1].no_wrap = True  # those of the best follow in full
         shown = trials[-LIVE_ROWS:]
         if best is not None and all(trial is not best for trial, _ in shown):
             shown = [pair for pair in trials if pair[0] is best] + shown[1:]
         for trial, chosen in shown:
             cells = [format_figure("score", trial.score), trial.ending, str(trial.epochs)]
-            cells += [format_figure("seconds", trial.seconds), _short(chosen)]
+            settings = _short(chosen)
+            if len(settings) > (width := max(10, self._console.width - SEARCH_WIDTH)):
+                settings = settings[: width - 3] + "..."  # those of the best follow in full
+            cells += [format_figure("seconds", trial.seconds), settings]
             is_best = trial is best
             style = "green" if is_best else "dim" if trial.ending in ("pruned", "diverged") else ""
             table.add_row(f"{'* ' if is_best else ''}{trial.number}", *cells, style=style)
