@@ -515,7 +515,8 @@ class Trainer:
             Whether the history gets the norms of each layer's weights, and of their gradient over the first
             batch of the epoch's order: vanishing gradients are seen there.
         verbose : int, default=1
-            0 shows no progress.
+            0 shows no progress, 1 a bar, 2 a table of the last epochs and how the cost falls; both print a
+            line now and then where there is no terminal.
 
         Returns
         -------
@@ -567,7 +568,7 @@ class Trainer:
         history = self.history
         history.stop_reason = "epochs"
         left = run.n_epochs - len(history)
-        display = progress.Display(left, n_rows, history) if verbose else progress.Silent()
+        display = progress.make_display(verbose, left, n_rows, history)
         try:
             with at_work(), display:
                 run.callbacks.on_fit_begin(self)
