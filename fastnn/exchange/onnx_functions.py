@@ -1,0 +1,77 @@
+"""Activations that ONNX Runtime does not know in float64, as functions that travel in the ONNX file.
+
+They are written in ONNX's own text form, of operators that it does know; :func:`fastnn.exchange.from_onnx` knows
+them by their domain and name.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..kernels.hooks.activations import SELU_ALPHA, SELU_SCALE
+from numba import types
+
+from ..kernels.hooks.functions import _MILLS
+
+DOMAIN = "fastnn"
+OPSET = 20
+
+
+def _numbers(**values: float) -> str:
+    """Lines that define constants."""
+    return "".join(f"{name} = Constant <value = double {{{value!r}}}> ()\n" for name, value in values.items())
+
+
+_BELOW_AND_ABOVE = _numbers(zero=0.0) + "below = Min(z, zero)\nabove = Relu(z)\n"
+_SLOPED = _BELOW_AND_ABOVE + "part = Mul(slope, below)\na = Add(above, part)\n"
+_EXPM1 = _BELOW_AND_ABOVE + _numbers(one=1.0) + "e = Exp(below)\nm = Sub(e, one)\n"
+_SOFTPLUS = _numbers(one=1.0) + (
+    "size = Abs(z)\nless = Neg(size)\ne = Exp(less)\nabove_1 = Add(one, e)\nlog = Log(above_1)\n"
+    "above = Relu(z)\ns = Add(above, log)\n"
+)
+_HARD_SIGMOID = _numbers(zero=0.0, three=3.0, six=6.0) + (
+    "moved = Add(z, three)\ncut = Clip(moved, zero, six)\ns = Div(cut, six)\n"
+)
+
+
+def _normal() -> str:
+    """``p``: the normal distribution function, by the core's polynomial for Mills' ratio."""
+    k, most, coefficients = _MILLS[types.float64]
+    constants = {f"c{j}": c for j, c in enumerate(coefficients)}
+    lines = _numbers(
+        zero=0.0, one=1.0, half=-0.5, peak=1 / math.sqrt(2 * math.pi), k=k, most=most, **constants
+    )
+    lines += (
+        "size = Abs(z)\nx = Min(size, most)\nsquare = Mul(x, x)\nhalved = Mul(half, square)\n"
+        "e = Exp(halved)\ndensity = Mul(peak, e)\nleft = Sub(x, k)\nright = Add(x, k)\nt = Div(left, right)\n"
+    )
+    value = "c0"
+    for j in range(1, len(coefficients)):
+        lines += f"m{j} = Mul({value}, t)\np{j} = Add(m{j}, c{j})\n"
+        value = f"p{j}"
+    return lines + (
+        f"weighted = Mul(density, {value})\nx_1 = Add(one, x)\ntail = Div(weighted, x_1)\n"
+        "rest = Sub(one, tail)\nis_above = Greater(z, zero)\np = Where(is_above, rest, tail)\n"
+    )
+
+
+def function_text(name: str) -> str:
+    """One of them, as :func:`onnx.parser.parse_function` reads it."""
+    body = {
+        "leaky_relu": _SLOPED,
+        "prelu": _SLOPED,
+        "elu": _EXPM1 + "part = Mul(alpha, m)\na = Add(above, part)\n",
+        "selu": _EXPM1
+        + _numbers(alpha=SELU_ALPHA, scale=SELU_SCALE)
+        + "part = Mul(alpha, m)\nsum = Add(above, part)\na = Mul(scale, sum)\n",
+        "softplus": _SOFTPLUS + "a = Identity(s)\n",
+        "mish": _SOFTPLUS + "share = Tanh(s)\na = Mul(z, share)\n",
+        "hard_sigmoid": _HARD_SIGMOID + "a = Identity(s)\n",
+        "hard_swish": _HARD_SIGMOID + "a = Mul(z, s)\n",
+        "gelu": _normal() + "a = Mul(z, p)\n",
+    }[name]
+    inputs = {"leaky_relu": "z, slope", "prelu": "z, slope", "elu": "z, alpha"}.get(name, "z")
+    return f'<opset_import: ["": {OPSET}], domain: "{DOMAIN}">\n{name} ({inputs}) => (a) {{\n{body}}}'
+
+
+NAMES = ("leaky_relu", "prelu", "elu", "selu", "softplus", "mish", "hard_sigmoid", "hard_swish", "gelu")
