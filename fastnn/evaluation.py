@@ -182,7 +182,7 @@ def row_losses(
 
 
 def worst_rows(losses, n: int = 20) -> np.ndarray:
-    """Places of the largest losses above 0, the largest first; of equal ones the first.
+    """Places of the largest losses, the largest first; of equal ones the first.
 
     Examples
     --------
@@ -190,8 +190,7 @@ def worst_rows(losses, n: int = 20) -> np.ndarray:
     array([1, 3])
     """
     losses = np.asarray(losses, np.float64)
-    first = np.argsort(-losses, kind="stable")[: _checks.check_count("n", n, 0)]
-    return first[losses[first] > 0]
+    return np.argsort(-losses, kind="stable")[: _checks.check_count("n", n, 0)]
 
 
 def baseline(

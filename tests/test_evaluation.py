@@ -235,7 +235,7 @@ def test_row_losses(rng):
 def test_worst_rows():
     assert worst_rows([0.5, 2.0, 0.5, 3.0]).tolist() == [3, 1, 0, 2]
     assert worst_rows([0.5, 2.0, 3.0], n=1).tolist() == [2]
-    assert worst_rows([0.0, 0.0]).tolist() == []
+    assert worst_rows([-2.0, -1.0]).tolist() == [1, 0]  # as losses that are likelihoods may be
     with pytest.raises(ValueError, match="n must be at least 0, got -1"):
         worst_rows([1.0], n=-1)
 
