@@ -477,6 +477,42 @@ class MLP:
             return np.vstack([self.predict_raw(part, n_threads=n_threads) for part in parts])
         return Predictor(self, n_threads, np.shape(x)[0] if np.ndim(x) else 1)(self._check_x("x", x))
 
+    def layer_outputs(self, x) -> list[np.ndarray]:
+        """What each layer makes of some rows, as in prediction: without dropout.
+
+        Parameters
+        ----------
+        x : array-like of shape (n, n_in)
+
+        Returns
+        -------
+        list of ndarray, shape (n, n_out) each, of the network's dtype
+            One a layer: what it hands to the next, after normalisation, activation and residual connection.
+            The last is what :meth:`predict_raw` gives.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If x is not what the network takes.
+
+        Examples
+        --------
+        >>> [out.shape for out in MLP([4, 8, 3], seed=0).layer_outputs(np.zeros((5, 4)))]
+        [(5, 8), (5, 3)]
+        """
+        x = self._check_x("x", x)
+        predictor, layers = self.predictor(), self._layout.layers
+        capacity, buffer = predictor.work.capacity, predictor.work.activations
+        outputs = [np.empty((len(x), n_out), self.dtype) for n_out in self.sizes[1:]]
+        for first in range(0, len(x), capacity):
+            rows = x[first : first + capacity]
+            predictor(rows)
+            for out, layer in zip(outputs, layers, strict=False):
+                start, n_cols = layer["out_start"] * capacity, layer["out_cols"]
+                matrix = buffer[start:][: capacity * n_cols].reshape(capacity, n_cols)
+                out[first : first + capacity] = matrix[: len(rows), : out.shape[1]]
+        return outputs
+
     def _check_x(self, name: str, x) -> np.ndarray:
         """Features as the kernels take them, categories checked."""
         x = _checks.check_x(name, x, self.sizes[0], self.dtype)

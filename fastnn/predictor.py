@@ -60,7 +60,8 @@ class Predictor:
         self._row_flops = 2.0 * net.params.size
         # Room for as many as the largest call may get: how much work that is, is not known yet.
         self._most_parts = parts_for(n_threads, 0, 0, -(-n_rows // ROW_BLOCK))
-        work = net._layout.workspace(min(n_rows, ROW_BLOCK) * self._most_parts, 0, backward=False)
+        capacity = min(n_rows, ROW_BLOCK) * self._most_parts
+        self.work = work = net._layout.workspace(capacity, 0, backward=False)
         network = net._network_to_predict()
         self._lock = threading.Lock()
         self._kernel, self._predict_alone = predict_part, _plain_entry_point(self._dtype)
