@@ -29,7 +29,7 @@ _EPOCH_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 def smooth_clip(z: np.ndarray) -> np.ndarray:
-    """z / sqrt(1 + (z / 3)**2): nearly z around 0, never beyond 3 (Holzmueller et al., 2024, RealMLP).
+    """Nearly z around 0, never beyond 3: z / sqrt(1 + (z / 3)**2) (Holzmueller et al., 2024, RealMLP).
 
     Examples
     --------
@@ -128,8 +128,8 @@ def parse_numbers(values: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     missing = np.array([isinstance(v, str) and v.lower() in NO_VALUE for v in cleaned], bool)
     switches = {"true": 1.0, "false": 0.0}
     cleaned = [switches.get(v.lower(), v) if isinstance(v, str) else v for v in cleaned]
-    numbers = pandas.to_numeric(pandas.Series(cleaned, dtype=object), errors="coerce")
-    numbers = numbers.to_numpy(np.float64, na_value=np.nan)
+    read = pandas.to_numeric(pandas.Series(cleaned, dtype=object), errors="coerce")
+    numbers = read.to_numpy(np.float64, na_value=np.nan)
     return numbers, missing | ~np.isnan(numbers)
 
 
@@ -201,15 +201,14 @@ def guess_date_form(values: list[Any]) -> str | None:
         return "ISO8601"
     texts = [value for value in values if isinstance(value, str) and value.strip().lower() not in NO_VALUE]
     sample = texts[:: max(1, len(texts) // 200)]
-    forms = ["ISO8601"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a day that can only be the first
-        for text in sample[:1]:
-            forms += [guess_datetime_format(text.strip(), dayfirst=first) for first in (False, True)]
-    for form in forms:
-        # Years that stand alone, or clock times, are no dates.
-        if form is None or (form != "ISO8601" and not ("%Y" in form or "%y" in form)):
-            continue
+        guesses = [
+            guess_datetime_format(text.strip(), dayfirst=d) for text in sample[:1] for d in (False, True)
+        ]
+    # Clock times alone are no dates.
+    dated = [form for form in guesses if form is not None and ("%Y" in form or "%y" in form)]
+    for form in ["ISO8601", *dated]:
         if np.isfinite(parse_dates([text.strip() for text in sample], form, "UTC")).mean() >= 0.98:
             return form
     return None
@@ -359,7 +358,7 @@ class Category(Column):
         return f"embedding of width {self.width}" if self.encoding == "embedding" else "one-hot"
 
     def learn(self, codes: np.ndarray, values: list[Any], at_least: int, forced: bool) -> Category:
-        """From what :func:`distinct` found: categories of at least so many rows, in the order of their text."""
+        """From what :func:`distinct` found: categories of at least so many rows, ordered by their text."""
         counts: dict[str | None, int] = {}
         of_value = np.bincount(codes + 1, minlength=len(values) + 1).tolist()
         for value, count in zip([None, *values], of_value, strict=True):
@@ -447,6 +446,8 @@ class Date(Number):
             phases = {cycle: np.unique(phase(present, cycle)) for cycle in CYCLES}
             # What is less than half of a circle is told by the time that passed.
             self.cycles = [c for c, length in CYCLES.items() if days >= length / 2 and len(phases[c]) > 1]
+            if days >= CYCLES["month"] and len(phases["month"]) == 1 and "week" in self.cycles:
+                self.cycles.remove("week")  # on which weekday a month begins says nothing
         return self
 
     def feature_names(self) -> list[str]:

@@ -9,7 +9,6 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +95,7 @@ def as_frame(rows: Any) -> Any:
     elif hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__"):
         frame = from_arrow(_checks.require("pyarrow", "tables").table(rows))
     elif isinstance(rows, dict):
-        scalar = not any(isinstance(v, (list, tuple, np.ndarray)) or hasattr(v, "index") for v in rows.values())
-        frame = pandas.DataFrame([rows] if scalar else rows)
+        frame = pandas.DataFrame([rows] if all(map(pandas.api.types.is_scalar, rows.values())) else rows)
     elif isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
         frame = pandas.DataFrame(rows)
     elif isinstance(rows, np.ndarray) and rows.dtype.names:
@@ -189,9 +187,8 @@ def _read_arrow(path: Path, ending: str) -> Any:
     kind = "Parquet" if ending in (".parquet", ".pq") else "Arrow"
     try:
         if kind == "Parquet":
-            import pyarrow.parquet
-
-            return from_arrow(pyarrow.parquet.read_table(path, partitioning=None))
+            parquet = _checks.require("pyarrow.parquet", "tables")
+            return from_arrow(parquet.read_table(path, partitioning=None))
         with pyarrow.memory_map(os.fspath(path)) as file:
             try:
                 table = pyarrow.ipc.open_file(file).read_all()
@@ -217,18 +214,15 @@ def _read_json(path: Path, *, lines: bool) -> Any:
     pandas = _checks.require("pandas", "tables")
     where = repr(str(path))
     text = _decode(path.read_bytes(), where)
-    records, number = [], 0
-    try:
-        if lines:
-            for number, line in enumerate(text.splitlines(), 1):
-                if line.strip():
-                    records.append(json.loads(line))
-        else:
-            records = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{where} is no JSON: {error.msg} in line {number if lines else error.lineno}."
-        ) from error
+    documents = enumerate(text.split("\n")) if lines else [(0, text)]
+    records = []
+    for before, document in documents:
+        try:
+            if document.strip():
+                records.append(json.loads(document))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{where} is no JSON: {error.msg} in line {before + error.lineno}.") from error
+    records = records if lines or not records else records[0]
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError(f"{where} holds other JSON than a list of objects, one a row.")
     return pandas.DataFrame(records)
@@ -311,7 +305,8 @@ def _refuse_ragged(text: str, delimiter: str, where: str) -> None:
             expected = len(row)
         elif len(row) != expected:
             raise ValueError(
-                f"{where} is ragged: line {reader.line_num} has {len(row)} fields, but the header has {expected}."
+                f"{where} is ragged: line {reader.line_num} has {len(row)} fields, "
+                f"but the header has {expected}."
             )
 
 
@@ -343,9 +338,3 @@ def _any(mask: Any) -> bool:
     from pyarrow import compute
 
     return bool(compute.any(mask).as_py())
-
-
-def check_columns(frame: Any, names: Iterable[str], what: str) -> None:
-    """Raise unless the frame has all these columns."""
-    for name in names:
-        _checks.check_name(what, name, list(frame.columns))

@@ -15,16 +15,16 @@ from . import table_columns as kinds
 from .dataset import Dataset
 from .table_columns import Category, Column, Date, Ignored, Number, Text
 from .table_files import as_frame, read_table
-from .target import guess_task, label_text
+from .target import guess_task
 
 # What `columns` of a TableEncoder may say.
 CHOICES = ("number", "category", "one_hot", "embedding", "date", "text", "ignore")
 
 _MOST_UNREADABLE = 0.02  # of the values of a column of numbers or dates that are text
 _FEWEST_SHARED = 0.1  # of the rows of a column of categories have one that others have too
+_MOST_EXCEPTIONS = 0.001  # to a column that tells the target
 _WORDS = 3.0  # on average make text of a column
-_ID_NAME = re.compile(r"(^|[_\W])(id|key|uuid|guid|index|rowid|unnamed\W+\d+)$|[a-z](Id|ID)$", re.IGNORECASE)
-_ID_CASE = re.compile(r"[a-z](Id|ID)$")
+_ID_NAME = re.compile(r"(?i:(^|[_\W])(id|key|uuid|guid|index|rowid|unnamed: \d+)$)|[a-z](Id|ID)$")
 
 
 def embedding_width(n_categories: int) -> int:
@@ -115,7 +115,7 @@ def _values(series: Any) -> np.ndarray:
     if isinstance(series.dtype, pandas.CategoricalDtype):
         series = series.astype(series.cat.categories.dtype)
     if kinds.is_numeric(series) and isinstance(series.dtype, pandas.api.extensions.ExtensionDtype):
-        return series.to_numpy(series.dtype.numpy_dtype)
+        return np.array(series.tolist())
     return series.to_numpy() if kinds.is_numeric(series) or kinds.is_date(series) else series.to_numpy(object)
 
 
@@ -126,11 +126,11 @@ def _some(names: list[str]) -> str:
 class TableEncoder:
     """Learns of each column of a table what it is, and makes features of it.
 
-    Numbers are scaled by median and range of the middle half, and clipped smoothly; where a value was missing in
-    training, a feature says so. Categories get a feature each or, where they are many, a number whose vector
-    the network learns; rare ones are taken together. Dates become the time passed and their place in the year,
-    month, week and day. Free text becomes TF-IDF; then all vectors are sparse, and categories a feature each,
-    however many. Identifiers, and columns that always say the same, are left out.
+    Numbers are scaled by median and range of the middle half, and clipped smoothly; where values were missing
+    in training, a feature says so. Categories get a feature each or, where they are many, a number whose
+    vector the network learns; rare ones are taken together. Dates become the time passed and their place in
+    the year, month, week and day. Free text becomes TF-IDF; then all vectors are sparse, and categories a
+    feature each, however many. Identifiers, and columns that always say the same, are left out.
 
     Text counts as numbers or dates if 98 % of it read so; the rest is taken as missing, then and later, and
     counted. Infinite numbers are missing ones.
@@ -143,8 +143,8 @@ class TableEncoder:
     max_one_hot : int, default=30
         Categories of a column that get a feature each; more are embedded.
     min_count : int, optional
-        Rows that a category must have to count as one. By default 2, and more in tables of over 2000 rows:
-        one in a thousand, but 10 at most.
+        Rows that a category must have to count as one. By default 2, and in large tables one in 5000, but
+        10 at most.
     embedding_width : int, optional
         Of the learned vectors; by default 1.6 n ** 0.56 for n categories, but 50 at most.
     max_words : int, default=5000
@@ -257,47 +257,44 @@ class TableEncoder:
         if choice == "number" or (choice is None and kinds.is_numeric(series)):
             return _learn_number(name, series, forced=choice is not None)
         if choice == "date" or kinds.is_date(series):
-            form = _date_form(series)
+            form = date_form(series)
             if form is None:
                 raise ValueError(
-                    f"the column {name!r} cannot be read as dates: they are not written in one and the same way."
+                    f"the column {name!r} cannot be read as dates: they are not all written in the same way."
                 )
             return _learn_date(name, series, form)
         # Text, or objects: what do they read as?
         codes, values = kinds.distinct(series)
         counts = np.bincount(codes + 1, minlength=len(values) + 1)[1:]
-        are_numbers = _typed_categories(series) is None and _read_as_numbers(values, counts)
-        if are_numbers:
+        if not _has_typed_categories(series) and _read_as_numbers(values, counts):
             return _learn_number(name, series, forced=False)
         form = kinds.guess_date_form(values)
         if form is not None and _read_as_dates(values, counts, form):
             return _learn_date(name, series, form)
         category = self._learn_category(name, series, forced=False)
         n_present = counts.sum()
-        if category.distinct > self.max_one_hot or category.distinct > 0.5 * n_present:
+        if category.distinct > (0.1 if category.distinct > self.max_one_hot else 0.5) * n_present:
             n_words = np.array([len(str(value).split()) for value in values])
             if (n_words * counts).sum() >= _WORDS * n_present:
-                text = self._learn_text(name, series)
-                if len(text.vocabulary) > 0 and (category.distinct > 0.1 * n_present):
-                    return text
-        shared = 1 - _share_of_rare(category, codes, values, counts)
-        if shared < _FEWEST_SHARED:
-            return Ignored(
-                name,
-                category.missing,
-                category.distinct,
-                reason="has a different value in nearly every row: an identifier, which says nothing of others",
-            )
-        return category
+                return self._learn_text(name, series)
+        reason = ""
+        if counts[counts > 1].sum() < _FEWEST_SHARED * n_present:
+            reason = "has a value of its own in nearly every row: it names rows, and says nothing of others"
+        elif not category.categories:
+            reason = f"has no value that {self._at_least(series)} rows share"
+        return Ignored(name, category.missing, category.distinct, reason=reason) if reason else category
 
     def _learn_category(self, name: str, series: Any, *, forced: bool) -> Category:
         codes, values = kinds.distinct(series)
-        at_least = self.min_count or min(10, max(2, len(series) // 1000))
-        return Category(name).learn(codes, values, at_least, forced)
+        return Category(name).learn(codes, values, self._at_least(series), forced)
 
-    def _learn_text(self, name: str, series: Any) -> Text:
-        column = Text(name, int(series.isna().sum()), int(series.nunique()))
-        return column.learn(series, self.max_words)
+    def _at_least(self, series: Any) -> int:
+        """How many rows a category must have."""
+        return self.min_count or min(10, max(2, len(series) // 5000))
+
+    def _learn_text(self, name: str, series: Any) -> Column:
+        column = Text(name, int(series.isna().sum()), int(series.nunique())).learn(series, self.max_words)
+        return column if column.vocabulary else Ignored(name, column.missing, reason="has no words")
 
     def _choose_encoding(self, column: Category, is_sparse: bool) -> None:
         choice = self.columns.get(column.name)
@@ -487,13 +484,13 @@ def _unfit(series: Any) -> str:
     return ""
 
 
-def _typed_categories(series: Any) -> Any:
-    """The categories of a column whose dtype says that it holds such, of other things than text."""
+def _has_typed_categories(series: Any) -> bool:
+    """Whether its dtype says that it holds categories, and they are numbers."""
     import pandas
 
-    if isinstance(series.dtype, pandas.CategoricalDtype) and kinds.is_numeric(series.cat.categories.to_series()):
-        return series.cat.categories
-    return None
+    if not isinstance(series.dtype, pandas.CategoricalDtype):
+        return False
+    return kinds.is_numeric(series.cat.categories.to_series())
 
 
 def _learn_number(name: str, series: Any, *, forced: bool) -> Column:
@@ -512,27 +509,21 @@ def _learn_number(name: str, series: Any, *, forced: bool) -> Column:
             name,
             n_missing,
             len(distinct),
-            reason="numbers the rows: an identifier, which says nothing of others",
+            reason="numbers the rows, and says nothing of others",
         )
     note = f"{n_unread} values are no numbers, and taken as missing" if n_unread else ""
     return Number(name, n_missing, len(distinct), note).learn(values)
 
 
 def _is_identifier(name: str, present: np.ndarray, distinct: np.ndarray, n_missing: int) -> bool:
-    """Whether all are different whole numbers that a name, or that there are few gaps, shows to number the rows.
+    """Whether they number the rows: whole numbers, all different, with few gaps or a name that says so.
 
     Training rows are some of all, so that gaps are to be expected.
     """
     if n_missing or len(distinct) < len(present) or len(present) < 10 or np.any(distinct % 1 != 0):
         return False
     few_gaps = len(distinct) >= 50 and len(distinct) > 0.5 * (distinct[-1] - distinct[0])
-    return few_gaps or _names_identifier(name)
-
-
-def _names_identifier(name: str) -> bool:
-    return bool(re.search(r"(^|[_\W])(id|key|uuid|guid|index|rowid|unnamed: \d+)$", name, re.IGNORECASE)) or bool(
-        _ID_CASE.search(name)
-    )
+    return few_gaps or _ID_NAME.search(name) is not None
 
 
 def _read_as_numbers(values: list[Any], counts: np.ndarray) -> bool:
@@ -551,7 +542,8 @@ def _read_as_dates(values: list[Any], counts: np.ndarray, form: str) -> bool:
     return (counts * ~(is_date | missing)).sum() <= _MOST_UNREADABLE * counts.sum() and bool(is_date.any())
 
 
-def _date_form(series: Any) -> str | None:
+def date_form(series: Any) -> str | None:
+    """How a column writes dates, as :class:`Date` takes it; None if it holds none."""
     if kinds.is_date(series):
         return "ISO8601"
     if kinds.is_numeric(series):
@@ -573,14 +565,6 @@ def _learn_date(name: str, series: Any, form: str) -> Column:
     n_missing = len(seconds) - len(present)
     column = Date(name, n_missing, len(np.unique(present)), "; ".join(notes), form=form, zone=zone)
     return column.learn(seconds)
-
-
-def _share_of_rare(column: Category, codes: np.ndarray, values: list[Any], counts: np.ndarray) -> float:
-    """Share of the rows with a value whose value is no category."""
-    kept = set(column.categories)
-    return float(sum(n for v, n in zip(values, counts.tolist(), strict=True) if label_text(v) not in kept)) / max(
-        1, int(counts.sum())
-    )
 
 
 # --- leaks ------------------------------------------------------------------------------------------
@@ -629,14 +613,17 @@ def _tells_class(series: Any, y: np.ndarray) -> str:
     if _unfit(series):
         return ""
     codes, values = kinds.distinct(series)
-    classes, labels = pandas.factorize(pandas.Series(y.tolist()))
-    known = (codes >= 0) & (classes >= 0)
-    n_values, n_rows = len(np.unique(codes[known])), int(known.sum())
-    if n_values < len(labels) or n_rows < 0.5 * len(y) or n_rows < 10 * n_values:
+    classes, labels = pandas.factorize(pandas.Series(y.tolist()), use_na_sentinel=False)
+    n_values = len(np.unique(codes))
+    if n_values < len(labels) or len(y) < 10 * n_values:
         return ""
-    table = np.zeros((len(values), len(labels)), np.int64)
-    np.add.at(table, (codes[known], classes[known]), 1)
-    return "every row" if table.max(axis=1).sum() == n_rows and known.all() else ""
+    table = np.zeros((len(values) + 1, len(labels)), np.int64)  # the last for missing values
+    np.add.at(table, (codes, classes), 1)
+    n_wrong = len(y) - int(table.max(axis=1).sum())
+    n_rare = len(y) - int(table.sum(axis=0).max())  # wrong, if the largest class is said always
+    if n_wrong > _MOST_EXCEPTIONS * n_rare:
+        return ""
+    return f"{1 - n_wrong / len(y):.2%} of the rows" if n_wrong else "every row"
 
 
 def _tells_value(series: Any, y: np.ndarray) -> str:
@@ -648,7 +635,8 @@ def _tells_value(series: Any, y: np.ndarray) -> str:
     if len(values) < 20 or len(np.unique(values)) < 10:
         return ""
     correlation = max(abs(_correlation(values, y)), abs(_correlation(_ranks(values), _ranks(y))))
-    return f"nearly every row (correlation {correlation:.4f})" if correlation > 0.999 else ""
+    found = correlation > 1 - _MOST_EXCEPTIONS
+    return f"nearly every row (correlation {correlation:.4f})" if found else ""
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

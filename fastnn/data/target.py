@@ -124,7 +124,8 @@ class Target:
             values = self._values(y)
             if (values == values[0]).all():
                 raise ValueError(
-                    f"the target {self.name!r} is {values[0].tolist()} in every row: expected different values."
+                    f"the target {self.name!r} is {values[0].tolist()} in every row: "
+                    "expected different values."
                 )
             with np.errstate(over="ignore"):
                 mean, scale = values.mean(axis=0), values.std(axis=0)
@@ -267,7 +268,8 @@ class Target:
         wrong = int((~np.isfinite(values)).sum())
         if wrong:
             raise ValueError(
-                f"the target {self.name!r} is missing or infinite in {wrong} of {len(values)} rows: drop them."
+                f"the target {self.name!r} is missing or infinite in {wrong} of {len(values)} rows: "
+                "drop them."
             )
         return values[:, np.newaxis] if values.ndim == 1 else values
 
