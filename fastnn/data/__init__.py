@@ -19,6 +19,10 @@ _HOMES = {
     "TASKS": "arrays",
     "load_dataset": "arrays",
     "read_arrays": "arrays",
+    "ImageEncoder": "images",
+    "read_images": "images",
+    "TextEncoder": "text",
+    "read_text": "text",
 }
 __all__ = list(_HOMES)
 
