@@ -138,7 +138,7 @@ def test_grey_in_every_mode(tmp_path, kind):
     paths = [save(tmp_path / f"{grey}.{ending}", stored(kind, grey)) for grey in greys]
     encoder = ImageEncoder().fit(paths)
     assert encoder.mode == "L"
-    assert "all are grey" in encoder.describe()[0]["decision"]
+    assert "all are grey" in encoder.describe()[0]["note"]
     assert np.array_equal(decode(encoder, paths)[:, 0, 0], greys)
     in_colour = ImageEncoder(mode="RGB").fit(paths)
     assert np.array_equal(decode(in_colour, paths)[:, 3, 3], [[grey] * 3 for grey in greys])
@@ -174,7 +174,7 @@ def test_sizes(tmp_path, rng):
     paths = [save(tmp_path / f"{i}.png", np.full((200, 100 + i), 50 * i, "u1")) for i in range(4)]
     encoder = ImageEncoder().fit(paths)
     assert encoder.size == (64, 32)
-    assert "4 different ones" in encoder.describe()[0]["decision"]
+    assert "4 different ones" in encoder.describe()[0]["note"]
     assert np.array_equal(decode(encoder, paths)[:, 5, 5], [0, 50, 100, 150])
     assert ImageEncoder().fit(paths[:1] * 2).size == (64, 32)  # of one size, but a large one
     assert ImageEncoder(size=9).fit(paths).size == (9, 9)

@@ -23,6 +23,7 @@ _HOMES = {
     "read_images": "images",
     "TextEncoder": "text",
     "read_text": "text",
+    "read_source": "sources",
 }
 __all__ = list(_HOMES)
 

@@ -213,11 +213,11 @@ class ImageEncoder:
         colour = "grey" if self.mode == "L" else "colour"
         return [
             {
-                "name": "image",
-                "kind": f"{colour} image of {height} x {width}",
+                "column": "image",
+                "kind": "image",
+                "encoding": f"{height} x {width} pixels in {colour}, standardised together",
                 "features": self.n_features,
-                "decision": f"{self._reason}; pixels standardised together (mean {self.mean:.3g}, standard "
-                f"deviation {self.scale:.3g} on a scale of 0 to 1)",
+                "note": self._reason,
             }
         ]
 

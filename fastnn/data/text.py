@@ -11,7 +11,7 @@ import numpy as np
 from .. import _checks
 from .arrays import existing
 from .dataset import Dataset, name_of
-from .folders import read_classes
+from .folders import find_files, read_classes
 
 METHODS = ("tfidf", "counts", "bag")
 SUFFIXES = ("", ".text", ".txt")
@@ -34,7 +34,8 @@ def read_text(source: str | Path, *, labelled: bool = True) -> Dataset:
 
         Files are UTF-8, UTF-16 with its mark, or else taken for Latin-1.
     labelled : bool, default=True
-        If False, every line of a file is a text, empty ones too: rows to predict.
+        If False, every line of a file is a text, empty ones too, or every file of a folder and those
+        below it: rows to predict.
 
     Returns
     -------
@@ -61,7 +62,10 @@ def read_text(source: str | Path, *, labelled: bool = True) -> Dataset:
     path = existing(source)
     if path.is_dir():
         if not labelled:
-            raise ValueError(f"{str(path)!r} is a folder: expected a file with a text a line.")
+            files = find_files(path, SUFFIXES)
+            if not files:
+                raise ValueError(f"{str(path)!r} holds no texts: expected {', '.join(SUFFIXES[1:])}.")
+            return Dataset(name_of(path), "text", [_read_file(file) for file in files], None)
         files, labels, test = read_classes(path, SUFFIXES, "texts")
         if test is not None:
             test = _read_files(test[0]), test[1]
@@ -119,7 +123,7 @@ def _split_lines(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
             label, tab, text = line.partition("\t")
             if not tab:
                 raise ValueError(
-                    f"{where} has no tab: expected a label, a tab, and the text, or {_FASTTEXT}x and the text."
+                    f"{where} has no tab: expected a label, a tab and the text, or {_FASTTEXT}x and the text."
                 )
         if not label.strip() or not text.strip():
             raise ValueError(f"{where} has an empty {'text' if label.strip() else 'label'}.")
@@ -290,19 +294,19 @@ class TextEncoder:
         """What was decided, of the texts as a whole."""
         least, greatest = self.ngrams
         terms = "words" if greatest == 1 else f"terms of {least} to {greatest} words"
-        weights = {
-            "tfidf": "counts weighted by how rare they are (TF-IDF)",
+        how = {
+            "tfidf": "counts, weighted by how rare a term is (TF-IDF)",
             "counts": "counts",
-            "bag": "shares of the text (embeddings in the first layer are averaged)",
+            "bag": "shares of the text: the first layer averages embeddings",
         }
-        most = f", at most {self.max_features:,}" if self.max_features else ""
-        letters = "" if self.lower else ", capitals kept apart"
+        most = f", the {self.max_features:,} most frequent" if self.max_features else ""
         return [
             {
-                "name": "text",
+                "column": "text",
                 "kind": "text",
+                "encoding": how[self.method],
                 "features": len(self.vocabulary),
-                "decision": f"{terms} in at least {self.min_count} texts{most}{letters}: {weights[self.method]}",
+                "note": f"{terms} that come in at least {self.min_count} texts{most}",
             }
         ]
 
