@@ -27,6 +27,11 @@ _HOMES = {
     "Split": "split",
     "split_rows": "split",
     "read_arrays": "arrays",
+    "ImageEncoder": "images",
+    "read_images": "images",
+    "TextEncoder": "text",
+    "read_text": "text",
+    "read_source": "sources",
 }
 __all__ = list(_HOMES)
 

@@ -386,10 +386,15 @@ class ArrayEncoder:
     def describe(self) -> list[dict[str, Any]]:
         """What was decided, of the array as a whole."""
         size = " x ".join(map(str, self.shape))
-        decision = (
-            "each standardised: its mean subtracted, divided by its standard deviation if that is not 0"
-        )
-        return [{"name": "x", "kind": f"{size} numbers", "features": self.mean.size, "decision": decision}]
+        return [
+            {
+                "column": "x",
+                "kind": f"{size} numbers",
+                "encoding": "each standardised by its mean and standard deviation",
+                "features": self.mean.size,
+                "note": "",
+            }
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """All that was learnt, as JSON can hold it."""

@@ -114,7 +114,10 @@ class Encoder(Protocol):
         ...
 
     def describe(self) -> list[dict[str, Any]]:
-        """What was decided: a dict for each column or, if there are none, for the whole."""
+        """What was decided: a dict for each column or, if there are none, for the whole.
+
+        Its entries are "column", "kind", "encoding", "features" (how many) and "note".
+        """
         ...
 
     def to_dict(self) -> dict[str, Any]:
