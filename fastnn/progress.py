@@ -204,7 +204,7 @@ def sparkline(values: Sequence[float], width: int, is_unicode: bool = True) -> s
     Examples
     --------
     >>> sparkline([8, 4, 2, 1], 4, is_unicode=False)
-    '@+-_'
+    '@*-_'
     """
     blocks = _BLOCKS if is_unicode else _ASCII_BLOCKS
     n = min(width, len(values))
