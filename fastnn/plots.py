@@ -76,11 +76,21 @@ def _ramp(high: str = BLUE, low: str | None = None):
     return colors.LinearSegmentedColormap.from_list("fastnn", stops)
 
 
-def _count_axis(axis, integers: bool = False) -> None:
-    """Ticks with thousands separated."""
+def _room(ax: Any) -> tuple[float, float]:
+    """Width and height of the Axes in points, before what stands around them takes its part."""
+    box, figure = ax.get_position(), ax.figure.get_figure(root=True)
+    width, height = figure.get_size_inches()
+    return 72 * box.width * width, 72 * box.height * height
+
+
+def _count_axis(axis: Any, integers: bool = False) -> None:
+    """Ticks with thousands separated, as many as there is room for."""
     ticker = _checks.require("matplotlib.ticker", "plots")
-    if integers:
-        axis.set_major_locator(ticker.MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
+    width, height = _room(axis.axes)
+    n = int(np.clip(width / 50 if axis.axis_name == "x" else height / 30, 3, 8))
+    steps = [1, 2, 5, 10] if integers else [1, 2, 2.5, 5, 10]
+    least = 1 if integers else 2
+    axis.set_major_locator(ticker.MaxNLocator(n, steps=steps, integer=integers, min_n_ticks=least))
     axis.set_major_formatter(ticker.FuncFormatter(_tick))
 
 
@@ -113,19 +123,22 @@ def _number(value: Any) -> str:
 
 def _label_ends(ax: Any, ends: Sequence[tuple[float, str, str]]) -> None:
     """Names of lines beside the right edge, at the heights (in data) where they end, clear of each other."""
-    height = ax.get_position().height * ax.figure.get_figure(root=True).get_figheight() * 72
-    gap = 11 / max(height, 1)
+    gap = 12 / _room(ax)[1]
     to_axes = ax.transData + ax.transAxes.inverted()
     places = sorted((float(to_axes.transform((1, y))[1]), label, color) for y, label, color in ends)
-    heights = [min(1.0, max(0.0, place)) for place, _, _ in places]
-    for k in range(1, len(heights)):
-        heights[k] = max(heights[k], heights[k - 1] + gap)
-    excess = max(0.0, heights[-1] - 1.0)
-    for k in reversed(range(len(heights))):
-        heights[k] = min(heights[k], 1.0 - (len(heights) - 1 - k) * gap if excess else heights[k])
-    for at, (_, label, color) in zip(heights, places, strict=True):
-        ax.text(1.02, at, "\N{BLACK SQUARE}", transform=ax.transAxes, color=color, va="center", fontsize=7)
-        ax.text(1.05, at, label, transform=ax.transAxes, va="center", fontsize=9)
+    low = 0.02
+    for k, (at, label, color) in enumerate(places):
+        high = 0.98 - (len(places) - 1 - k) * gap
+        low = max(low, min(at, high))
+        beside = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center"}
+        ax.annotate("\N{BLACK SQUARE}", (1, low), (4, 0), color=color, fontsize=7, **beside)
+        ax.annotate(label, (1, low), (12, 0), fontsize=9, **beside)
+        low += gap
+
+
+def _say(ax: Any, text: str) -> None:
+    """The main figures above the Axes, where they hide nothing."""
+    ax.set_title(text, fontsize=9, loc="left")
 
 
 def _vector(name: str, values) -> np.ndarray:
@@ -254,27 +267,16 @@ def learning_curve(history, figure: str = "cost", *, ax: Axes | None = None) -> 
         _count_axis(ax.yaxis)
         finite = together[np.isfinite(together)]
         if figure == "metric" and finite.size and finite.min() < -1 < 0 < finite.max():
-            ax.set_ylim(bottom=-1)  # the first epochs of a regression can be far below
+            # The first epochs of a regression can be far below.
+            ax.set_ylim(-1, finite.max() + 0.05 * (finite.max() + 1))
     _count_axis(ax.xaxis, integers=True)
     ax.margins(x=0.02)
     best = _best(columns, figure, best_epoch)
     if best is not None:
         values = curves.get("validation", next(iter(curves.values())))
-        text = f"best: {_number(values[best])}, epoch {epochs[best]:,}"
         ax.axvline(epochs[best], color=_ink(), linewidth=0.8, linestyle=":")
         ax.plot(epochs[best], values[best], "o", color=_ink(), markersize=5, fillstyle="none")
-        rising = values[best] > np.nanmedian(together) or figure == "metric"
-        late = best > len(epochs) / 2
-        ax.annotate(
-            text,
-            (epochs[best], 0.03 if rising else 0.97),
-            (-4 if late else 4, 0),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="right" if late else "left",
-            va="bottom" if rising else "top",
-            fontsize=9,
-        )
+        _say(ax, f"best: {_number(values[best])}, epoch {epochs[best]:,}")
     ends = [
         (values[np.isfinite(values)][-1], label, color)
         for (label, values), color in zip(curves.items(), (BLUE, VERMILLION), strict=False)
@@ -288,11 +290,11 @@ def learning_curve(history, figure: str = "cost", *, ax: Axes | None = None) -> 
 # --- predictions ------------------------------------------------------------------------------------
 
 
-def _cell_points(ax: Any, n: int) -> float:
-    """How large a cell of an n x n matrix will be, in points, axis labels allowed for."""
-    box, figure = ax.get_position(), ax.figure.get_figure(root=True)
-    width, height = figure.get_size_inches()
-    return 72 * 0.85 * min(box.width * width, box.height * height) / n
+def _cell_points(ax: Any, names: list[str]) -> float:
+    """How large a cell of a square matrix with these names beside it will be, in points."""
+    width, height = _room(ax)
+    beside = 0.6 * max(map(len, names)) * min(10.0, min(width, height) / len(names))
+    return max(1.0, min(width - beside, height - beside) / len(names))
 
 
 def _short(label: Any, most: int = 16) -> str:
@@ -350,14 +352,17 @@ def confusion_matrix(
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     side = min(9.0, max(3.8, 1.6 + 0.3 * n))
     ax = new_axes(ax, (side * 1.1, side))
-    ax.imshow(shares, cmap=_ramp(), vmin=0, vmax=1)
+    # By its square root: else few mistakes are not seen.
+    shade = _checks.require("matplotlib.colors", "plots").PowerNorm(0.5, 0, 1)
+    ax.imshow(shares, cmap=_ramp(), norm=shade)
     ax.grid(False)
-    cell = _cell_points(ax, n)
-    size = min(10.0, max(5.0, 0.75 * cell))
     names = [_short(label) for label in classes]
+    cell = _cell_points(ax, names)
+    size = min(10.0, max(5.0, 0.75 * cell))
+    some = slice(None, None, math.ceil(1.1 * size / cell))
     wide = max(map(len, names)) * 0.6 * size > 0.95 * cell
-    ax.set_xticks(range(n), names, fontsize=size, rotation=90 if wide else 0)
-    ax.set_yticks(range(n), names, fontsize=size)
+    ax.set_xticks(range(n)[some], names[some], fontsize=size, rotation=90 if wide else 0)
+    ax.set_yticks(range(n)[some], names[some], fontsize=size)
     ax.tick_params(length=0)
     ax.set(xlabel="predicted", ylabel="true")
     texts = [
@@ -368,11 +373,11 @@ def confusion_matrix(
     size = min(10.0, cell * 0.9 / (0.62 * longest), 0.7 * cell)
     if size >= 4.5:
         for i, j in np.argwhere(counts):
-            color = "white" if shares[i, j] > 0.8 else _ink()
+            color = "white" if shares[i, j] > 0.64 else _ink()
             ax.text(j, i, texts[i][j], ha="center", va="center", fontsize=size, color=color)
     right = np.trace(counts) / counts.sum()
     what = "% of the true class" if normalize else "rows"
-    ax.set_title(f"{what}; {100 * right:.3g} % right", fontsize=9, loc="left")
+    _say(ax, f"{what}; {100 * right:.3g} % right")
     return ax
 
 
@@ -491,15 +496,8 @@ def calibration(
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.21, 1.04))
     ax.set_xticks(np.linspace(0, 1, 6))
     ax.set_yticks(np.linspace(0, 1, 6))
-    ax.text(
-        0.03,
-        0.97,
-        f"expected calibration error {curve.error:.3f}\n{len(hits):,} rows; bars: rows a bin, "
-        f"at most {curve.counts.max():,}",
-        transform=ax.transAxes,
-        va="top",
-        fontsize=9,
-    )
+    rows = f"{len(hits):,} rows, at most {curve.counts.max():,} a bin"
+    _say(ax, f"expected calibration error {curve.error:.3f}\n{rows}")
     return ax
 
 
@@ -555,8 +553,8 @@ def predicted_against_true(truth, prediction, *, ax: Axes | None = None) -> Axes
     >>> ax = predicted_against_true([1.0, 2.0, 3.0], [1.1, 1.9, 3.2])
     >>> ax.collections[0].get_offsets().tolist()
     [[1.0, 1.1], [2.0, 1.9], [3.0, 3.2]]
-    >>> ax.texts[0].get_text().splitlines()
-    ['R² 0.97', 'mean absolute error 0.133']
+    >>> ax.get_title("left")
+    'R² 0.97, mean absolute error 0.133'
     """
     truth, prediction = _pair(truth, prediction)
     ax = new_axes(ax, (5.0, 4.2))
@@ -567,8 +565,7 @@ def predicted_against_true(truth, prediction, *, ax: Axes | None = None) -> Axes
     _cloud(ax, truth, prediction)
     ax.set(xlim=limits, ylim=limits, xlabel="true", ylabel="predicted")
     r2, error = _scores(truth, prediction)
-    text = f"R² {_number(r2)}\nmean absolute error {_number(error)}"
-    ax.text(0.03, 0.97, text, transform=ax.transAxes, va="top", fontsize=9)
+    _say(ax, f"R² {_number(r2)}, mean absolute error {_number(error)}")
     for axis in (ax.xaxis, ax.yaxis):
         _count_axis(axis)
     return ax
@@ -609,9 +606,7 @@ def residuals(truth, prediction, *, ax: Axes | None = None) -> Axes:
         parts = np.array_split(np.argsort(prediction, kind="stable"), 10)
         middles = [(np.median(prediction[part]), np.median(rest[part])) for part in parts]
         ax.plot(*zip(*middles, strict=True), "o-", color=VERMILLION, linewidth=1.8, markersize=4)
-        ax.text(
-            1.0, 1.0, "median", color=VERMILLION, transform=ax.transAxes, ha="right", va="top", fontsize=9
-        )
+        _say(ax, "line: medians of ten equal parts of the rows")
     ax.set(xlabel="predicted", ylabel="true less predicted")
     for axis in (ax.xaxis, ax.yaxis):
         _count_axis(axis)
@@ -715,16 +710,18 @@ def _draw_plane(ax: Any, across, up, out, of_classes: bool, labels, x, y) -> Axe
                 ax.contour(across, up, margin.reshape(shape), [0.0], colors=_ink(), linewidths=1.0)
     else:
         heights = out[:, 0].reshape(shape)
-        ax.imshow(heights, extent=extent, origin="lower", aspect="auto", cmap=_ramp())
+        both = heights.ravel() if y is None else np.append(heights, _vector("y", y))
+        scale = colors.Normalize(both.min(), both.max())
+        ax.imshow(heights, extent=extent, origin="lower", aspect="auto", cmap=_ramp(), norm=scale)
         if np.ptp(heights) > 0:
-            lines = ax.contour(across, up, heights, 7, colors=_ink(), linewidths=0.7)
+            lines = ax.contour(across, up, heights, 6, colors=_ink(), linewidths=0.7, linestyles="-")
             ax.clabel(lines, fontsize=8, fmt=_tick)
-    _draw_rows(ax, x, y, out.shape[1] if of_classes else 0, labels)
+    _draw_rows(ax, x, y, out.shape[1] if of_classes else 0, labels, None if of_classes else scale)
     ax.set(xlim=extent[:2], ylim=extent[2:], xlabel="feature 0", ylabel="feature 1")
     return ax
 
 
-def _draw_rows(ax: Any, x, y, n_classes: int, labels: list | None) -> None:
+def _draw_rows(ax: Any, x, y, n_classes: int, labels: list | None, scale) -> None:
     """The rows themselves: of classes by colour and shape; of numbers by how high they are."""
     x = np.asarray(x, dtype=np.float64)
     size = float(np.clip(600 / math.sqrt(len(x)), 8, 28))
@@ -735,7 +732,7 @@ def _draw_rows(ax: Any, x, y, n_classes: int, labels: list | None) -> None:
     y = _labels("y", y)
     _checks.check_lengths("x", len(x), "y", len(y))
     if n_classes == 0:
-        ax.scatter(*x.T, c=_vector("y", y), cmap=_ramp(), **look | {"edgecolors": _ink()})
+        ax.scatter(*x.T, c=_vector("y", y), cmap=_ramp(), norm=scale, **look | {"edgecolors": _ink()})
         return
     if labels is None:
         whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and not (y % 1).any())
@@ -805,7 +802,7 @@ def boundary_animation(
         flat = recorder.outputs[k].reshape(-1, recorder.outputs[k].shape[-1])
         out, of_classes = _of_classes(flat, recorder.output)
         _draw_plane(new_axes(axes), recorder.across, recorder.up, out, of_classes, None, x, y)
-        axes.set_title(f"epoch {recorder.epochs[k]:,}", loc="left", fontsize=10)
+        _say(axes, f"epoch {recorder.epochs[k]:,}")
         return []
 
     animation = _checks.require("matplotlib.animation", "plots")
@@ -820,7 +817,7 @@ def _need_epochs(recorder) -> None:
 
 
 def _density(histogram: Histogram) -> np.ndarray:
-    """Counts as shares of all values for each unit of the axis, zeros that are in no bin included in all."""
+    """Share of the values in the bins for each unit of the axis."""
     widths = np.diff(histogram.edges)
     return histogram.counts / max(1, histogram.counts.sum()) / widths
 
@@ -883,7 +880,7 @@ def histograms(
             raise ValueError(f"layer must be a number from {-n_layers} to {n_layers - 1}, got {layer!r}.")
         ax = new_axes(ax)
         _draw_epochs(ax, [layers[layer] for layers in recorded], recorder.epochs)
-        ax.set_title(recorder.names[layer], loc="left", fontsize=10)
+        _say(ax, recorder.names[layer])
         axis = ax.yaxis
     if kind == "gradients":
         ticker = _checks.require("matplotlib.ticker", "plots")
@@ -895,26 +892,34 @@ def histograms(
 
 
 def _draw_ridges(ax: Any, recorded: list[list[Histogram]], recorder: RecordHistograms) -> None:
-    """One ridge a layer, the first and the last record in it."""
-    for depth in range(len(recorder.names)):
-        first, last = _outline(recorded[0][depth]), _outline(recorded[-1][depth])
-        z = 2 * (len(recorder.names) - depth)
-        if len(recorded) > 1:
-            ax.plot(first[0], depth + 0.85 * first[1], color=_ink(), linewidth=0.9, zorder=z + 1)
-        color = COLORS[0]
-        ax.fill_between(
-            last[0], depth, depth + 0.85 * last[1], color=color, alpha=0.55, linewidth=0, zorder=z
-        )
-    ax.set_yticks(range(len(recorder.names)), recorder.names, fontsize=9)
-    ax.set_ylim(-0.1, len(recorder.names))
+    """One ridge a layer, the first and the last record in it, and how many values are 0."""
+    n_layers, several = len(recorder.names), len(recorded) > 1
+    for depth in range(n_layers):
+        first, last = recorded[0][depth], recorded[-1][depth]
+        z = 2 * (n_layers - depth)
+        x, height = _outline(last)
+        ax.fill_between(x, depth, depth + 0.85 * height, color=BLUE, alpha=0.55, linewidth=0, zorder=z)
+        if several:
+            x, height = _outline(first)
+            ax.plot(x, depth + 0.85 * height, color=_ink(), linewidth=0.9, zorder=z + 1)
+        zeros = last.n_zero / max(1, last.n_zero + last.counts.sum())
+        if zeros >= 0.005:
+            at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            ax.annotate(f"{100 * zeros:.0f} % are 0", (1, depth), (3, 1), fontsize=8, **at)
+    ends = [histogram for layers in (recorded[0], recorded[-1]) for histogram in layers]
+    ends = [histogram for histogram in ends if histogram.counts.any()]
+    if ends:  # a few values far away would leave the others no room
+        low = min(_quantile(histogram, 0.002) for histogram in ends)
+        high = max(_quantile(histogram, 0.998) for histogram in ends)
+        room = 0.04 * (high - low) or 1.0
+        ax.set_xlim(low - room, high + room)
+    ax.set_yticks(range(n_layers), recorder.names, fontsize=9)
+    ax.set_ylim(-0.1, n_layers)
     ax.grid(False, axis="y")
-    for side in ("left",):
-        ax.spines[side].set_visible(False)
+    ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    ends = f"filled: epoch {recorder.epochs[-1]:,}"
-    if len(recorded) > 1:
-        ends += f"; line: epoch {recorder.epochs[0]:,}"
-    ax.set_title(ends, loc="left", fontsize=9)
+    line = f"; line: epoch {recorder.epochs[0]:,}" if several else ""
+    _say(ax, f"filled: epoch {recorder.epochs[-1]:,}{line}")
 
 
 def _outline(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
@@ -924,12 +929,13 @@ def _outline(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw_epochs(ax: Any, recorded: list[Histogram], epochs: list[int]) -> None:
-    """One column an epoch, darker where more values are, and the middle half of them between two lines."""
+    """One column an epoch, deeper where more values are, and a line through their medians."""
     edges = np.array(epochs, dtype=np.float64)
     middles = (edges[1:] + edges[:-1]) / 2
     half = (middles[0] - edges[0]) if len(edges) > 1 else 0.5
     edges = np.concatenate([[edges[0] - half], middles, [edges[-1] + half]])
-    most = max(float(_density(histogram).max()) for histogram in recorded)
+    most = max(float(_density(histogram).max()) for histogram in recorded) or 1.0
+    ax.grid(False)
     for k, histogram in enumerate(recorded):
         ax.pcolormesh(
             edges[k : k + 2],
@@ -1048,7 +1054,7 @@ def permutation_importance(
     """How much worse the score gets when one feature's values are shuffled between rows (Breiman, 2001).
 
     The score is accuracy or R squared; of an estimator, its own. Bars show the standard deviation over
-    repetitions. At most 20 features are drawn, those that matter most.
+    repetitions. At most 20 features are drawn, those that matter most; fewer where there is no room.
 
     Parameters
     ----------
@@ -1106,8 +1112,9 @@ def permutation_importance(
         raise ValueError(f"names has {len(names)} entries, but x has {x.shape[1]} features.")
     _checks.check_count("n_repeats", n_repeats)
     result = inspection.permutation_importance(model, x, y, n_repeats=n_repeats, random_state=seed)
-    order = np.argsort(result.importances_mean)[-20:]
-    ax = new_axes(ax, (5.4, 1.2 + 0.26 * len(order)))
+    ax = new_axes(ax, (5.4, 1.2 + 0.26 * min(20, len(names))))
+    most = int(np.clip(_room(ax)[1] / 11, 1, 20))
+    order = np.argsort(result.importances_mean, kind="stable")[-most:]
     mean, deviation = result.importances_mean[order], result.importances_std[order]
     ax.barh(range(len(order)), mean, color=BLUE, height=0.7, xerr=deviation, ecolor=_ink(), capsize=2)
     ax.set_yticks(range(len(order)), [_short(names[k], 28) for k in order], fontsize=9)
