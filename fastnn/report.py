@@ -5,6 +5,7 @@ Both read the files of a run's folder, and no data: they can be written again at
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import html
 import io
@@ -47,22 +48,36 @@ _SCORES = {
     "log_loss": (
         "Log loss",
         False,
-        "how surprised the model's probabilities are by the truth: lower is better, 0 is best; "
-        "being sure and wrong costs most",
+        "how much the truth surprises its probabilities: 0 is best, and being sure but wrong costs most",
     ),
     "roc_auc": (
         "ROC AUC",
         False,
         "chance that a row of a class gets a higher score than a row of another: 0.5 is guessing, 1 is best",
     ),
-    "r2": ("R squared", False, "share of the target's variance that is explained: 0 is the mean's, 1 is best"),
-    "mae": ("Mean absolute error", False, "mean distance from the truth, in the target's unit: lower is better"),
+    "r2": (
+        "R squared",
+        False,
+        "share of the target's variance that is explained: 0 is the mean's, 1 is best",
+    ),
+    "mae": (
+        "Mean absolute error",
+        False,
+        "mean distance from the truth, in the target's unit: lower is better",
+    ),
     "rmse": (
         "Root mean squared error",
         False,
         "typical distance from the truth, in the target's unit; large errors count more: lower is better",
     ),
 }
+_OF_TEST = (
+    "calibration",
+    "confusion_matrix",
+    "permutation_importance",
+    "predicted_against_true",
+    "residuals",
+)
 _PARTS = {"train": "training", "validation": "validation", "test": "test"}
 _STOPS = {
     "epochs": "all epochs were run",
@@ -104,10 +119,14 @@ class _Run:
                 raise ValueError(f"{self._path('summary.json')} is damaged: it has no part {part!r}.")
         self.data, self.network, self.training = (self.summary[k] for k in ("data", "network", "training"))
         if self.data.get("task") not in ("classification", "regression"):
-            raise ValueError(f"{self._path('summary.json')} is damaged: its task is {self.data.get('task')!r}.")
+            raise ValueError(
+                f"{self._path('summary.json')} is damaged: its task is {self.data.get('task')!r}."
+            )
         for name, score in self.summary["test"].items():
             if not isinstance(score, dict) or not isinstance(score.get("value"), (int, float)):
-                raise ValueError(f"{self._path('summary.json')} is damaged: test score {name!r} has no value.")
+                raise ValueError(
+                    f"{self._path('summary.json')} is damaged: test score {name!r} has no value."
+                )
         self.history = self._json("history.json", dict)
         self.worst = self._json("worst.json", list)
         config = self.folder / "config.toml"
@@ -126,8 +145,8 @@ class _Run:
         except ValueError as error:
             raise ValueError(f"{self._path(name)} is damaged: {error}.") from error
         if not isinstance(content, kind):
-            wanted = "an object" if kind is dict else "a list"
-            raise ValueError(f"{self._path(name)} is damaged: it holds no JSON {wanted[3:].strip()}.")
+            wanted = "object" if kind is dict else "array"
+            raise ValueError(f"{self._path(name)} is damaged: it holds no JSON {wanted}.")
         return content
 
     def _test_rows(self) -> tuple[list[str], list[str]]:
@@ -254,27 +273,35 @@ def _view(run: _Run, path: Path) -> dict[str, Any]:
     sections: dict[str, list[dict[str, str]]] = {"network": [], "training": [], "test": []}
     for picture in _pictures(run.folder):
         sections[_section(picture.name)].append(
-            {"name": picture.name, "title": picture.title, "svg": _svg(picture)}
+            {"name": _slug(picture.name), "title": picture.title, "alt": picture.alt, "svg": _svg(picture)}
         )
     worst = [_mistake(run, entry) for entry in run.worst if isinstance(entry, dict)]
     counts = sorted(run.counts.items(), key=lambda item: -item[1])
+    n_train = sum(run.counts.values())
     return {
         "run": run,
+        "created": str(run.summary.get("created", "")).replace("T", " "),
+        "kind": _KINDS.get(str(run.data.get("kind")), _KINDS["array"])[0],
+        "n_test": f"{run.n_rows('test'):,}",
+        "method": _METHOD,
+        "speed": _speed(run),
         "summary": run.summary,
         "data": run.data,
         "verdict": _verdict(run),
         "tiles": _tiles(run),
         "split": _split(run),
         "columns": _table(run.data.get("columns") or []),
-        "counts": [(label, n, n / max(1, counts[0][1])) for label, n in counts[:_N_CLASSES]],
+        "counts": [
+            (label, n, _percent(n / max(1, n_train)), round(100 * n / max(1, counts[0][1]), 1))
+            for label, n in counts[:_N_CLASSES]
+        ],
         "n_more_classes": max(0, len(counts) - _N_CLASSES),
-        "n_train": sum(run.counts.values()),
         "quantiles": _quantiles(run),
         "notes": list(map(str, run.data.get("notes") or [])),
         "training": _training(run),
         "sections": sections,
         "scores": _scores(run),
-        "guess": "the mean" if not run.classifies else f"“{run.most_frequent}”",
+        "guess": _guess(run),
         "by_class": [
             entry | {"value": _percent(entry["value"]), "interval": _span(entry, True)}
             for entry in run.by_class()[:_N_CLASSES]
@@ -282,7 +309,6 @@ def _view(run: _Run, path: Path) -> dict[str, Any]:
         "few_rows": _FEW_ROWS,
         "worst": worst,
         "n_wrong": sum(entry["wrong"] for entry in worst),
-        "machine": run.summary.get("machine") or {},
         "versions": _versions(run),
         "files": _files(run, path),
         "use": _use(run),
@@ -293,14 +319,14 @@ def _pictures(folder: Path) -> list[Picture]:
     """Those that the run's files allow."""
     from .plots import run_pictures
 
-    return run_pictures(folder)
+    return run_pictures(folder) if (folder / "history.json").is_file() else []
 
 
 def _section(name: str) -> str:
     """Of the report, in which a picture belongs."""
-    if re.search("first_layer|weights", name):
+    if name.startswith("first_layer"):
         return "network"
-    return "training" if re.search("curve|learning|rate|gradient|activation|norm", name) else "test"
+    return "test" if name in _OF_TEST else "training"
 
 
 # Colours of text and lines: two that no picture has, which become those of the page.
@@ -311,7 +337,6 @@ _STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 11,
-    "figure.figsize": (4.8, 3.4),  # shown at about that size on a phone
     "font.size": 10,
     "grid.color": _RULE,
     "legend.edgecolor": _RULE,
@@ -326,20 +351,23 @@ _STYLE = {
 }
 _SVG, _LINK = "http://www.w3.org/2000/svg", "{http://www.w3.org/1999/xlink}href"
 _MOST_POINTS = 2000  # drawn one by one
+_WIDE = 6.0  # inches; a smaller one may shrink to a phone's width, its text is still readable
 
 
 def _svg(picture: Picture) -> Any:
     """A picture for the page: in its colours, without what repeats or may clash in it."""
     matplotlib = _checks.require("matplotlib", "report")
     markup = _checks.require("markupsafe", "report")
+    figures = _checks.require("matplotlib.figure", "report")
     with matplotlib.rc_context(_STYLE):
-        figure = picture.draw()
+        figure = figures.Figure(figsize=picture.size, layout="constrained")
+        picture.draw(figure.add_subplot())
         for artist in figure.findobj(lambda artist: _n_points(artist) > _MOST_POINTS):
             artist.set_rasterized(True)
         content = io.BytesIO()
         figure.savefig(content, format="svg", transparent=True, dpi=150, metadata={"Date": None})
     root = ElementTree.fromstring(content.getvalue())
-    prefix = re.sub(r"\W", "-", picture.name)
+    prefix = _slug(picture.name)
     for parent in root.iter():
         for child in list(parent):
             if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
@@ -356,10 +384,15 @@ def _svg(picture: Picture) -> Any:
             parent.set(name, value)
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
-    wide = figure.get_size_inches()[0] > 1.3 * _STYLE["figure.figsize"][0]  # type: ignore[index]
-    root.attrib |= {"role": "img", "aria-label": picture.alt, "class": "wide" if wide else "chart"}
+    shape = "wide" if picture.size[0] > _WIDE else "chart"
+    root.attrib |= {"role": "img", "aria-label": picture.alt, "class": shape}
     ElementTree.register_namespace("", _SVG)
     return markup.Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _slug(name: str) -> str:
+    """Fit for an element's id."""
+    return re.sub(r"\W+", "-", name)
 
 
 def _n_points(artist: Any) -> int:
@@ -369,6 +402,8 @@ def _n_points(artist: Any) -> int:
 
 
 # Figures as text.
+
+_NOTHING = "\N{EN DASH}"
 
 
 def _count(value: Any) -> str:
@@ -385,7 +420,7 @@ def _size(n: float) -> str:
 def _number(value: float, width: float = 0.0) -> str:
     """With as many digits as an interval of that width gives a meaning to, or with four."""
     if not math.isfinite(value):
-        return "–"
+        return _NOTHING
     if value != 0 and abs(value) < 1e-4:
         return f"{value:.3g}"
     scale = width if width > 0 else max(abs(value), 1e-4) / 50
@@ -426,7 +461,7 @@ def _scores(run: _Run) -> list[dict[str, str]]:
                 "title": title,
                 "value": write(score["value"], _width(score)),
                 "interval": _span(score, percent),
-                "guess": "–" if guess is None else write(guess, _width(score)),
+                "guess": _NOTHING if guess is None else write(guess, _width(score)),
                 "meaning": meaning,
             }
         )
@@ -442,8 +477,8 @@ def _verdict(run: _Run) -> list[str]:
         score, guess, sign = scores["accuracy"], guessing.get("accuracy"), 1
         width = _width(score)
         first = (
-            f"Of {n} test rows, which it had never seen, the model gets {_percent(score['value'], width)} right "
-            f"(95 % interval {_span(score, True)})."
+            f"Of {n} test rows, which it had never seen, the model gets "
+            f"{_percent(score['value'], width)} right (95 % interval {_span(score, True)})."
         )
         if guess is None:
             return [first]
@@ -453,7 +488,8 @@ def _verdict(run: _Run) -> list[str]:
         width = _width(score)
         first = (
             f"On {n} test rows, which it had never seen, the model's prediction of {target} is typically "
-            f"{_number(score['value'], width)} off (root mean squared error, 95 % interval {_span(score, False)})"
+            f"{_number(score['value'], width)} off (root mean squared error, "
+            f"95 % interval {_span(score, False)})"
         )
         first += f"; R squared is {_number(scores['r2']['value'], 0.01)}." if "r2" in scores else "."
         if guess is None:
@@ -464,10 +500,18 @@ def _verdict(run: _Run) -> list[str]:
     low, high = score.get("low", score["value"]), score.get("high", score["value"])
     better, worse = (low > guess, high < guess) if sign > 0 else (high < guess, low > guess)
     if better:
-        return [first, second, "The model has learnt something: that is more than chance in the test rows explains."]
+        return [
+            first,
+            second,
+            "The model has learnt something: that is more than chance in the test rows explains.",
+        ]
     if worse:
         return [first, second, "The model is worse than that: don't use it."]
-    return [first, second, "Chance in the test rows may explain the difference: this is no proof that it has learnt."]
+    return [
+        first,
+        second,
+        "Chance in the test rows may explain the difference: this is no proof that it has learnt.",
+    ]
 
 
 def _tiles(run: _Run) -> list[tuple[str, str]]:
@@ -504,7 +548,11 @@ def _split(run: _Run) -> list[tuple[str, str, str]]:
         "test": "scored once, at the end",
     }
     return [
-        (name.capitalize(), f"{run.n_rows(part):,} ({_percent(run.n_rows(part) / max(total, 1))})", uses[part])
+        (
+            name.capitalize(),
+            f"{run.n_rows(part):,} ({_percent(run.n_rows(part) / max(total, 1))})",
+            uses[part],
+        )
         for part, name in _PARTS.items()
         if run.n_rows(part) or part != "validation"
     ]
@@ -560,7 +608,9 @@ def _training(run: _Run) -> dict[str, Any]:
     columns = run.history.get("columns") or {}
     costs = [cost for cost in columns.get("cost") or [] if isinstance(cost, (int, float))]
     if len(costs) > 1:
-        sentences.append(f"The cost of the training rows went from {_number(costs[0])} to {_number(costs[-1])}.")
+        sentences.append(
+            f"The cost of the training rows went from {_number(costs[0])} to {_number(costs[-1])}."
+        )
     sentences += _advice(run, columns)
     wanted = {
         "loss": "Loss",
@@ -580,17 +630,19 @@ def _advice(run: _Run, columns: dict[str, Any]) -> list[str]:
     """What the course of training says of its settings."""
     costs = columns.get("val_cost") or []
     if not costs:
-        return [] if run.n_rows("validation") else ["No rows validated it, so overfitting would not be seen here."]
+        return (
+            []
+            if run.n_rows("validation")
+            else ["No rows validated it, so overfitting would not be seen here."]
+        )
     if any(not isinstance(cost, (int, float)) for cost in costs) or len(costs) < 5:
         return []
     best = int(np.argmin(costs)) + 1
     if best == len(costs) and run.training.get("stop_reason") == "epochs":
         return ["The validation cost was lowest in the last epoch: more epochs may help."]
     if run.training.get("best_epoch") is None and costs[-1] > 1.2 * min(costs):
-        return [
-            f"The validation cost was lowest in epoch {best} and rose since: the model overfits; "
-            "early stopping would keep that epoch's weights."
-        ]
+        overfits = f"The validation cost was lowest in epoch {best} and rose since: the model overfits."
+        return [overfits, "Early stopping would keep that epoch's weights."]
     return []
 
 
@@ -602,10 +654,8 @@ def _mistake(run: _Run, entry: dict[str, Any]) -> dict[str, Any]:
     if isinstance(entry.get("probability"), (int, float)):
         facts.append(("how sure", _percent(entry["probability"])))
     if not run.classifies:
-        try:
+        with contextlib.suppress(ValueError):  # of several targets
             facts.append(("off by", f"{float(prediction) - float(truth):+,.4g}"))
-        except ValueError:  # several targets
-            pass
     if isinstance(entry.get("loss"), (int, float)):
         facts.append(("loss", _number(entry["loss"])))
     values = entry.get("values")
@@ -619,15 +669,31 @@ def _mistake(run: _Run, entry: dict[str, Any]) -> dict[str, Any]:
         "n_more": max(0, len(values) - _N_VALUES),
         "text": _clipped(entry["text"]) if isinstance(entry.get("text"), str) else None,
         # Nothing but a picture that the file itself holds.
-        "image": image if isinstance(image, str) and re.match(r"data:image/\w+;base64,[\w+/=]+$", image) else None,
+        "image": image
+        if isinstance(image, str) and re.match(r"data:image/\w+;base64,[\w+/=]+$", image)
+        else None,
         "alt": f"Test row {_cell(entry.get('row'))}: {truth}, predicted as {prediction}",
     }
+
+
+def _speed(run: _Run) -> list[tuple[str, str]]:
+    """How long training took, and on what."""
+    training, machine = run.training, run.summary.get("machine") or {}
+    found = []
+    if isinstance(training.get("seconds"), (int, float)):
+        found.append(("Training, all in all", _seconds(training["seconds"])))
+    if isinstance(training.get("samples_per_second"), (int, float)):
+        found.append(("Rows a second while training", f"{training['samples_per_second']:,.0f}"))
+    for name, title in (("cpu", "CPU"), ("usable_cores", "Cores it may use"), ("system", "System")):
+        if machine.get(name):
+            found.append((title, str(machine[name])))
+    return found
 
 
 def _versions(run: _Run) -> list[tuple[str, str]]:
     machine = run.summary.get("machine") or {}
     found = [("fastnn", run.summary.get("fastnn"))]
-    found += [(name, machine.get(name)) for name in ("numba", "numpy", "python", "system")]
+    found += [(name, machine.get(name)) for name in ("numba", "numpy", "python")]
     return [(name, str(value)) for name, value in found if value]
 
 
@@ -651,7 +717,9 @@ def _use(run: _Run) -> str:
         "images": 'import glob; rows = sorted(glob.glob("new/*.png"))',
     }
     read = reads.get(str(run.data.get("kind")), 'import numpy; rows = numpy.load("new.npy")')
-    return f'import fastnn; {read}\nmodel = fastnn.Model.load("model.safetensors")\nprint(model.predict(rows))'
+    return (
+        f'import fastnn; {read}\nmodel = fastnn.Model.load("model.safetensors")\nprint(model.predict(rows))'
+    )
 
 
 # The model card.
@@ -694,22 +762,29 @@ def write_model_card(run_folder: str | os.PathLike[str]) -> Path:
 
 def _card(run: _Run) -> str:
     summary, data = run.summary, run.data
-    name, target, source = (str(value or "?") for value in (summary.get("name"), data.get("target"), data.get("source")))
+    name, target, source = (
+        str(value or "?") for value in (summary.get("name"), data.get("target"), data.get("source"))
+    )
+    kind = _KINDS.get(str(data.get("kind")), _KINDS["array"])[1]
     what = (
-        f"one of {len(run.counts)} classes of {_md(target)}" if run.counts else f"a class of {_md(target)}"
-    ) if run.classifies else f"the value of {_md(target)}"
+        (f"one of {len(run.counts)} classes of {_md(target)}" if run.counts else f"a class of {_md(target)}")
+        if run.classifies
+        else f"the value of {_md(target)}"
+    )
     sizes = " - ".join(map(str, run.network.get("sizes") or []))
+    activations = ", ".join(map(str, run.network.get("activations") or [])) or "none"
+    output, created = run.network.get("output") or "as the loss needs it", summary.get("created", "?")
+    network = f"{sizes}, with {_count(run.network.get('n_params', '?'))} parameters"
     parts = [
         f"# Model card: {_md(name)}",
         " ".join(map(_md, _verdict(run))),
         "## The model",
         _bullets(
             [
-                f"Predicts {what} from {_KINDS.get(str(data.get('kind')), 'rows of numbers')}.",
-                f"A multilayer perceptron, {sizes}, with {_count(run.network.get('n_params', '?'))} parameters; "
-                f"activations: {_md(', '.join(map(str, run.network.get('activations') or [])) or 'none')}; "
-                f"output: {_md(run.network.get('output') or 'as the loss needs it')}.",
-                f"Trained on {_md(str(summary.get('created', 'an unknown day')))} by fastnn {_md(summary.get('fastnn', '?'))}.",
+                f"Predicts {what} from {kind}.",
+                f"A multilayer perceptron, {network}.",
+                f"Activations: {_md(activations)}; output: {_md(output)}.",
+                f"Trained on {_md(created)} by fastnn {_md(summary.get('fastnn', '?'))}.",
             ]
         ),
         "## How to use it",
@@ -721,7 +796,10 @@ def _card(run: _Run) -> str:
         f"On {run.n_rows('test'):,} test rows that took no part in training. {_METHOD}",
         _grid(
             ["score", "value", "95 % interval", f"always {_guess(run)}", "what it says"],
-            [[line[key] for key in ("title", "value", "interval", "guess", "meaning")] for line in _scores(run)],
+            [
+                [line[key] for key in ("title", "value", "interval", "guess", "meaning")]
+                for line in _scores(run)
+            ],
         ),
     ]
     if by_class := run.by_class():
@@ -750,22 +828,22 @@ def _card(run: _Run) -> str:
         parts.append(_fence(str(summary["command"]), "bash"))
     versions = ", ".join(f"{name} {value}" for name, value in _versions(run))
     parts.append(
-        f"Seed {_md(summary.get('seed', '?'))}; {_md(versions)}. All settings stand in config.toml. The same versions on "
-        "the same kind of CPU give the same bits."
+        f"Seed {_md(summary.get('seed', '?'))}; {_md(versions)}. All settings stand in config.toml. "
+        "The same versions on the same kind of CPU give the same bits."
     )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 _KINDS = {
-    "table": "the other columns of a table",
-    "text": "a text",
-    "images": "an image",
-    "array": "an array of numbers",
+    "table": ("A table", "the other columns of a table"),
+    "text": ("Texts", "a text"),
+    "images": ("Images", "an image"),
+    "array": ("Arrays of numbers", "an array of numbers"),
 }
 _METHOD = (
-    "The intervals say how far chance in the choice of test rows may reach: that of accuracy is Wilson's score "
-    "interval (1927), the others are bootstrapped (Efron and Tibshirani, 1993). They say nothing of other training "
-    "rows, another seed, or rows from elsewhere."
+    "The intervals say how far chance in the choice of test rows may reach: that of accuracy is Wilson's "
+    "score interval (1927), the others are bootstrapped (Efron and Tibshirani, 1993). They say nothing of "
+    "other training rows, another seed, or rows from elsewhere."
 )
 
 
@@ -781,19 +859,21 @@ def _limits(run: _Run) -> list[str]:
     few = [entry["label"] for entry in run.by_class() if entry["n"] < _FEW_ROWS]
     if few:
         shown = ", ".join(f"“{label}”" for label in few[:10]) + (" and others" if len(few) > 10 else "")
-        found.append(f"Fewer than {_FEW_ROWS} test rows are of {shown}: how good it is at these is hardly known.")
+        found.append(
+            f"Fewer than {_FEW_ROWS} test rows are of {shown}: how good it is at these is hardly known."
+        )
     quantiles = run.data.get("target_quantiles")
     if quantiles:
         found.append(
-            f"It was trained on values from {_number(quantiles[0])} to {_number(quantiles[-1])}: beyond them it was "
-            "never tried."
+            f"It was trained on values from {_number(quantiles[0])} to {_number(quantiles[-1])}: "
+            "beyond them it was never tried."
         )
     if run.training.get("stop_reason") in ("interrupted", "diverged", "error"):
         found.append(f"Training did not end as planned: {_STOPS[run.training['stop_reason']]}.")
     found += _advice(run, run.history.get("columns") or {})
     found.append(
-        "All rows came from the same source. Not measured: rows from elsewhere or from a later time, single groups "
-        "of people or things, and what a wrong answer costs."
+        "All rows came from the same source. Not measured: rows from elsewhere or from a later time, "
+        "single groups of people or things, and what a wrong answer costs."
     )
     return found
 
@@ -818,4 +898,6 @@ def _bullets(lines: list[str]) -> str:
 def _grid(names: list[str], lines: list[list[str]]) -> str:
     """A table."""
     rows = [list(map(_md, line)) for line in lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [list(map(_md, names)), ["---"] * len(names), *rows])
+    return "\n".join(
+        "| " + " | ".join(row) + " |" for row in [list(map(_md, names)), ["---"] * len(names), *rows]
+    )
