@@ -776,7 +776,9 @@ class Trainer:
         from .lbfgs import minimize_rows
 
         data = run.train.data
-        if isinstance(run.held_out, _Rows) and run.held_out.x is run.train.x:  # a part of the rows is held out
+        if (
+            isinstance(run.held_out, _Rows) and run.held_out.x is run.train.x
+        ):  # a part of the rows is held out
             data = run.train.only().data
         start = time.perf_counter()
 
@@ -1134,16 +1136,15 @@ class Trainer:
         if isinstance(run.held_out, Stream):
             with contextlib.closing(read_ahead(self._check_blocks(run.held_out))) as blocks:
                 judged = [self._to_judge(rows) for rows, _ in blocks]
-            truth, output, weights = (np.concatenate(parts) for parts in zip(*judged, strict=True))
-            weights = weights if weights.size else None
+            truth, output, of_rows = (np.concatenate(parts) for parts in zip(*judged, strict=True))
+            weights = of_rows if of_rows.size else None
         else:
             rows = run.held_out or run.train
-            truth, output, weights = *self._to_judge(rows)[:2], rows.weights
+            (truth, output, _), weights = self._to_judge(rows), rows.weights
         if self.net.output == "identity" and self._task in ("binary", "multilabel"):
             output = 0.5 + 0.5 * np.tanh(0.5 * output)  # margins: ranked as probabilities would be
         return {
-            name: metric(truth, output, sample_weight=weights)
-            for name, metric in self._names(run).items()
+            name: metric(truth, output, sample_weight=weights) for name, metric in self._names(run).items()
         }
 
     def _to_judge(self, rows: _Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -1298,7 +1299,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.totals = np.zeros(kernels.N_TOTALS)
-        self.blocks: Generator[tuple[_Rows, np.ndarray]] = (block for block in ())
+        self.blocks: Generator[tuple[_Rows, np.ndarray]] = (_ for _ in ())
         self.best: Best
         self.clock: Clock | None = None
         self.digest: dict[str, Any] = {}
