@@ -6,7 +6,6 @@ import inspect
 import json
 import sys
 import time
-import types
 import typing
 import warnings
 from pathlib import Path
@@ -71,23 +70,22 @@ def _with_settings(command):
     for name, field in Config.model_fields.items():
         if name == "source":
             continue
-        kind = next(
-            (t for t in typing.get_args(field.annotation) if t is not types.NoneType), field.annotation
-        )
         default = field.get_default()
-        if kind not in (bool, int, float):
-            kind = list[str] if isinstance(default, dict) else str
+        kinds = {field.annotation, *typing.get_args(field.annotation)}
+        is_plain = not isinstance(default, (list, dict))
+        kind = next((kind for kind in (bool, int, float) if is_plain and kind in kinds), str)
         shown = ",".join(map(str, default)) if isinstance(default, list) else default
+        # None tells that a flag was not given; what then holds is in the text.
+        text = "" if shown in (None, "", {}) or shown is False else f" [dim]\\[default: {shown}][/]"
         option = typer.Option(
-            help=field.description,
+            help=f"{field.description}{text}",
             rich_help_panel=field.json_schema_extra["panel"],  # type: ignore[index]
-            show_default=False if shown in (None, "", {}, False) else str(shown),
+            show_default=False,
             metavar="COLUMN=KIND" if isinstance(default, dict) else None,
         )
+        annotation = Annotated[(list[str] if isinstance(default, dict) else kind) | None, option]
         flags.append(
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
-            )
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
         )
     own = [
         parameter.replace(annotation=annotation)
@@ -262,12 +260,25 @@ def predict(
     keep: Annotated[bool, typer.Option("--keep", help="Also the columns of the input.")] = False,
 ) -> None:
     """Predict the rows of a file."""
-    from .prediction import predict_source
+    from .data import read_source
 
-    frame, notes = predict_source(_load(model), source, proba=proba, keep=keep)
-    for note in notes:
-        _say(f"Warning: {note}")
+    loaded = _load(model)
+    rows = read_source(source, kind=loaded.encoder.kind, labelled=False).rows
+    frame = loaded.predict_frame(rows, proba=proba)
+    _warn_of_unseen(loaded.encoder)
+    if keep:
+        if loaded.encoder.kind != "table":
+            raise ValueError("--keep is for tables: other rows have no columns.")
+        frame = rows.reset_index(drop=True).join(frame, rsuffix="_of_model")
     _write_table(frame, output)
+
+
+def _warn_of_unseen(encoder) -> None:
+    unseen = getattr(encoder, "unseen", None)
+    if isinstance(unseen, dict):
+        unseen = ", ".join(f"{count:,} in {column!r}" for column, count in unseen.items() if count)
+    if unseen:
+        _say(f"Warning: values that training had not seen: {unseen}.")
 
 
 def _write_table(frame, output: Path | None) -> None:
@@ -293,11 +304,15 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a model on rows whose truth is known, with 95 % intervals."""
-    from .prediction import evaluate_source
+    from .data import read_source
 
-    scores, notes = evaluate_source(_load(model), source, target=target)
-    for note in notes:
-        _say(f"Warning: {note}")
+    loaded = _load(model)
+    kind = loaded.encoder.kind
+    name = (target or loaded.target.name) if kind == "table" else None
+    data = read_source(source, target=name, kind=kind)
+    rows, y = (data.rows, data.y) if data.test is None else data.test
+    scores = loaded.evaluate(rows, y)
+    _warn_of_unseen(loaded.encoder)
     if as_json:
         print(json.dumps(scores))
         return
@@ -432,6 +447,27 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast a network trains on this machine, also beside other libraries."""
+    from rich.console import Console
+
+    from .bench import measure, table
+
+    try:
+        sizes = [int(size) for size in network.split("-")]
+    except ValueError:
+        raise ValueError(f"SIZES must be widths such as 784-512-10, got {network!r}.") from None
+    result = measure(
+        sizes,
+        batch_size,
+        optimizer=optimizer,
+        dtype=dtype,
+        n_threads=threads,
+        seconds=seconds,
+        peers=[name for name in peers.split(",") if name],
+    )
+    if as_json:
+        print(json.dumps(result))
+    else:
+        Console(soft_wrap=True, highlight=False).print(table(result))
 
 
 @app.command()
@@ -471,13 +507,17 @@ def doctor(as_json: AsJson = False) -> None:
 def main() -> None:
     """Run the command line; a user's error is one line on stderr and exit code 1, unless --debug is given."""
     warnings.showwarning = lambda message, *_: _say(f"Warning: {message}")
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # wherever it stands
+    debug = len(arguments) < len(sys.argv) - 1
     try:
-        app()
+        app(arguments)
     except KeyboardInterrupt:
+        if debug:
+            raise
         _say("Interrupted.")
         sys.exit(INTERRUPTED)
     except (ValueError, TypeError, OSError, ImportError, DivergenceError) as error:
-        if "--debug" in sys.argv:
+        if debug:
             raise
         _say(f"Error: {error}")
         sys.exit(1)

@@ -69,6 +69,7 @@ class Config(BaseModel):
         "text or ignore.",
     )
     drop: Strings = _field("Data", [], "Columns of a table to leave out, with commas between.")
+    drop_missing: bool = _field("Data", False, "Leave out rows whose target is missing.")
     text_method: Literal["tfidf", "counts", "bag"] = _field(
         "Data",
         "tfidf",

@@ -20,6 +20,8 @@ from .data import (
     TableEncoder,
     Target,
     TextEncoder,
+    guess_task,
+    leaks,
     read_source,
     split_rows,
     take,
@@ -93,39 +95,36 @@ def prepare(config: Config) -> Prepared:
     ValueError, TypeError, OSError, ImportError
         If the source or a setting is not what is described in its place.
     """
-    dataset = read_source(config.source, target=config.target)
+    dataset = read_source(
+        config.source, target=config.target, drop=config.drop, drop_missing=config.drop_missing
+    )
     groups, times = _column(dataset, config, "group"), _column(dataset, config, "time")
-    leave_out = [*config.drop, *([config.group] if config.group else [])]
-    if leave_out:
-        if dataset.kind != "table":
-            raise ValueError(f"drop and group name columns, but {config.source!r} is no table.")
-        for name in leave_out:
-            _checks.check_name("a column to leave out", name, map(str, dataset.rows.columns))
-        dataset = dataclasses.replace(dataset, rows=dataset.rows.drop(columns=leave_out))
-
-    target = Target(dataset.target, task=config.task)
+    if config.group is not None:  # which would tell the group's rows apart from all others
+        dataset = dataclasses.replace(dataset, rows=dataset.rows.drop(columns=config.group))
     labels = dataset.y if dataset.test is None else np.concatenate([dataset.y, dataset.test[1]])
-    target.fit(labels)  # of classes, their names; scales are learnt below, from rows to train on
-    notes: list[str] = []
+    task = config.task or guess_task(labels)
     split = split_rows(
         dataset,
-        task=target.task,
+        task=task,
         test=config.test,
-        validation=config.validation,
+        validation=config.validation * (1 - config.test if dataset.test is None else 1),
         groups=groups,
         times=times,
         seed=config.seed,
     )
-    notes += split.notes
-    if target.classes is None:
-        target = Target(dataset.target, task=target.task).fit(dataset.y[split.train])
+    # The names of all classes; but mean and scale of those rows only that are trained on.
+    target = Target(dataset.target, task).fit(labels if task == "classification" else dataset.y[split.train])
     loss = choose_loss(config, target)
-    encoder = make_encoder(config, dataset.kind).fit(take(dataset.rows, split.train))
+    rows = take(dataset.rows, split.train)
+    encoder = make_encoder(config, dataset.kind).fit(rows)
+    notes = [*split.notes, *_notes_of(encoder)]
+    if dataset.kind == "table":
+        notes += leaks(rows, dataset.y[split.train])
 
-    def part(numbers, rows, labels) -> Part:
+    def part(numbers: np.ndarray, rows: Any, labels: np.ndarray) -> Part:
         return Part(numbers, rows, labels, encoder.transform(rows), target.encode(labels))
 
-    def own(numbers) -> Part:
+    def own(numbers: np.ndarray) -> Part:
         return part(numbers, take(dataset.rows, numbers), dataset.y[numbers])
 
     test = own(split.test) if dataset.test is None else part(np.arange(len(dataset.test[1])), *dataset.test)
@@ -134,11 +133,16 @@ def prepare(config: Config) -> Prepared:
         encoder=encoder,
         target=target,
         loss=loss,
-        train=own(split.train),
+        train=part(split.train, rows, dataset.y[split.train]),
         validation=own(split.validation) if len(split.validation) else None,
         test=test,
         notes=notes,
     )
+
+
+def _notes_of(encoder: Encoder) -> list[str]:
+    """What an encoder has to say of columns that a person should know."""
+    return encoder.notes() if isinstance(encoder, TableEncoder) else []
 
 
 def _column(dataset: Dataset, config: Config, flag: str) -> np.ndarray | None:

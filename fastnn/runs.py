@@ -28,6 +28,7 @@ from .history import History
 from .logs import JsonLog, TensorBoard
 from .model import Model
 from .preparation import Part, Prepared, early_stopping, make_model, prepare
+from .report import write_model_card
 from .trainer import Trainer
 
 MODEL, CONFIG, HISTORY, SUMMARY = "model.safetensors", "config.toml", "history.json", "summary.json"
@@ -262,6 +263,7 @@ def record(run: Run, prepared: Prepared, model: Model, trainer: Trainer, seconds
     }
     run.write(SUMMARY, _json(summary))
     run.__dict__.pop("summary", None)
+    write_model_card(run.folder)
 
 
 def command_of(config: Config) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,13 @@ _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 
 def read_source(
-    source: Any, *, target: str | None = None, kind: str | None = None, labelled: bool = True
+    source: Any,
+    *,
+    target: str | None = None,
+    kind: str | None = None,
+    labelled: bool = True,
+    drop: Iterable[str] = (),
+    drop_missing: bool = False,
 ) -> Dataset:
     """Read a data set, whatever it is.
 
@@ -55,6 +62,8 @@ def read_source(
         By default what the source looks like.
     labelled : bool, default=True
         If False, there is nothing but rows to predict; y is None.
+    drop, drop_missing
+        Of a table: as of ``fastnn.data.read_dataset``.
 
     Returns
     -------
@@ -78,7 +87,7 @@ def read_source(
     kind = _recognise(source, target) if kind is None else _checks.check_name("kind", kind, KINDS)
     if kind == "table":
         if labelled:
-            return _reader("tables", "read_dataset")(source, target)
+            return _reader("tables", "read_dataset")(source, target, drop=drop, drop_missing=drop_missing)
         rows = _reader("table_files", "read_table")(source)
         return Dataset("table", "table", rows, None)
     if target is not None:
@@ -86,6 +95,8 @@ def read_source(
             f"target={target!r} names a column of a table, but {str(source)!r} is read as "
             f"{_article(kind)}: leave it out."
         )
+    if drop:
+        raise ValueError(f"drop names columns of a table, but {str(source)!r} is read as {_article(kind)}.")
     home, name = _READERS[kind]
     return _reader(home, name)(source, labelled=labelled)
 
