@@ -20,7 +20,8 @@ MODES = {"L": 1, "RGB": 3}  # channels
 
 _KEPT_SIDE = 128  # images of one size keep it if no side is longer
 _LONGEST_SIDE = 64  # of others
-_SAMPLE = 2_000  # images, spread over all, from which mean and scale are found
+_SAMPLE = 2_000  # images, spread over all, from which mean and scale are found; but
+_SAMPLE_PIXELS = 1 << 24  # no more than hold so many pixels, which are 64 MiB
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")  # and those that start with "I;16"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, Pillow's
 _EXIF_ORIENTATION = 0x0112
@@ -165,8 +166,8 @@ class ImageEncoder:
         else:
             self.mode = "L" if is_grey else "RGB"
             self._reason = f"size {reason}; {'all are grey' if is_grey else 'not all are grey'}"
-        n = len(images)
-        sample = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(int))
+        n_sample = min(len(images), _SAMPLE, max(1, _SAMPLE_PIXELS // self.n_features))
+        sample = np.linspace(0, len(images) - 1, n_sample).astype(int)
         pixels = np.empty((len(sample), self.n_features), np.float32)
         images.read_into(pixels, sample, self.size, self.mode, 0.0, 1.0)
         self.mean = float(pixels.mean(dtype=np.float64))
