@@ -142,3 +142,15 @@ def test_every_kind_has_its_encoder(images):
         assert again.transform(data.rows).shape == (data.n, len(again.feature_names))
         (described,) = again.describe()
         assert {"column", "kind", "encoding", "features", "note"} <= set(described)
+
+
+def test_only_what_is_needed_is_imported(tmp_path, images, run_python):
+    code = """
+import sys
+from fastnn.data import read_source
+data = read_source({path!r}{options})
+print([name for name in ("PIL", "numba", "pandas", "sklearn") if name in sys.modules], data.n)
+"""
+    np.savez(tmp_path / "a.npz", x=np.ones((2, 3)), y=[0, 1])
+    for path, options in ((images, ""), (tmp_path / "a.npz", ""), (images / "dark", ", labelled=False")):
+        assert run_python(code.format(path=str(path), options=options)).stdout.startswith("[] ")

@@ -25,7 +25,7 @@ _SAMPLE_PIXELS = 1 << 24  # no more than hold so many pixels, which are 64 MiB
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")  # and those that start with "I;16"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, Pillow's
 _EXIF_ORIENTATION = 0x0112
-_ON_ITS_SIDE = 5  # and all orientations above
+_ON_ITS_SIDE = range(5, 9)
 
 T = TypeVar("T")
 
@@ -335,7 +335,7 @@ class _Files:
         """Height and width as it is looked at, and whether it is stored as grey."""
         with self.pil.open(path) as image:
             width, height = image.size
-            if image.getexif().get(_EXIF_ORIENTATION, 1) >= _ON_ITS_SIDE:
+            if image.getexif().get(_EXIF_ORIENTATION) in _ON_ITS_SIDE:
                 width, height = height, width
             return (height, width), image.mode in _GREY_MODES or image.mode.startswith("I;16")
 
