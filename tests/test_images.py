@@ -109,6 +109,25 @@ def test_pixels_are_those_of_the_files(rng, tmp_path, dtype):
     assert len(encoder.feature_names) == 30
 
 
+@pytest.mark.parametrize(("images", "pixels"), [(10, 1 << 24), (2_000, 1200)])
+def test_a_sample_is_enough_for_mean_and_scale(shapes, monkeypatch, images, pixels):
+    from fastnn.data import images as home
+
+    rows = read_images(shapes).rows
+    whole = ImageEncoder().fit(rows)
+    monkeypatch.setattr(home, "_SAMPLE", images)
+    monkeypatch.setattr(home, "_SAMPLE_PIXELS", pixels)
+    read = []
+    monkeypatch.setattr(home._Files, "_read", lambda self, path, *_: read.append(path) or np.eye(12, 10))
+    ImageEncoder().fit(rows)
+    assert len(read) == 10
+    monkeypatch.undo()
+    monkeypatch.setattr(home, "_SAMPLE", 10)
+    encoder = ImageEncoder().fit(rows)
+    assert encoder.mean == pytest.approx(whole.mean, rel=0.05)
+    assert encoder.scale == pytest.approx(whole.scale, rel=0.05)
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg", "gif", "bmp", "webp", "tiff"])
 def test_formats(tmp_path, ending):
     colours = np.array([[200, 30, 40], [20, 180, 60]], "u1")

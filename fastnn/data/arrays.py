@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -83,14 +84,14 @@ def read_arrays(source: str | Path | Sequence[str | Path], *, labelled: bool = T
     """
     if not isinstance(source, (str, Path)):
         x_path, y_path = _two_paths(source)
-        return Dataset(name_of(x_path), "array", *_pair(_map_npy(x_path), _map_npy(y_path)))
-    if source in BUILT_IN:
-        return _built_in(str(source))
-    path = existing(source, BUILT_IN)
-    x, y, test = _read_folder(path, labelled) if path.is_dir() else _read_file(path, labelled)
-    if not labelled:
-        y = test = None
-    return Dataset(name_of(path), "array", x, y, test=test)
+        data = Dataset(name_of(x_path), "array", *_pair(_map_npy(x_path), _map_npy(y_path)))
+    elif source in BUILT_IN:
+        data = _built_in(str(source))
+    else:
+        path = existing(source, BUILT_IN)
+        x, y, test = _read_folder(path, labelled) if path.is_dir() else _read_file(path, labelled)
+        data = Dataset(name_of(path), "array", x, y, test=test)
+    return data if labelled else replace(data, y=None, test=None)
 
 
 def _read_folder(folder: Path, labelled: bool):
@@ -103,10 +104,11 @@ def _read_folder(folder: Path, labelled: bool):
 
 
 def _read_file(path: Path, labelled: bool):
-    if path.suffix == ".npz":
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
         return _read_npz(path, labelled)
-    readers = {".npy": _map_npy} if not is_idx_file(path) else {path.suffix: _read_idx}
-    if path.suffix not in readers:
+    readers = {suffix: _read_idx} if is_idx_file(path) else {".npy": _map_npy}
+    if suffix not in readers:
         raise ValueError(
             f"{str(path)!r} has the ending {path.suffix!r}: expected .npz, .npy, or a folder with x.npy and "
             "y.npy or with IDX files."
@@ -116,7 +118,7 @@ def _read_file(path: Path, labelled: bool):
             f"{str(path)!r} is one array: expected x and y, as the folder of both, the paths of both, or a "
             ".npz file."
         )
-    return _not_empty("x", readers[path.suffix](path)), None, None
+    return _not_empty("x", readers[suffix](path)), None, None
 
 
 def existing(source: str | Path, names: Sequence[str] | dict[str, str] = ()) -> Path:
@@ -203,7 +205,7 @@ def _read_npz(path: Path, labelled: bool):
             raise ValueError("it is damaged or another kind of file")
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except Exception as error:  # whatever NumPy and zipfile make of a damaged file
         raise ValueError(f"{str(path)!r} cannot be read as .npz: {_reason(error)}.") from error
     return _named_arrays(path, arrays, labelled)
 
@@ -212,7 +214,7 @@ def _map_npy(path: Path) -> np.ndarray:
     """The array of a ``.npy`` file, mapped into memory."""
     try:
         return np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # whatever NumPy makes of a damaged file
         raise ValueError(f"{str(path)!r} cannot be read as .npy: {_reason(error)}.") from error
 
 

@@ -64,11 +64,11 @@ def name_of(path: Path) -> str:
 
     Examples
     --------
-    >>> name_of(Path("data/flowers.csv"))
+    >>> name_of(Path("data/flowers.csv.gz"))
     'flowers'
     """
     path = path.resolve()
-    return (path.name if path.is_dir() else path.name.partition(".")[0]) or "data"
+    return (path.name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem) or "data"
 
 
 def take(rows: Any, indices: np.ndarray) -> Any:

@@ -20,11 +20,12 @@ MODES = {"L": 1, "RGB": 3}  # channels
 
 _KEPT_SIDE = 128  # images of one size keep it if no side is longer
 _LONGEST_SIDE = 64  # of others
-_SAMPLE = 2_000  # images, spread over all, from which mean and scale are found
+_SAMPLE = 2_000  # images, spread over all, from which mean and scale are found; but
+_SAMPLE_PIXELS = 1 << 24  # no more than hold so many pixels, which are 64 MiB
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")  # and those that start with "I;16"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, Pillow's
 _EXIF_ORIENTATION = 0x0112
-_ON_ITS_SIDE = 5  # and all orientations above
+_ON_ITS_SIDE = range(5, 9)
 
 T = TypeVar("T")
 
@@ -165,8 +166,8 @@ class ImageEncoder:
         else:
             self.mode = "L" if is_grey else "RGB"
             self._reason = f"size {reason}; {'all are grey' if is_grey else 'not all are grey'}"
-        n = len(images)
-        sample = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(int))
+        n_sample = min(len(images), _SAMPLE, max(1, _SAMPLE_PIXELS // self.n_features))
+        sample = np.linspace(0, len(images) - 1, n_sample).astype(int)
         pixels = np.empty((len(sample), self.n_features), np.float32)
         images.read_into(pixels, sample, self.size, self.mode, 0.0, 1.0)
         self.mean = float(pixels.mean(dtype=np.float64))
@@ -334,7 +335,7 @@ class _Files:
         """Height and width as it is looked at, and whether it is stored as grey."""
         with self.pil.open(path) as image:
             width, height = image.size
-            if image.getexif().get(_EXIF_ORIENTATION, 1) >= _ON_ITS_SIDE:
+            if image.getexif().get(_EXIF_ORIENTATION) in _ON_ITS_SIDE:
                 width, height = height, width
             return (height, width), image.mode in _GREY_MODES or image.mode.startswith("I;16")
 

@@ -10,7 +10,7 @@ from typing import Any
 from .. import _checks
 from . import images, text
 from .arrays import BUILT_IN, existing, is_idx_file, is_idx_folder
-from .dataset import Dataset
+from .dataset import Dataset, name_of
 from .folders import find_files
 
 _READERS = {
@@ -88,8 +88,9 @@ def read_source(
     if kind == "table":
         if labelled:
             return _reader("tables", "read_dataset")(source, target, drop=drop, drop_missing=drop_missing)
-        rows = _reader("table_files", "read_table")(source)
-        return Dataset("table", "table", rows, None)
+        is_file = isinstance(source, (str, Path)) and source != "-"
+        name = name_of(Path(source)) if is_file else "table"
+        return Dataset(name, "table", _reader("table_files", "read_table")(source), None)
     if target is not None:
         raise ValueError(
             f"target={target!r} names a column of a table, but {str(source)!r} is read as "

@@ -299,7 +299,7 @@ class TextEncoder:
             "counts": "counts",
             "bag": "shares of the text: the first layer averages embeddings",
         }
-        most = f", the {self.max_features:,} most frequent" if self.max_features else ""
+        most = f", at most {self.max_features:,}" if self.max_features else ""
         return [
             {
                 "column": "text",
