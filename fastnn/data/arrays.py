@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,7 +28,6 @@ BUILT_IN = {
     "diabetes": "regression",
     "linnerud": "regression",
 }
-TASKS = ("classification", "regression")
 _TARGETS = {
     "digits": "digit",
     "iris": "species",
@@ -37,9 +36,6 @@ _TARGETS = {
     "diabetes": "progression",
     "linnerud": "body",
 }
-
-# A numeric target with more distinct values than this is a quantity, unless they are 0, 1, 2, ...
-_MOST_CLASSES = 20
 
 _IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -425,146 +421,3 @@ def _check_finite(block: np.ndarray, first_row: int) -> None:
         raise ValueError(
             f"row {first_row + row} is NaN or infinite in feature {feature}: remove or impute such values."
         )
-
-
-class SplitArrays(NamedTuple):
-    """Rows to train on and rows to test with.
-
-    Attributes
-    ----------
-    name : str
-    x_train, x_test : ndarray of shape (n, n_in)
-    y_train, y_test : ndarray
-        Class numbers, (n,), or values, (n,) or (n, n_out).
-    classes : ndarray or None
-        The label that each class number stands for; None for a regression.
-    """
-
-    name: str
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-    classes: np.ndarray | None
-
-
-def load_dataset(
-    source: str,
-    *,
-    target: str | None = None,
-    task: str | None = None,
-    test_fraction: float = 0.2,
-    seed: int = 0,
-    dtype: Any = "float32",
-) -> SplitArrays:
-    """Read a data set, encode its labels, and split off rows to test with.
-
-    Parameters
-    ----------
-    source : str
-        What :func:`read_arrays` reads, or the path of a ``.csv`` file.
-    target : str, optional
-        The column of a ``.csv`` that is to be predicted.
-    task : {"classification", "regression"}, optional
-        By default what the target looks like: text, booleans, numbers counting from 0 and up to 20
-        distinct whole numbers are classes.
-    test_fraction : float in (0, 1), default=0.2
-        Share of the rows to test with, where the source does not say which.
-    seed : int, default=0
-        Of that split; classes keep their shares.
-    dtype : {"float32", "float64"}, default="float32"
-        Of the features, and of the values of a regression.
-
-    Returns
-    -------
-    SplitArrays
-
-    Raises
-    ------
-    ValueError
-        If the source is not what is described here.
-    FileNotFoundError
-        If there is no such file and no data set of that name.
-    ImportError
-        If scikit-learn, or pandas for ``.csv``, is not installed.
-
-    Examples
-    --------
-    >>> load_dataset("iris").x_train.shape
-    (120, 4)
-    """
-    dtype = _checks.check_dtype(dtype)
-    if Path(source).suffix == ".csv" and Path(source).exists():
-        x, y = _read_csv(Path(source), target)
-        data = Dataset(Path(source).stem, "array", x, y)
-    else:
-        data = read_arrays(source)
-    x, test = data.rows.reshape(data.n, -1), data.test
-    y = np.asarray(data.y)
-    if task is None:
-        task = BUILT_IN.get(source) or _guess_task(y)
-    _checks.check_name("task", task, TASKS)
-    classes = None
-    if task == "classification":
-        encoder = _checks.require("sklearn.preprocessing", "sklearn").LabelEncoder()
-        y = encoder.fit_transform(y)
-        classes = encoder.classes_
-        if len(classes) < 2:
-            raise ValueError(f"the target has one class only ({classes[0]!r}): expected at least 2.")
-        if test is not None:
-            unseen = np.setdiff1d(test[1], classes)
-            if unseen.size:
-                raise ValueError(f"y_test has the class {unseen[0]!r}, which y does not have.")
-            test = test[0], encoder.transform(test[1])
-    x, y = np.asarray(x, dtype), y if classes is not None else np.asarray(y, dtype)
-    if test is None:
-        split = _checks.require("sklearn.model_selection", "sklearn").train_test_split
-        _checks.check_number("test_fraction", test_fraction, 0.0, 1.0, open_low=True)
-        rare = classes is not None and np.bincount(y).min() < 2
-        stratify = y if classes is not None and not rare else None
-        x, x_test, y, y_test = split(x, y, test_size=test_fraction, random_state=seed, stratify=stratify)
-    else:
-        x_test, y_test = np.asarray(test[0].reshape(len(test[0]), -1), dtype), np.asarray(test[1])
-        y_test = y_test if classes is not None else y_test.astype(dtype)
-    return SplitArrays(data.name, x, y, x_test, y_test, classes)
-
-
-def _guess_task(y: np.ndarray) -> str:
-    if y.ndim == 2 and y.shape[1] > 1:
-        return "regression"
-    if y.dtype.kind not in "iuf":
-        return "classification"
-    values = np.unique(y)
-    if np.any(np.mod(values, 1) != 0):
-        return "regression"
-    counts_from_0 = np.array_equal(values, np.arange(len(values)))
-    return "classification" if counts_from_0 or len(values) <= _MOST_CLASSES else "regression"
-
-
-def _read_csv(path: Path, target: str | None):
-    pandas = _checks.require("pandas", "all")
-    try:
-        frame = pandas.read_csv(path)
-    except (ValueError, UnicodeError) as error:  # pandas' parser errors are ValueErrors
-        raise ValueError(f"{str(path)!r} cannot be read as .csv: {str(error).strip()}.") from error
-    columns = [str(name) for name in frame.columns]
-    if target is None:
-        raise ValueError(f"say which column of {str(path)!r} is the target: {', '.join(columns[:20])}.")
-    _checks.check_name("target", target, columns)
-    if len(columns) < 2:
-        raise ValueError(f"{str(path)!r} has one column only: expected features beside the target.")
-    y, features = frame[target], frame.drop(columns=target)
-    text = [str(name) for name in features.columns if not _is_numeric(pandas, features[name])]
-    if text:
-        raise ValueError(
-            f"column {text[0]!r} is not numeric ({len(text)} such in all): encode or drop it first."
-        )
-    for name in frame.columns:
-        missing = int(frame[name].isna().sum())
-        if missing:
-            raise ValueError(f"column {str(name)!r} lacks {missing} values: impute or drop them first.")
-    return features.to_numpy(dtype=np.float64), y.to_numpy()
-
-
-def _is_numeric(pandas, column) -> bool:
-    return pandas.api.types.is_numeric_dtype(column)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 
-from ..kernels.hooks.activations import SELU_ALPHA, SELU_SCALE
 from numba import types
 
+from ..kernels.hooks.activations import SELU_ALPHA, SELU_SCALE
 from ..kernels.hooks.functions import _MILLS
 
 DOMAIN = "fastnn"

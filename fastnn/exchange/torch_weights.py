@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _checks, model_file
+from .. import model_file
 from ..activations import Activation, as_activation
 from ..network import MLP
 from .steps import (
