@@ -116,7 +116,7 @@ def prepare(config: Config) -> Prepared:
     target = Target(dataset.target, task).fit(labels if task == "classification" else dataset.y[split.train])
     loss = choose_loss(config, target)
     rows = take(dataset.rows, split.train)
-    encoder = make_encoder(config, dataset.kind).fit(rows)
+    encoder = make_encoder(config, dataset).fit(rows)
     notes = [*split.notes, *_notes_of(encoder)]
     if dataset.kind == "table":
         notes += leaks(rows, dataset.y[split.train])
@@ -156,9 +156,9 @@ def _column(dataset: Dataset, config: Config, flag: str) -> np.ndarray | None:
     return dataset.rows[name].to_numpy()
 
 
-def make_encoder(config: Config, kind: str) -> Encoder:
-    """An encoder for rows of that kind, not fitted."""
-    dtype = config.dtype
+def make_encoder(config: Config, dataset: Dataset) -> Encoder:
+    """An encoder for such rows, not fitted."""
+    kind, dtype = dataset.kind, config.dtype
     if kind == "table":
         return TableEncoder(columns=config.columns, dtype=dtype)
     if config.columns:
@@ -168,7 +168,7 @@ def make_encoder(config: Config, kind: str) -> Encoder:
     if kind == "images":
         size = config.image_size and (config.image_size, config.image_size)
         return ImageEncoder(size=size, mode=_IMAGE_MODES[config.image_mode], dtype=dtype)
-    return ArrayEncoder(dtype=dtype)
+    return ArrayEncoder(dtype=dtype, feature_names=dataset.feature_names)
 
 
 def choose_loss(config: Config, target: Target) -> Loss:

@@ -20,7 +20,7 @@ def tables(monkeypatch):
     calls = []
     for home, name in (("tables", "read_dataset"), ("table_files", "read_table")):
         module = ModuleType(f"fastnn.data.{home}")
-        setattr(module, name, lambda *args, name=name: calls.append((name, *args)) or name)
+        setattr(module, name, lambda *args, name=name, **options: calls.append((name, *args)) or name)
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setattr(fastnn.data, home, module, raising=False)
     return calls
