@@ -172,14 +172,14 @@ def train(
     if resume is not None:
         if source is not None or config is not None or output is not None:
             raise ValueError("--resume names the run: leave out SOURCE, --config and --output.")
-        run = runs.Run(resume)
-        if settings:
-            run = runs.changed(run, settings)
+        values = runs.Run(resume).config.model_dump() | settings
+        configuration, output = make_config(**values), resume
     else:
-        run = runs.start_run(_configure(source, config, settings), output)
+        configuration = _configure(source, config, settings)
     started = time.perf_counter()
-    history = runs.train(
-        run,
+    run, history = runs.train(
+        configuration,
+        output,
         resume=resume is not None,
         tensorboard=tensorboard,
         verbose=0 if quiet else 2 if live else 1,

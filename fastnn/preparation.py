@@ -238,6 +238,9 @@ def make_model(config: Config, prepared: Prepared) -> tuple[Model, Trainer]:
         seed=np.random.default_rng(order_seed),
         n_threads=config.threads,
     )
+    levels = prepared.loss.parameters.get("levels")
+    if isinstance(levels, list) and len(levels) > 1:
+        net.metadata["levels"] = levels  # by which predictions are named
     return Model(net, prepared.encoder, prepared.target), trainer
 
 

@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -77,30 +78,6 @@ class Run:
         return path
 
 
-def start_run(config: Config, folder: str | os.PathLike[str] | None = None) -> Run:
-    """A new folder, with the configuration in it.
-
-    Parameters
-    ----------
-    config : Config
-    folder : path-like, optional
-        By default ``runs/NAME-N``, N being the first that is free.
-
-    Raises
-    ------
-    FileExistsError
-        If there is a run in the folder already.
-    """
-    path = _new_folder(Path(config.source).stem or "run") if folder is None else Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    if (path / CONFIG).exists():
-        raise FileExistsError(
-            f"there is a run in {str(path)!r} already: go on with it by --resume, or name another folder."
-        )
-    model_file.write_atomically(path / CONFIG, to_toml(config).encode())
-    return Run(path)
-
-
 def _new_folder(stem: str) -> Path:
     name = re.sub(r"[^\w.-]+", "-", stem)
     for number in range(1, 1_000_000):
@@ -113,34 +90,25 @@ def _new_folder(stem: str) -> Path:
     raise FileExistsError("runs/ is full.")
 
 
-def changed(run: Run, settings: dict[str, Any]) -> Run:
-    """The run with some settings changed, in its folder too: to go on with.
-
-    Raises
-    ------
-    ValueError
-        If a setting is not what its field takes.
-    """
-    config = make_config(**run.config.model_dump() | settings)
-    run.write(CONFIG, to_toml(config))
-    return Run(run.folder)
-
-
 def train(
-    run: Run,
+    config: Config,
+    folder: str | os.PathLike[str] | None = None,
     *,
     resume: bool = False,
     tensorboard: bool = False,
     verbose: int = 1,
     tell: Callable[[str], Any] = lambda text: None,
-) -> History:
-    """Train as the run's configuration says, and write down what came of it.
+) -> tuple[Run, History]:
+    """Train as a configuration says, and write down what came of it.
 
     Parameters
     ----------
-    run : Run
+    config : Config
+    folder : path-like, optional
+        Of the run; by default ``runs/NAME-N``, N being the first that is free. If nothing comes of the
+        training, because an argument is wrong, none is left behind.
     resume : bool, default=False
-        Whether to go on from the newest checkpoint.
+        Whether to go on from the newest checkpoint in the folder; the configuration may ask for more epochs.
     tensorboard : bool, default=False
         Whether to write TensorBoard's logs, too.
     verbose : int, default=1
@@ -150,14 +118,47 @@ def train(
 
     Returns
     -------
-    History
+    run : Run
+    history : History
         Without epochs if training was interrupted in the first; then no model is saved.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a run in the folder already, and it is not to go on.
+    DivergenceError
+        If the cost becomes NaN or infinite; the last finite weights are saved.
+    ValueError, TypeError, OSError, ImportError
+        If the data or a setting are not what is described in their place.
     """
-    config = run.config
+    if not resume and folder is not None and (Path(folder) / CONFIG).exists():
+        raise FileExistsError(
+            f"there is a run in {os.fspath(folder)!r} already: go on with it by --resume, or name another."
+        )
     prepared = prepare(config)
     model, trainer = make_model(config, prepared)
     for sentence in _introduction(prepared, model, trainer):
         tell(sentence)
+    path = _new_folder(prepared.dataset.name) if folder is None else Path(folder)
+    is_new = folder is None or not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        model_file.write_atomically(path / CONFIG, to_toml(config).encode())
+        run = Run(path)
+        _fit(run, prepared, model, trainer, resume=resume, tensorboard=tensorboard, verbose=verbose)
+    except BaseException:
+        if is_new and not len(trainer.history):
+            shutil.rmtree(path)
+            if folder is None and not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        raise
+    return run, trainer.history
+
+
+def _fit(
+    run: Run, prepared: Prepared, model: Model, trainer: Trainer, *, resume, tensorboard, verbose
+) -> None:
+    config, validation = run.config, prepared.validation
     checkpoint = None
     if config.checkpoint_minutes:  # one comes at the end in any case, so that training can go on
         folder, minutes = run.folder / CHECKPOINTS, config.checkpoint_minutes
@@ -165,22 +166,22 @@ def train(
     watchers: list[Any] = [JsonLog(run.folder / LOG)]
     if tensorboard:
         watchers.append(TensorBoard(run.folder / "tensorboard"))
-    validation = prepared.validation
     started = time.perf_counter()
-    history = trainer.fit(
-        prepared.train.x,
-        prepared.train.y,
-        epochs=config.epochs,
-        validation_data=None if validation is None else (validation.x, validation.y),
-        early_stopping=early_stopping(config),
-        metrics=config.metrics,
-        callbacks=watchers,
-        checkpoint=checkpoint,
-        verbose=verbose,
-    )
-    if len(history):
-        record(run, prepared, model, trainer, time.perf_counter() - started)
-    return history
+    try:
+        trainer.fit(
+            prepared.train.x,
+            prepared.train.y,
+            epochs=config.epochs,
+            validation_data=None if validation is None else (validation.x, validation.y),
+            early_stopping=early_stopping(config),
+            metrics=config.metrics,
+            callbacks=watchers,
+            checkpoint=checkpoint,
+            verbose=verbose,
+        )
+    finally:
+        if len(trainer.history):
+            record(run, prepared, model, trainer, time.perf_counter() - started)
 
 
 def _introduction(prepared: Prepared, model: Model, trainer: Trainer) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,7 +31,7 @@ def read_text(source: str | Path, *, labelled: bool = True) -> Dataset:
           text, as 20 newsgroups and IMDB come. If it holds a folder "train" and one "test" or "val" with
           those of the classes, they say which rows are to test with.
         - A file with a text a line, after its label and a tab, or, as fastText has it, after
-          ``__label__`` and the label.
+          ``__label__`` and the label; "-" for the standard input.
 
         Files are UTF-8, UTF-16 with its mark, or else taken for Latin-1.
     labelled : bool, default=True
@@ -59,7 +60,7 @@ def read_text(source: str | Path, *, labelled: bool = True) -> Dataset:
     >>> print(data.rows, data.y)
     ['Money for you', 'See you at noon'] ['spam' 'ham']
     """
-    path = existing(source)
+    path = Path("-") if str(source) == "-" else existing(source)
     if path.is_dir():
         if not labelled:
             files = find_files(path, SUFFIXES)
@@ -85,7 +86,7 @@ def read_text(source: str | Path, *, labelled: bool = True) -> Dataset:
 
 
 def _read_file(path: Path) -> str:
-    content = path.read_bytes()
+    content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if content.startswith(mark):
             return content.decode(encoding, "replace")
