@@ -515,7 +515,7 @@ def _cloud(ax: Any, x: np.ndarray, y: np.ndarray) -> None:
     bar = ax.figure.colorbar(cells, ax=ax, pad=0.02, shrink=0.8)
     bar.set_label("rows")
     bar.outline.set_visible(False)
-    _count_axis(bar.ax.yaxis)
+    bar.ax.yaxis.set_major_formatter(_checks.require("matplotlib.ticker", "plots").FuncFormatter(_tick))
 
 
 def _pair(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
@@ -575,7 +575,7 @@ def residuals(truth, prediction, *, ax: Axes | None = None) -> Axes:
     """What each prediction lacks, truth less prediction, against the prediction.
 
     Where there are 200 rows or more, a line follows the medians of ten equal parts of them: it lies at 0
-    where the network is not biased.
+    where predictions are neither too high nor too low.
 
     Parameters
     ----------
@@ -606,7 +606,7 @@ def residuals(truth, prediction, *, ax: Axes | None = None) -> Axes:
         parts = np.array_split(np.argsort(prediction, kind="stable"), 10)
         middles = [(np.median(prediction[part]), np.median(rest[part])) for part in parts]
         ax.plot(*zip(*middles, strict=True), "o-", color=VERMILLION, linewidth=1.8, markersize=4)
-        _say(ax, "line: medians of ten equal parts of the rows")
+        _say(ax, "line: running median")
     ax.set(xlabel="predicted", ylabel="true less predicted")
     for axis in (ax.xaxis, ax.yaxis):
         _count_axis(axis)
@@ -884,7 +884,8 @@ def histograms(
         axis = ax.yaxis
     if kind == "gradients":
         ticker = _checks.require("matplotlib.ticker", "plots")
-        axis.set_major_locator(ticker.MaxNLocator(nbins=6, integer=True))
+        most = int(np.clip(_room(ax)[axis is ax.yaxis] / 60, 2, 6))
+        axis.set_major_locator(ticker.MaxNLocator(nbins=most, integer=True))
         axis.set_major_formatter(ticker.FuncFormatter(lambda power, _: f"$10^{{{power:.0f}}}$"))
     name = "size of the weights' gradient" if kind == "gradients" else "outputs"
     ax.set(**{"xlabel": name} if layer is None else {"ylabel": name, "xlabel": "epoch"})
