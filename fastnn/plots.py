@@ -7,12 +7,13 @@ apart; text and frames have matplotlib's own colours, so that a dark style does 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -191,8 +192,9 @@ def _columns(history) -> tuple[dict[str, list], str, int | None]:
     """Columns, the metric's name and the best epoch of a history in any of its forms."""
     if isinstance(history, History):
         return history.to_dict(), history.metric_name, history.best_epoch
-    if isinstance(history, Mapping) and "columns" in history:
-        return dict(history["columns"]), history.get("metric_name", "metric"), history.get("best_epoch")
+    columns = history.get("columns") if isinstance(history, Mapping) else None
+    if isinstance(history, Mapping) and isinstance(columns, Mapping) and "epoch" in columns:
+        return dict(columns), history.get("metric_name", "metric"), history.get("best_epoch")
     if isinstance(history, Mapping) and "epoch" in history:
         return dict(history), "metric", None
     raise TypeError(
@@ -686,6 +688,8 @@ def decision_boundary(predict_or_net, x, y=None, *, ax: Axes | None = None, reso
     (20, 20, 4)
     """
     across, up = plane(x, resolution)
+    if y is not None:
+        _checks.check_lengths("x", len(x), "y", len(y))
     out, of_classes, labels = _surface(predict_or_net, grid_points(across, up))
     ax = new_axes(ax, (4.8, 4.2))
     return _draw_plane(ax, across, up, out, of_classes, labels, x, y)
@@ -730,7 +734,6 @@ def _draw_rows(ax: Any, x, y, n_classes: int, labels: list | None, scale) -> Non
         ax.scatter(*x.T, color=_ink(), **look)
         return
     y = _labels("y", y)
-    _checks.check_lengths("x", len(x), "y", len(y))
     if n_classes == 0:
         ax.scatter(*x.T, c=_vector("y", y), cmap=_ramp(), norm=scale, **look | {"edgecolors": _ink()})
         return
@@ -795,6 +798,8 @@ def boundary_animation(
         raise TypeError(f"recorder must be a RecordBoundary, got {type(recorder).__name__}.")
     _need_epochs(recorder)
     plane(x, 2)
+    if y is not None:
+        _checks.check_lengths("x", len(x), "y", len(y))
     axes = new_axes(ax, (4.8, 4.2))
 
     def draw(k: int) -> list:
@@ -1164,12 +1169,24 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+@contextlib.contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Name the file in whatever its content makes go wrong."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from None
+
+
 def _read_test(path: Path) -> dict[str, list[str]]:
     """Columns of a run's test rows."""
     with path.open(encoding="utf-8", newline="") as file:
-        header, *lines = csv.reader(file)
+        header, *lines = list(csv.reader(file)) or [[]]
     if any(len(line) != len(header) for line in lines):
-        raise ValueError(f"{str(path)!r} is damaged: its lines have different numbers of fields.")
+        raise ValueError("its lines have different numbers of fields.")
+    missing = [name for name in ("truth", "prediction") if name not in header]
+    if missing:
+        raise ValueError(f"it has no column {missing[0]}, only {', '.join(header) or 'none'}.")
     return {name: [line[k] for line in lines] for k, name in enumerate(header)}
 
 
@@ -1204,12 +1221,14 @@ def run_pictures(run_folder: str | os.PathLike[str]) -> list[Picture]:
     """
     folder = Path(run_folder)
     history, summary = _read_json(folder / "history.json"), _read_json(folder / "summary.json")
-    pictures = _history_pictures(history)
+    pictures = []
+    with _blaming(folder / "history.json"):
+        pictures += _history_pictures(history)
     if (folder / "test.csv").is_file():
-        test = _read_test(folder / "test.csv")
-        if test.get("truth"):
-            data = summary.get("data", {})
-            pictures += _test_pictures(test, data.get("task"), data.get("classes"))
+        with _blaming(folder / "test.csv"):
+            test, data = _read_test(folder / "test.csv"), summary.get("data", {})
+            if test["truth"]:
+                pictures += _test_pictures(test, data.get("task"), data.get("classes"))
     if (folder / "model.safetensors").is_file():
         pictures += _network_pictures(load(folder / "model.safetensors"))
     return pictures
@@ -1259,8 +1278,6 @@ def _curve_in_words(columns: dict[str, list], figure: str, name: str, best_epoch
 
 
 def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list | None) -> list[Picture]:
-    if "prediction" not in test:
-        raise ValueError(f"test.csv has no column prediction, only {', '.join(test)}.")
     n = len(test["truth"])
     if task == "regression":
         truth, prediction = _pair(test["truth"], test["prediction"])
