@@ -125,6 +125,7 @@ def _number(value: Any) -> str:
 def _label_ends(ax: Any, ends: Sequence[tuple[float, str, str]]) -> None:
     """Names of lines beside the right edge, at the heights (in data) where they end, clear of each other."""
     gap = 12 / _room(ax)[1]
+    ax.get_ylim()  # brings the limits up to date, which the transformation alone does not
     to_axes = ax.transData + ax.transAxes.inverted()
     places = sorted((float(to_axes.transform((1, y))[1]), label, color) for y, label, color in ends)
     low = 0.02
@@ -208,6 +209,8 @@ def _curve(columns: dict[str, list], name: str) -> np.ndarray:
 
 def _best(columns: dict[str, list], figure: str, best_epoch: int | None) -> int | None:
     """Where in the columns the best epoch is."""
+    if figure == "lr":
+        return None
     if best_epoch in columns["epoch"]:
         return columns["epoch"].index(best_epoch)
     values = _curve(columns, f"val_{figure}" if f"val_{figure}" in columns else figure)
@@ -278,7 +281,8 @@ def learning_curve(history, figure: str = "cost", *, ax: Axes | None = None) -> 
         values = curves.get("validation", next(iter(curves.values())))
         ax.axvline(epochs[best], color=_ink(), linewidth=0.8, linestyle=":")
         ax.plot(epochs[best], values[best], "o", color=_ink(), markersize=5, fillstyle="none")
-        _say(ax, f"best: {_number(values[best])}, epoch {epochs[best]:,}")
+        word = "kept" if best_epoch in columns["epoch"] else "best"
+        _say(ax, f"{word}: {_number(values[best])}, epoch {epochs[best]:,}")
     ends = [
         (values[np.isfinite(values)][-1], label, color)
         for (label, values), color in zip(curves.items(), (BLUE, VERMILLION), strict=False)
@@ -379,7 +383,7 @@ def confusion_matrix(
             ax.text(j, i, texts[i][j], ha="center", va="center", fontsize=size, color=color)
     right = np.trace(counts) / counts.sum()
     what = "% of the true class" if normalize else "rows"
-    _say(ax, f"{what}; {100 * right:.3g} % right")
+    _say(ax, f"{100 * right:.3g} % right; numbers are {what}")
     return ax
 
 
@@ -492,7 +496,7 @@ def calibration(
     )
     if binary:
         name = "the second class" if classes is None else _short(list(classes)[1])
-        ax.set(xlabel=f"predicted probability of {name}", ylabel="share that came true")
+        ax.set(xlabel=f"probability of {name}", ylabel="share that came true")
     else:
         ax.set(xlabel="probability of the class predicted", ylabel="share predicted right")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.21, 1.04))
@@ -1016,8 +1020,8 @@ def first_layer_weights(net: MLP, shape: Sequence[int], *, n: int = 25, ax: Axes
         ax.imshow(np.dstack([np.nan_to_num(0.5 + sheet / (2 * limit)).clip(0, 1), seen]))
     else:
         ax.imshow(sheet, cmap=_ramp(BLUE, VERMILLION), vmin=-limit, vmax=limit, interpolation="nearest")
-        # frames: where all weights are small there would be nothing to see
     _frame_images(ax, n, n_across, height, width)
+    ax.set(xlim=(-1, sheet.shape[1]), ylim=(sheet.shape[0], -1))
     ax.set_axis_off()
     return ax
 
@@ -1223,7 +1227,7 @@ def run_pictures(run_folder: str | os.PathLike[str]) -> list[Picture]:
     history, summary = _read_json(folder / "history.json"), _read_json(folder / "summary.json")
     pictures = []
     with _blaming(folder / "history.json"):
-        pictures += _history_pictures(history)
+        pictures += _history_pictures(history, summary.get("training") or {})
     if (folder / "test.csv").is_file():
         with _blaming(folder / "test.csv"):
             test, data = _read_test(folder / "test.csv"), summary.get("data", {})
@@ -1234,7 +1238,7 @@ def run_pictures(run_folder: str | os.PathLike[str]) -> list[Picture]:
     return pictures
 
 
-def _history_pictures(history: dict[str, Any]) -> list[Picture]:
+def _history_pictures(history: dict[str, Any], training: dict[str, Any]) -> list[Picture]:
     columns, metric_name, best_epoch = _columns(history)
     if not columns["epoch"]:
         return []
@@ -1243,6 +1247,8 @@ def _history_pictures(history: dict[str, Any]) -> list[Picture]:
     rates = columns.get("lr", [])
     if len(set(rates)) > 1:
         titles["lr"] = "Learning rate"
+    if any(training.get(name) for name in ("l1", "l2")):
+        titles["cost"] += ", of training with the penalty"
 
     def picture(figure: str, title: str) -> Picture:
         name = {"metric": metric, "lr": "learning rate"}.get(figure, figure)
@@ -1295,7 +1301,7 @@ def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list |
             ),
             Picture(
                 "residuals",
-                "What predictions lack",
+                "Residuals",
                 f"True less predicted values of {n:,} test rows: the "
                 f"median is {_number(np.median(rest))}, and "
                 f"nine of ten lie between {_number(np.quantile(rest, 0.05))} and "
@@ -1311,7 +1317,7 @@ def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list |
     pictures = [
         Picture(
             "confusion_matrix",
-            "What was taken for what",
+            "Confusion matrix",
             _confusion_in_words(truth_labels, predicted),
             lambda ax: confusion_matrix(truth_labels, predicted, classes=labels, ax=ax),
             (side * 1.1, side),
@@ -1326,7 +1332,7 @@ def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list |
         pictures.append(
             Picture(
                 "calibration",
-                "How far probabilities can be trusted",
+                "Calibration",
                 f"{what} over {n:,} test rows is {100 * confidence.mean():.3g} %, {came} "
                 f"{100 * hits.mean():.3g} %; the expected calibration error is {curve.error:.3f}.",
                 lambda ax: calibration(truth_labels, p, classes=labels, ax=ax),
@@ -1399,7 +1405,7 @@ def save_pictures(run_folder: str | os.PathLike[str]) -> list[Path]:
     for picture in pictures:
         figure = figures.Figure(figsize=picture.size, layout="constrained")
         picture.draw(figure.add_subplot())
-        figure.suptitle(picture.title, fontsize=11)
+        figure.suptitle(picture.title, fontsize=11, x=0.02, ha="left")
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=150, metadata={"Description": picture.alt})
         paths.append(folder / f"{picture.name}.png")

@@ -156,7 +156,30 @@ def test_the_metric_by_its_name():
 
 
 def test_restored_epoch_is_the_best():
-    assert plots.learning_curve(make_history(best_epoch=3)).get_title("left") == "best: 0.7, epoch 3"
+    assert plots.learning_curve(make_history(best_epoch=3)).get_title("left") == "kept: 0.7, epoch 3"
+
+
+@pytest.mark.parametrize("costs", [(1.0, 0.5, 0.4), (100.0, 10.0, 1.0)])
+def test_names_stand_where_lines_end(costs):
+    ax = plots.learning_curve(make_history(costs, 2 * np.array(costs)))
+    ax.figure.canvas.draw()
+    names = [text for text in ax.texts if text.get_text() in ("training", "validation")]
+    centres = {}
+    for text in names:
+        box = text.get_window_extent()
+        centres[text.get_text()] = (box.y0 + box.y1) / 2
+    for line in ax.get_lines()[:2]:
+        end = ax.transData.transform(line.get_xydata()[-1])[1]
+        assert abs(centres[line.get_label()] - end) < 15
+    assert centres["validation"] - centres["training"] > 10
+
+
+def test_names_of_columns_stand_where_medians_end(recorders):
+    ax = plots.histograms(recorders[1], layer=1)
+    ax.figure.canvas.draw()
+    box = ax.texts[-1].get_window_extent()
+    end = ax.transData.transform(ax.get_lines()[0].get_xydata()[-1])[1]
+    assert abs((box.y0 + box.y1) / 2 - end) < 15
 
 
 def test_one_epoch_is_a_point():
@@ -208,7 +231,7 @@ def test_confusion_matrix(as_numbers):
     texts = {text.get_position(): text.get_text() for text in ax.texts}
     assert texts == {(0, 0): "2", (1, 0): "1", (1, 1): "1", (0, 2): "1"}
     assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "c"]
-    assert ax.get_title("left") == "rows; 60 % right"
+    assert ax.get_title("left") == "60 % right; numbers are rows"
     texts = [text.get_text() for text in plots.confusion_matrix(*pair, normalize=True).texts]
     assert texts == ["67", "33", "100", "100"]
 
@@ -608,6 +631,13 @@ def test_a_run_without_test_rows_and_model(tmp_path):
     assert [picture.name for picture in plots.run_pictures(tmp_path)] == ["cost", "accuracy", "learning_rate"]
     (tmp_path / "test.csv").unlink()
     assert len(plots.run_pictures(tmp_path)) == 3
+
+
+def test_a_penalty_is_told_of(tmp_path):
+    """Else a cost of training far above that of validation is a riddle."""
+    write_run(tmp_path)
+    (tmp_path / "summary.json").write_text(json.dumps({"training": {"l2": 0.1}}))
+    assert plots.run_pictures(tmp_path)[0].title == "Cost over training, of training with the penalty"
 
 
 def test_labels_that_are_no_class(tmp_path):
