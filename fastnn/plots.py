@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -1345,11 +1346,11 @@ def _confusion_in_words(truth: list[str], prediction: list[str]) -> str:
     pairs = list(zip(truth, prediction, strict=True))
     n_right = sum(a == b for a, b in pairs)
     text = f"{n_right:,} of {len(pairs):,} test rows are predicted right"
-    wrong = [pair for pair in pairs if pair[0] != pair[1]]
+    wrong = Counter(pair for pair in pairs if pair[0] != pair[1])
     if wrong:
-        counts = {pair: wrong.count(pair) for pair in dict.fromkeys(wrong)}
-        worst = max(counts, key=counts.__getitem__)
-        text += f"; the commonest mistake is to take {worst[0]} for {worst[1]} ({counts[worst]:,} times)"
+        (worst, count), *_ = wrong.most_common(1)
+        times = "once" if count == 1 else f"{count:,} times"
+        text += f"; the commonest mistake is to take {worst[0]} for {worst[1]} ({times})"
     return text + "."
 
 
