@@ -7,12 +7,14 @@ apart; text and frames have matplotlib's own colours, so that a dark style does 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,8 +35,9 @@ COLORS = (BLUE, VERMILLION, GREEN, PURPLE, "#8A8000", "#7F7F7F", "#3B9BDD", "#B0
 MARKERS = "os^DvPX*"
 SIZE = (5.4, 3.8)  # inches; its text is readable 400 pixels wide
 DECADES = 30.0  # figures that differ by this factor get a logarithmic axis
+COLUMNS = 200  # at most so many epochs are drawn beside each other
 DENSE = 3000  # more points than this are counted, not drawn one by one
-_SUFFIX = {"accuracy": "accuracy", "r2": "R²"}
+_METRIC_NAMES = {"accuracy": "accuracy", "r2": "R²"}
 
 
 # --- style ------------------------------------------------------------------------------------------
@@ -78,9 +81,8 @@ def _ramp(high: str = BLUE, low: str | None = None):
 
 def _room(ax: Any) -> tuple[float, float]:
     """Width and height of the Axes in points, before what stands around them takes its part."""
-    box, figure = ax.get_position(), ax.figure.get_figure(root=True)
-    width, height = figure.get_size_inches()
-    return 72 * box.width * width, 72 * box.height * height
+    box, points = ax.get_window_extent(), 72 / ax.figure.dpi
+    return box.width * points, box.height * points
 
 
 def _count_axis(axis: Any, integers: bool = False) -> None:
@@ -124,6 +126,7 @@ def _number(value: Any) -> str:
 def _label_ends(ax: Any, ends: Sequence[tuple[float, str, str]]) -> None:
     """Names of lines beside the right edge, at the heights (in data) where they end, clear of each other."""
     gap = 12 / _room(ax)[1]
+    ax.get_ylim()  # brings the limits up to date, which the transformation alone does not
     to_axes = ax.transData + ax.transAxes.inverted()
     places = sorted((float(to_axes.transform((1, y))[1]), label, color) for y, label, color in ends)
     low = 0.02
@@ -191,8 +194,9 @@ def _columns(history) -> tuple[dict[str, list], str, int | None]:
     """Columns, the metric's name and the best epoch of a history in any of its forms."""
     if isinstance(history, History):
         return history.to_dict(), history.metric_name, history.best_epoch
-    if isinstance(history, Mapping) and "columns" in history:
-        return dict(history["columns"]), history.get("metric_name", "metric"), history.get("best_epoch")
+    columns = history.get("columns") if isinstance(history, Mapping) else None
+    if isinstance(history, Mapping) and isinstance(columns, Mapping) and "epoch" in columns:
+        return dict(columns), history.get("metric_name", "metric"), history.get("best_epoch")
     if isinstance(history, Mapping) and "epoch" in history:
         return dict(history), "metric", None
     raise TypeError(
@@ -206,6 +210,8 @@ def _curve(columns: dict[str, list], name: str) -> np.ndarray:
 
 def _best(columns: dict[str, list], figure: str, best_epoch: int | None) -> int | None:
     """Where in the columns the best epoch is."""
+    if figure == "lr":
+        return None
     if best_epoch in columns["epoch"]:
         return columns["epoch"].index(best_epoch)
     values = _curve(columns, f"val_{figure}" if f"val_{figure}" in columns else figure)
@@ -258,7 +264,7 @@ def learning_curve(history, figure: str = "cost", *, ax: Axes | None = None) -> 
     marker = "o" if len(epochs) == 1 else None
     for (label, values), color in zip(curves.items(), (BLUE, VERMILLION), strict=False):
         ax.plot(epochs, values, marker=marker, color=color, linewidth=1.8, label=label)
-    title = {"lr": "learning rate", "metric": _SUFFIX.get(metric_name, metric_name)}
+    title = {"lr": "learning rate", "metric": _METRIC_NAMES.get(metric_name, metric_name)}
     ax.set(xlabel="epoch", ylabel=title.get(figure, figure.replace("_", " ")))
     together = np.concatenate(list(curves.values()))
     if "metric" not in figure and _spans_decades(together):
@@ -276,7 +282,8 @@ def learning_curve(history, figure: str = "cost", *, ax: Axes | None = None) -> 
         values = curves.get("validation", next(iter(curves.values())))
         ax.axvline(epochs[best], color=_ink(), linewidth=0.8, linestyle=":")
         ax.plot(epochs[best], values[best], "o", color=_ink(), markersize=5, fillstyle="none")
-        _say(ax, f"best: {_number(values[best])}, epoch {epochs[best]:,}")
+        word = "kept" if best_epoch in columns["epoch"] else "best"
+        _say(ax, f"{word}: {_number(values[best])}, epoch {epochs[best]:,}")
     ends = [
         (values[np.isfinite(values)][-1], label, color)
         for (label, values), color in zip(curves.items(), (BLUE, VERMILLION), strict=False)
@@ -377,7 +384,7 @@ def confusion_matrix(
             ax.text(j, i, texts[i][j], ha="center", va="center", fontsize=size, color=color)
     right = np.trace(counts) / counts.sum()
     what = "% of the true class" if normalize else "rows"
-    _say(ax, f"{what}; {100 * right:.3g} % right")
+    _say(ax, f"{100 * right:.3g} % right; numbers are {what}")
     return ax
 
 
@@ -490,7 +497,7 @@ def calibration(
     )
     if binary:
         name = "the second class" if classes is None else _short(list(classes)[1])
-        ax.set(xlabel=f"predicted probability of {name}", ylabel="share that came true")
+        ax.set(xlabel=f"probability of {name}", ylabel="share that came true")
     else:
         ax.set(xlabel="probability of the class predicted", ylabel="share predicted right")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.21, 1.04))
@@ -515,7 +522,7 @@ def _cloud(ax: Any, x: np.ndarray, y: np.ndarray) -> None:
     bar = ax.figure.colorbar(cells, ax=ax, pad=0.02, shrink=0.8)
     bar.set_label("rows")
     bar.outline.set_visible(False)
-    _count_axis(bar.ax.yaxis)
+    bar.ax.yaxis.set_major_formatter(_checks.require("matplotlib.ticker", "plots").FuncFormatter(_tick))
 
 
 def _pair(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
@@ -575,7 +582,7 @@ def residuals(truth, prediction, *, ax: Axes | None = None) -> Axes:
     """What each prediction lacks, truth less prediction, against the prediction.
 
     Where there are 200 rows or more, a line follows the medians of ten equal parts of them: it lies at 0
-    where the network is not biased.
+    where predictions are neither too high nor too low.
 
     Parameters
     ----------
@@ -606,7 +613,7 @@ def residuals(truth, prediction, *, ax: Axes | None = None) -> Axes:
         parts = np.array_split(np.argsort(prediction, kind="stable"), 10)
         middles = [(np.median(prediction[part]), np.median(rest[part])) for part in parts]
         ax.plot(*zip(*middles, strict=True), "o-", color=VERMILLION, linewidth=1.8, markersize=4)
-        _say(ax, "line: medians of ten equal parts of the rows")
+        _say(ax, "line: running median")
     ax.set(xlabel="predicted", ylabel="true less predicted")
     for axis in (ax.xaxis, ax.yaxis):
         _count_axis(axis)
@@ -686,6 +693,8 @@ def decision_boundary(predict_or_net, x, y=None, *, ax: Axes | None = None, reso
     (20, 20, 4)
     """
     across, up = plane(x, resolution)
+    if y is not None:
+        _checks.check_lengths("x", len(x), "y", len(y))
     out, of_classes, labels = _surface(predict_or_net, grid_points(across, up))
     ax = new_axes(ax, (4.8, 4.2))
     return _draw_plane(ax, across, up, out, of_classes, labels, x, y)
@@ -730,7 +739,6 @@ def _draw_rows(ax: Any, x, y, n_classes: int, labels: list | None, scale) -> Non
         ax.scatter(*x.T, color=_ink(), **look)
         return
     y = _labels("y", y)
-    _checks.check_lengths("x", len(x), "y", len(y))
     if n_classes == 0:
         ax.scatter(*x.T, c=_vector("y", y), cmap=_ramp(), norm=scale, **look | {"edgecolors": _ink()})
         return
@@ -795,6 +803,8 @@ def boundary_animation(
         raise TypeError(f"recorder must be a RecordBoundary, got {type(recorder).__name__}.")
     _need_epochs(recorder)
     plane(x, 2)
+    if y is not None:
+        _checks.check_lengths("x", len(x), "y", len(y))
     axes = new_axes(ax, (4.8, 4.2))
 
     def draw(k: int) -> list:
@@ -833,7 +843,7 @@ def histograms(
 
     Of all layers: a ridge each, the first at the bottom, at the start of training (line) and at its end
     (filled). A gradient vanishes where the ridges move to the left from layer to layer downwards. Of one
-    layer: all epochs, from left to right.
+    layer: the epochs from left to right, deeper where more values are, at most 200 of them.
 
     Parameters
     ----------
@@ -879,12 +889,14 @@ def histograms(
         if isinstance(layer, bool) or not isinstance(layer, int) or not -n_layers <= layer < n_layers:
             raise ValueError(f"layer must be a number from {-n_layers} to {n_layers - 1}, got {layer!r}.")
         ax = new_axes(ax)
-        _draw_epochs(ax, [layers[layer] for layers in recorded], recorder.epochs)
+        some = slice(None, None, -(-len(recorded) // COLUMNS))
+        _draw_epochs(ax, [layers[layer] for layers in recorded[some]], recorder.epochs[some])
         _say(ax, recorder.names[layer])
         axis = ax.yaxis
     if kind == "gradients":
         ticker = _checks.require("matplotlib.ticker", "plots")
-        axis.set_major_locator(ticker.MaxNLocator(nbins=6, integer=True))
+        most = int(np.clip(_room(ax)[axis is ax.yaxis] / 60, 2, 6))
+        axis.set_major_locator(ticker.MaxNLocator(nbins=most, integer=True))
         axis.set_major_formatter(ticker.FuncFormatter(lambda power, _: f"$10^{{{power:.0f}}}$"))
     name = "size of the weights' gradient" if kind == "gradients" else "outputs"
     ax.set(**{"xlabel": name} if layer is None else {"ylabel": name, "xlabel": "epoch"})
@@ -1010,8 +1022,8 @@ def first_layer_weights(net: MLP, shape: Sequence[int], *, n: int = 25, ax: Axes
         ax.imshow(np.dstack([np.nan_to_num(0.5 + sheet / (2 * limit)).clip(0, 1), seen]))
     else:
         ax.imshow(sheet, cmap=_ramp(BLUE, VERMILLION), vmin=-limit, vmax=limit, interpolation="nearest")
-        # frames: where all weights are small there would be nothing to see
     _frame_images(ax, n, n_across, height, width)
+    ax.set(xlim=(-1, sheet.shape[1]), ylim=(sheet.shape[0], -1))
     ax.set_axis_off()
     return ax
 
@@ -1163,12 +1175,24 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+@contextlib.contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Name the file in whatever its content makes go wrong."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from None
+
+
 def _read_test(path: Path) -> dict[str, list[str]]:
     """Columns of a run's test rows."""
     with path.open(encoding="utf-8", newline="") as file:
-        header, *lines = csv.reader(file)
+        header, *lines = list(csv.reader(file)) or [[]]
     if any(len(line) != len(header) for line in lines):
-        raise ValueError(f"{str(path)!r} is damaged: its lines have different numbers of fields.")
+        raise ValueError("its lines have different numbers of fields.")
+    missing = [name for name in ("truth", "prediction") if name not in header]
+    if missing:
+        raise ValueError(f"it has no column {missing[0]}, only {', '.join(header) or 'none'}.")
     return {name: [line[k] for line in lines] for k, name in enumerate(header)}
 
 
@@ -1203,26 +1227,30 @@ def run_pictures(run_folder: str | os.PathLike[str]) -> list[Picture]:
     """
     folder = Path(run_folder)
     history, summary = _read_json(folder / "history.json"), _read_json(folder / "summary.json")
-    pictures = _history_pictures(history)
+    pictures = []
+    with _blaming(folder / "history.json"):
+        pictures += _history_pictures(history, summary.get("training") or {})
     if (folder / "test.csv").is_file():
-        test = _read_test(folder / "test.csv")
-        if test.get("truth"):
-            data = summary.get("data", {})
-            pictures += _test_pictures(test, data.get("task"), data.get("classes"))
+        with _blaming(folder / "test.csv"):
+            test, data = _read_test(folder / "test.csv"), summary.get("data", {})
+            if test["truth"]:
+                pictures += _test_pictures(test, data.get("task"), data.get("classes"))
     if (folder / "model.safetensors").is_file():
         pictures += _network_pictures(load(folder / "model.safetensors"))
     return pictures
 
 
-def _history_pictures(history: dict[str, Any]) -> list[Picture]:
+def _history_pictures(history: dict[str, Any], training: dict[str, Any]) -> list[Picture]:
     columns, metric_name, best_epoch = _columns(history)
     if not columns["epoch"]:
         return []
-    metric = _SUFFIX.get(metric_name, metric_name)
+    metric = _METRIC_NAMES.get(metric_name, metric_name)
     titles = {"cost": "Cost over training", "metric": f"{metric[0].upper()}{metric[1:]} over training"}
     rates = columns.get("lr", [])
     if len(set(rates)) > 1:
         titles["lr"] = "Learning rate"
+    if any(training.get(name) for name in ("l1", "l2")):
+        titles["cost"] += ", of training with the penalty"
 
     def picture(figure: str, title: str) -> Picture:
         name = {"metric": metric, "lr": "learning rate"}.get(figure, figure)
@@ -1258,8 +1286,6 @@ def _curve_in_words(columns: dict[str, list], figure: str, name: str, best_epoch
 
 
 def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list | None) -> list[Picture]:
-    if "prediction" not in test:
-        raise ValueError(f"test.csv has no column prediction, only {', '.join(test)}.")
     n = len(test["truth"])
     if task == "regression":
         truth, prediction = _pair(test["truth"], test["prediction"])
@@ -1277,7 +1303,7 @@ def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list |
             ),
             Picture(
                 "residuals",
-                "What predictions lack",
+                "Residuals",
                 f"True less predicted values of {n:,} test rows: the "
                 f"median is {_number(np.median(rest))}, and "
                 f"nine of ten lie between {_number(np.quantile(rest, 0.05))} and "
@@ -1293,7 +1319,7 @@ def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list |
     pictures = [
         Picture(
             "confusion_matrix",
-            "What was taken for what",
+            "Confusion matrix",
             _confusion_in_words(truth_labels, predicted),
             lambda ax: confusion_matrix(truth_labels, predicted, classes=labels, ax=ax),
             (side * 1.1, side),
@@ -1308,7 +1334,7 @@ def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list |
         pictures.append(
             Picture(
                 "calibration",
-                "How far probabilities can be trusted",
+                "Calibration",
                 f"{what} over {n:,} test rows is {100 * confidence.mean():.3g} %, {came} "
                 f"{100 * hits.mean():.3g} %; the expected calibration error is {curve.error:.3f}.",
                 lambda ax: calibration(truth_labels, p, classes=labels, ax=ax),
@@ -1321,11 +1347,11 @@ def _confusion_in_words(truth: list[str], prediction: list[str]) -> str:
     pairs = list(zip(truth, prediction, strict=True))
     n_right = sum(a == b for a, b in pairs)
     text = f"{n_right:,} of {len(pairs):,} test rows are predicted right"
-    wrong = [pair for pair in pairs if pair[0] != pair[1]]
+    wrong = Counter(pair for pair in pairs if pair[0] != pair[1])
     if wrong:
-        counts = {pair: wrong.count(pair) for pair in dict.fromkeys(wrong)}
-        worst = max(counts, key=counts.__getitem__)
-        text += f"; the commonest mistake is to take {worst[0]} for {worst[1]} ({counts[worst]:,} times)"
+        (worst, count), *_ = wrong.most_common(1)
+        times = "once" if count == 1 else f"{count:,} times"
+        text += f"; the commonest mistake is to take {worst[0]} for {worst[1]} ({times})"
     return text + "."
 
 
@@ -1381,7 +1407,7 @@ def save_pictures(run_folder: str | os.PathLike[str]) -> list[Path]:
     for picture in pictures:
         figure = figures.Figure(figsize=picture.size, layout="constrained")
         picture.draw(figure.add_subplot())
-        figure.suptitle(picture.title, fontsize=11)
+        figure.suptitle(picture.title, fontsize=11, x=0.02, ha="left")
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=150, metadata={"Description": picture.alt})
         paths.append(folder / f"{picture.name}.png")

@@ -74,7 +74,7 @@ class RecordBoundary(_Recorder):
         Record every so many epochs, and before the first (as epoch 0).
     epochs : iterable of int, optional
         Record after these instead.
-    resolution : int, default=60
+    resolution : int, default=100
         Points of the grid along each axis.
 
     Attributes
@@ -103,7 +103,7 @@ class RecordBoundary(_Recorder):
     """
 
     def __init__(
-        self, x, *, every: int = 1, epochs: Iterable[int] | None = None, resolution: int = 60
+        self, x, *, every: int = 1, epochs: Iterable[int] | None = None, resolution: int = 100
     ) -> None:
         super().__init__(every, epochs)
         self.across, self.up = plane(x, resolution)
