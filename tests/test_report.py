@@ -21,8 +21,10 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
 import fastnn
+from fastnn import report
 from fastnn.evaluation import evaluate_predictions, row_losses, worst_rows
-from fastnn.report import write_model_card, write_report
+from fastnn.model_card import write_model_card
+from fastnn.report import write_report
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -45,7 +47,7 @@ def as_png(image) -> str:
 
 
 def make_run(folder: Path, kind: str = "two classes", *, seed: int = 0, **changes) -> Path:
-    """A run's folder as a training leaves it, of a model that knows something; `changes` are of its summary."""
+    """A run's folder as a training leaves it, of a model that knows a little; `changes` are of its summary."""
     rng = np.random.default_rng(seed)
     folder.mkdir(exist_ok=True)
     n, regression = 200, kind in ("regression", "several targets")
@@ -271,6 +273,15 @@ def run(request, tmp_path) -> Path:
     return make_run(tmp_path / "run", request.param)
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """For what pictures have no part in: they take their time."""
+    monkeypatch.setattr(report, "_pictures", lambda folder: [])
+
+
+words_only = pytest.mark.usefixtures("no_pictures")
+
+
 def test_report_is_complete_and_accessible(run):
     page = page_of(run)
     assert page.open == []  # every element was closed
@@ -287,7 +298,7 @@ def test_report_is_complete_and_accessible(run):
     for section in page.all("section"):
         assert section["aria-labelledby"] in ids
     assert all(attributes.get("scope") in ("row", "col") for attributes in page.all("th"))
-    assert len(page.all("caption")) == len(page.all("table"))
+    assert all(table["aria-labelledby"] in ids for table in page.all("table"))
     assert all(attributes.get("alt") for attributes in page.all("img"))
     for drawing in page.all("svg"):
         assert drawing["role"] == "img"
@@ -318,34 +329,38 @@ def test_report_does_not_change_what_it_reads(run):
     assert {name: (run / name).read_bytes() for name in before} == before
 
 
+@words_only
 def test_report_tells_scores_with_intervals(tmp_path):
     run = make_run(tmp_path / "run", "ten classes")
     summary = json.loads((run / "summary.json").read_text())
     text = page_of(run).text().replace("\N{NO-BREAK SPACE}", " ")
     score = summary["test"]["accuracy"]
     value, low, high = (f"{100 * score[name]:.1f} %" for name in ("value", "low", "high"))
-    assert f"the model gets {value} right (95 % interval {low} to {high})" in text
+    assert f"The model gets {value} of 200 test rows right, which it had never seen" in text
+    assert f"(95 % interval {low[:-2]} to {high})" in text
     most = max(summary["data"]["target_counts"], key=summary["data"]["target_counts"].get)
     truth = [line["truth"] for line in csv.DictReader((run / "test.csv").open())]
     share = 100 * truth.count(most) / len(truth)
     assert f"Always answering “{most}” would get {share:.1f} % right." in text
-    assert "has learnt something" in text
+    assert "better than chance" in text
     assert "fastnn train flowers.csv --target species" in text
     assert "81,234" in text or "81,235" in text
 
 
+@words_only
 def test_verdict_knows_no_better_than_guessing(tmp_path):
     same = {"accuracy": {"value": 0.7, "low": 0.6, "high": 0.8}}
     run = make_run(tmp_path / "run", test=same, data={"target_counts": {"no": 560, "yes": 240}})
     summary = json.loads((run / "summary.json").read_text())
     summary["test"] = same
     write_json(run / "summary.json", summary)
-    assert "no proof that it has learnt" in page_of(run).text()
+    assert "no proof that it learnt" in page_of(run).text()
     summary["test"] = {"accuracy": {"value": 0.2, "low": 0.1, "high": 0.3}}
     write_json(run / "summary.json", summary)
     assert "worse than that" in page_of(run).text()
 
 
+@words_only
 def test_regression_is_compared_with_the_mean(tmp_path):
     run = make_run(tmp_path / "run", "regression")
     truth = np.array([float(line["truth"]) for line in csv.DictReader((run / "test.csv").open())])
@@ -353,24 +368,24 @@ def test_regression_is_compared_with_the_mean(tmp_path):
     assert re.search(r"Always answering the mean would be ([\d.]+) off", text)
     found = float(re.search(r"Always answering the mean would be ([\d.]+) off", text)[1])
     assert found == pytest.approx(truth.std(), rel=0.02)
-    (run / "test.csv").unlink()  # what R squared and RMSE tell is enough
-    assert f"Always answering the mean would be {found:.1f} off" in page_of(run).text()
+    (run / "test.csv").unlink()
+    assert "Always answering the mean would" not in page_of(run).text()
 
 
-@pytest.mark.parametrize(
-    "missing",
-    [["test.csv"], ["worst.json"], ["history.json"], ["config.toml"], ["model.safetensors"]]
-    + [["test.csv", "worst.json", "history.json", "config.toml", "model.safetensors"]],
-    ids="+".join,
-)
+OPTIONAL = ["test.csv", "worst.json", "history.json", "config.toml", "model.safetensors"]
+
+
+@pytest.mark.parametrize("missing", [*([name] for name in OPTIONAL), OPTIONAL], ids="+".join)
 @pytest.mark.parametrize("kind", ["ten classes", "regression"])
-def test_files_that_may_be_missing(tmp_path, kind, missing):
+def test_files_that_may_be_missing(tmp_path, monkeypatch, kind, missing):
     run = make_run(tmp_path / "run", kind, data={"rows": {"train": 900, "validation": 0, "test": 100}})
     history = json.loads((run / "history.json").read_text())
     history["columns"] = {k: v for k, v in history["columns"].items() if not k.startswith("val_")}
     write_json(run / "history.json", history)
     for name in missing:
         (run / name).unlink()
+    if "history.json" not in missing and "model.safetensors" not in missing:
+        monkeypatch.setattr(report, "_pictures", lambda folder: [])
     page = page_of(run)
     assert page.open == []
     assert len(page.all("section")) == (7 if "worst.json" in missing else 8)
@@ -378,6 +393,7 @@ def test_files_that_may_be_missing(tmp_path, kind, missing):
     assert "## Limits" in write_model_card(run).read_text()
 
 
+@words_only
 def test_summary_with_little_in_it(tmp_path):
     data = {"task": "classification", "target": "y"}
     write_json(tmp_path / "summary.json", {"data": data, "network": {}, "training": {}, "test": {}})
@@ -428,6 +444,7 @@ def test_damaged_files(tmp_path, name, content, message, write):
     assert not (run / "report.html").exists()
 
 
+@words_only
 @pytest.mark.parametrize("write", [write_report, write_model_card])
 def test_no_run(tmp_path, write):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
@@ -438,6 +455,7 @@ def test_no_run(tmp_path, write):
         write(tmp_path)
 
 
+@words_only
 def test_damaged_parts_of_the_summary(tmp_path):
     run = make_run(tmp_path / "run", data={"task": "clustering"})
     with pytest.raises(ValueError, match="its task is 'clustering'"):
@@ -447,6 +465,7 @@ def test_damaged_parts_of_the_summary(tmp_path):
         write_report(run)
 
 
+@words_only
 def test_another_path(tmp_path):
     run = make_run(tmp_path / "run")
     path = write_report(run, tmp_path / "elsewhere.html")
@@ -484,6 +503,7 @@ def test_classes_with_few_rows_are_named(tmp_path):
     assert "Fewer than 30 test rows are of" in card
 
 
+@words_only
 def test_overfitting_is_told(tmp_path):
     run = make_run(tmp_path / "run", training={"best_epoch": None, "stop_reason": "epochs"})
     history = json.loads((run / "history.json").read_text())
