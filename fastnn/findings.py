@@ -190,7 +190,7 @@ class Findings:
     @property
     def guess(self) -> str:
         """What one would answer who knows nothing of a row."""
-        return f"“{next(iter(self.counts), '?')}”" if self.classifies else "the mean"
+        return f"“{as_text(next(iter(self.counts), '?'), 40)}”" if self.classifies else "the mean"
 
     @property
     def method(self) -> str:

@@ -252,7 +252,7 @@ def _mistake(run: Findings, entry: dict[str, Any]) -> dict[str, Any]:
     facts = [
         ("truth", as_text(truth, 200)),
         ("prediction", as_text(prediction, 200)),
-        ("how sure", as_percent(sure) if isinstance(sure, float) else None),
+        ("sure", as_percent(sure) if isinstance(sure, float) else None),
         ("off by", off),
         ("loss", as_number(loss) if isinstance(loss, (int, float)) else None),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import functools
 import html.parser
 import io
 import itertools
@@ -47,7 +48,7 @@ def as_png(image) -> str:
 
 
 def make_run(folder: Path, kind: str = "two classes", *, seed: int = 0, **changes) -> Path:
-    """A run's folder as a training leaves it, of a model that knows a little; `changes` are of its summary."""
+    """A run's folder as a training leaves it, of one that knows a little; `changes` are of its summary."""
     rng = np.random.default_rng(seed)
     folder.mkdir(exist_ok=True)
     n, regression = 200, kind in ("regression", "several targets")
@@ -265,12 +266,32 @@ class Page(html.parser.HTMLParser):
 
 
 def page_of(folder: Path) -> Page:
+    """Of a report that is written now."""
     return Page(write_report(folder).read_text("utf-8"))
 
 
+def read_page(folder: Path) -> Page:
+    """Of the report that is there."""
+    return Page((folder / "report.html").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """The folder of a run of a kind, with its report, which no test may change; each is made once."""
+
+    @functools.cache
+    def make(kind: str) -> Path:
+        folder = tmp_path_factory.mktemp("runs") / "run"
+        run = hostile_run(folder) if kind == "hostile" else make_run(folder, kind)
+        write_report(run)
+        return run
+
+    return make
+
+
 @pytest.fixture(params=KINDS)
-def run(request, tmp_path) -> Path:
-    return make_run(tmp_path / "run", request.param)
+def run(request, reported) -> Path:
+    return reported(request.param)
 
 
 @pytest.fixture
@@ -283,7 +304,7 @@ words_only = pytest.mark.usefixtures("no_pictures")
 
 
 def test_report_is_complete_and_accessible(run):
-    page = page_of(run)
+    page = read_page(run)
     assert page.open == []  # every element was closed
     assert len(page.all("h1")) == 1
     for landmark in ("header", "nav", "main", "footer"):
@@ -310,7 +331,7 @@ def test_report_is_complete_and_accessible(run):
 
 def test_report_needs_nothing_else(run):
     """No script, and no address but within the page, its folder, or data that it holds."""
-    text = write_report(run).read_text("utf-8")
+    text = (run / "report.html").read_text("utf-8")
     page = Page(text)
     assert not page.all("script", "link", "iframe", "object", "base", "form")
     for tag, attributes in page.elements:
@@ -322,7 +343,8 @@ def test_report_needs_nothing_else(run):
     assert not re.search(r"url\((?!#)", text)
 
 
-def test_report_does_not_change_what_it_reads(run):
+def test_report_does_not_change_what_it_reads(tmp_path):
+    run = make_run(tmp_path / "run", "two classes")
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     first = write_report(run).read_bytes()
     assert write_report(run).read_bytes() == first  # nor itself, from one time to the next
@@ -384,7 +406,7 @@ def test_files_that_may_be_missing(tmp_path, monkeypatch, kind, missing):
     write_json(run / "history.json", history)
     for name in missing:
         (run / name).unlink()
-    if "history.json" not in missing and "model.safetensors" not in missing:
+    if missing != ["model.safetensors"]:
         monkeypatch.setattr(report, "_pictures", lambda folder: [])
     page = page_of(run)
     assert page.open == []
@@ -403,9 +425,9 @@ def test_summary_with_little_in_it(tmp_path):
     assert write_model_card(tmp_path).read_text().startswith("# Model card")
 
 
-def test_hostile_text_stays_text(tmp_path):
-    run = hostile_run(tmp_path / "run")
-    text = write_report(run).read_text("utf-8")
+def test_hostile_text_stays_text(reported):
+    run = reported("hostile")
+    text = (run / "report.html").read_text("utf-8")
     page = Page(text)
     assert page.open == []
     assert not page.all("script", "b")
@@ -424,6 +446,7 @@ def test_hostile_text_stays_text(tmp_path):
             assert len(re.findall(r"(?<!\\)\|", line)) in (3, 4, 5, 6)
 
 
+@words_only
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -596,9 +619,8 @@ def browser(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["images", "regression", "hostile"])
-def test_browser_shows_the_charts(browser, tmp_path, kind):
-    run = hostile_run(tmp_path / "run") if kind == "hostile" else make_run(tmp_path / "run", kind)
-    path = write_report(run)
+def test_browser_shows_the_charts(browser, reported, kind):
+    path = reported(kind) / "report.html"
     page = Page(re.sub("<!DOCTYPE html>", "", browser(path, "--dump-dom")))
     assert len(page.all("svg")) == len(page.all("figure")) == len(Page(path.read_text()).all("figure"))
     assert not page.all("script", "b")
@@ -614,11 +636,11 @@ def test_browser_reports_what_goes_wrong(browser, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_screenshots(browser, tmp_path, scheme):
+def test_screenshots(browser, reported, tmp_path, scheme):
     """A phone's picture is there, in the scheme's colours, and nothing is wider than the phone."""
     from matplotlib.image import imread
 
-    path = write_report(make_run(tmp_path / "run", "ten classes"))
+    path = reported("ten classes") / "report.html"
     picture = tmp_path / "phone.png"
     dark = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
     browser(path, *dark, "--window-size=500,900", f"--screenshot={picture}")
