@@ -343,6 +343,18 @@ def test_report_needs_nothing_else(run):
     assert not re.search(r"url\((?!#)", text)
 
 
+def test_drawings_have_the_colours_of_the_page(run):
+    """Else their text would be black on black where the scheme is dark."""
+    page = read_page(run)
+    texts = page.all("text")
+    assert texts
+    for text in texts:
+        assert re.search(r"fill: (currentColor|#(?!0{6})[0-9a-f]{6})", text["style"]), text
+    styles = [attributes.get("style") or "" for _, attributes in page.elements]
+    assert not any(re.search("#010203|#030201", style) for style in styles)
+    assert sum("stroke: currentColor" in style for style in styles) > 5  # axes and ticks
+
+
 def test_report_does_not_change_what_it_reads(tmp_path):
     run = make_run(tmp_path / "run", "two classes")
     before = {path.name: path.read_bytes() for path in run.iterdir()}
@@ -637,7 +649,7 @@ def test_browser_reports_what_goes_wrong(browser, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_screenshots(browser, reported, tmp_path, scheme):
-    """A phone's picture is there, in the scheme's colours, and nothing is wider than the phone."""
+    """The page has the colours of the scheme that the reader's system asks for."""
     from matplotlib.image import imread
 
     path = reported("ten classes") / "report.html"
@@ -647,3 +659,21 @@ def test_screenshots(browser, reported, tmp_path, scheme):
     corner = (255 * imread(picture)[2, 2, :3]).round().astype(int)
     expected = colors()[scheme]["page"]
     assert "#" + "".join(f"{part:02x}" for part in corner) == expected
+
+
+@pytest.mark.parametrize("kind", ["ten classes", "regression", "text", "hostile"])
+def test_a_phone_shows_the_page_without_scrolling_sideways(browser, reported, tmp_path, kind):
+    """Tables and code may scroll within themselves, the page may not; nor may a picture be cut off."""
+    script = """
+    const page = document.querySelector("iframe").contentDocument
+    const cut = [...page.querySelectorAll("svg, img, h1, h2, h3, p, dd")].filter(
+        element => element.getBoundingClientRect().right > 360 && !element.closest(".scroll:not(.drawing)"))
+    document.title = page.documentElement.scrollWidth + " " + cut.map(element => element.tagName).join(" ")
+    """
+    outer = tmp_path / "phone.html"
+    outer.write_text(
+        f'<!doctype html><title></title><iframe src="{(reported(kind) / "report.html").as_uri()}" '
+        f"style=\"width: 360px; height: 640px; border: 0\" onload='{script}'></iframe>"
+    )
+    shown = browser(outer, "--allow-file-access-from-files", "--dump-dom")
+    assert re.search("<title>(.*?)</title>", shown)[1].split() == ["360"]
