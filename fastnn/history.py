@@ -107,22 +107,31 @@ class History:
         pandas = _checks.require("pandas", "all")
         return pandas.DataFrame(self.to_dict()).set_index("epoch")
 
-    def __str__(self) -> str:
+    def cells(self) -> list[list[str]]:
+        """The columns as text, the name first."""
         names = {
             "metric": self.metric_name,
             "val_cost": "val cost",
             "val_metric": f"val {self.metric_name}",
             "samples_per_second": "samples/s",
         }
-        cells = [
+        return [
             [names.get(name, name), *(format_figure(name, value) for value in values)]
             for name, values in self.to_dict().items()
         ]
+
+    def __str__(self) -> str:
+        cells = self.cells()
         widths = [max(map(len, column)) for column in cells]
         rows = zip(*cells, strict=True)
         return "\n".join(
             "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
         )
+
+    def _repr_html_(self) -> str:
+        from .notebook import history_table
+
+        return history_table(self)
 
 
 def format_figure(name: str, value: float | None) -> str:

@@ -310,6 +310,11 @@ class MLP:
         names = [activation.name for activation in self.activations]
         return f"MLP({list(self.sizes)}, activation={names}{given}, dtype={self.dtype.name!r})"
 
+    def _repr_html_(self) -> str:
+        from .notebook import network_table
+
+        return network_table(self)
+
     @property
     def n_params(self) -> int:
         """Number of parameters that training changes, padding not counted."""

@@ -7,12 +7,13 @@ apart; text and frames have matplotlib's own colours, so that a dark style does 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,11 +77,21 @@ def _ramp(high: str = BLUE, low: str | None = None):
     return colors.LinearSegmentedColormap.from_list("fastnn", stops)
 
 
-def _count_axis(axis, integers: bool = False) -> None:
-    """Ticks with thousands separated."""
+def _room(ax: Any) -> tuple[float, float]:
+    """Width and height of the Axes in points, before what stands around them takes its part."""
+    box, figure = ax.get_position(), ax.figure.get_figure(root=True)
+    width, height = figure.get_size_inches()
+    return 72 * box.width * width, 72 * box.height * height
+
+
+def _count_axis(axis: Any, integers: bool = False) -> None:
+    """Ticks with thousands separated, as many as there is room for."""
     ticker = _checks.require("matplotlib.ticker", "plots")
-    if integers:
-        axis.set_major_locator(ticker.MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
+    width, height = _room(axis.axes)
+    n = int(np.clip(width / 50 if axis.axis_name == "x" else height / 30, 3, 8))
+    steps = [1, 2, 5, 10] if integers else [1, 2, 2.5, 5, 10]
+    least = 1 if integers else 2
+    axis.set_major_locator(ticker.MaxNLocator(n, steps=steps, integer=integers, min_n_ticks=least))
     axis.set_major_formatter(ticker.FuncFormatter(_tick))
 
 
@@ -113,19 +124,23 @@ def _number(value: Any) -> str:
 
 def _label_ends(ax: Any, ends: Sequence[tuple[float, str, str]]) -> None:
     """Names of lines beside the right edge, at the heights (in data) where they end, clear of each other."""
-    height = ax.get_position().height * ax.figure.get_figure(root=True).get_figheight() * 72
-    gap = 11 / max(height, 1)
+    gap = 12 / _room(ax)[1]
+    ax.get_ylim()  # brings the limits up to date, which the transformation alone does not
     to_axes = ax.transData + ax.transAxes.inverted()
     places = sorted((float(to_axes.transform((1, y))[1]), label, color) for y, label, color in ends)
-    heights = [min(1.0, max(0.0, place)) for place, _, _ in places]
-    for k in range(1, len(heights)):
-        heights[k] = max(heights[k], heights[k - 1] + gap)
-    excess = max(0.0, heights[-1] - 1.0)
-    for k in reversed(range(len(heights))):
-        heights[k] = min(heights[k], 1.0 - (len(heights) - 1 - k) * gap if excess else heights[k])
-    for at, (_, label, color) in zip(heights, places, strict=True):
-        ax.text(1.02, at, "\N{BLACK SQUARE}", transform=ax.transAxes, color=color, va="center", fontsize=7)
-        ax.text(1.05, at, label, transform=ax.transAxes, va="center", fontsize=9)
+    low = 0.02
+    for k, (at, label, color) in enumerate(places):
+        high = 0.98 - (len(places) - 1 - k) * gap
+        low = max(low, min(at, high))
+        beside = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center"}
+        ax.annotate("\N{BLACK SQUARE}", (1, low), (4, 0), color=color, fontsize=7, **beside)
+        ax.annotate(label, (1, low), (12, 0), fontsize=9, **beside)
+        low += gap
+
+
+def _say(ax: Any, text: str) -> None:
+    """The main figures above the Axes, where they hide nothing."""
+    ax.set_title(text, fontsize=9, loc="left")
 
 
 def _vector(name: str, values) -> np.ndarray:
@@ -178,8 +193,9 @@ def _columns(history) -> tuple[dict[str, list], str, int | None]:
     """Columns, the metric's name and the best epoch of a history in any of its forms."""
     if isinstance(history, History):
         return history.to_dict(), history.metric_name, history.best_epoch
-    if isinstance(history, Mapping) and "columns" in history:
-        return dict(history["columns"]), history.get("metric_name", "metric"), history.get("best_epoch")
+    columns = history.get("columns") if isinstance(history, Mapping) else None
+    if isinstance(history, Mapping) and isinstance(columns, Mapping) and "epoch" in columns:
+        return dict(columns), history.get("metric_name", "metric"), history.get("best_epoch")
     if isinstance(history, Mapping) and "epoch" in history:
         return dict(history), "metric", None
     raise TypeError(
@@ -193,6 +209,8 @@ def _curve(columns: dict[str, list], name: str) -> np.ndarray:
 
 def _best(columns: dict[str, list], figure: str, best_epoch: int | None) -> int | None:
     """Where in the columns the best epoch is."""
+    if figure == "lr":
+        return None
     if best_epoch in columns["epoch"]:
         return columns["epoch"].index(best_epoch)
     values = _curve(columns, f"val_{figure}" if f"val_{figure}" in columns else figure)
@@ -254,27 +272,17 @@ def learning_curve(history, figure: str = "cost", *, ax: Axes | None = None) -> 
         _count_axis(ax.yaxis)
         finite = together[np.isfinite(together)]
         if figure == "metric" and finite.size and finite.min() < -1 < 0 < finite.max():
-            ax.set_ylim(bottom=-1)  # the first epochs of a regression can be far below
+            # The first epochs of a regression can be far below.
+            ax.set_ylim(-1, finite.max() + 0.05 * (finite.max() + 1))
     _count_axis(ax.xaxis, integers=True)
     ax.margins(x=0.02)
     best = _best(columns, figure, best_epoch)
     if best is not None:
         values = curves.get("validation", next(iter(curves.values())))
-        text = f"best: {_number(values[best])}, epoch {epochs[best]:,}"
         ax.axvline(epochs[best], color=_ink(), linewidth=0.8, linestyle=":")
         ax.plot(epochs[best], values[best], "o", color=_ink(), markersize=5, fillstyle="none")
-        rising = values[best] > np.nanmedian(together) or figure == "metric"
-        late = best > len(epochs) / 2
-        ax.annotate(
-            text,
-            (epochs[best], 0.03 if rising else 0.97),
-            (-4 if late else 4, 0),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="right" if late else "left",
-            va="bottom" if rising else "top",
-            fontsize=9,
-        )
+        word = "kept" if best_epoch in columns["epoch"] else "best"
+        _say(ax, f"{word}: {_number(values[best])}, epoch {epochs[best]:,}")
     ends = [
         (values[np.isfinite(values)][-1], label, color)
         for (label, values), color in zip(curves.items(), (BLUE, VERMILLION), strict=False)
@@ -288,11 +296,11 @@ def learning_curve(history, figure: str = "cost", *, ax: Axes | None = None) -> 
 # --- predictions ------------------------------------------------------------------------------------
 
 
-def _cell_points(ax: Any, n: int) -> float:
-    """How large a cell of an n x n matrix will be, in points, axis labels allowed for."""
-    box, figure = ax.get_position(), ax.figure.get_figure(root=True)
-    width, height = figure.get_size_inches()
-    return 72 * 0.85 * min(box.width * width, box.height * height) / n
+def _cell_points(ax: Any, names: list[str]) -> float:
+    """How large a cell of a square matrix with these names beside it will be, in points."""
+    width, height = _room(ax)
+    beside = 0.6 * max(map(len, names)) * min(10.0, min(width, height) / len(names))
+    return max(1.0, min(width - beside, height - beside) / len(names))
 
 
 def _short(label: Any, most: int = 16) -> str:
@@ -350,14 +358,17 @@ def confusion_matrix(
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     side = min(9.0, max(3.8, 1.6 + 0.3 * n))
     ax = new_axes(ax, (side * 1.1, side))
-    ax.imshow(shares, cmap=_ramp(), vmin=0, vmax=1)
+    # By its square root: else few mistakes are not seen.
+    shade = _checks.require("matplotlib.colors", "plots").PowerNorm(0.5, 0, 1)
+    ax.imshow(shares, cmap=_ramp(), norm=shade)
     ax.grid(False)
-    cell = _cell_points(ax, n)
-    size = min(10.0, max(5.0, 0.75 * cell))
     names = [_short(label) for label in classes]
+    cell = _cell_points(ax, names)
+    size = min(10.0, max(5.0, 0.75 * cell))
+    some = slice(None, None, math.ceil(1.1 * size / cell))
     wide = max(map(len, names)) * 0.6 * size > 0.95 * cell
-    ax.set_xticks(range(n), names, fontsize=size, rotation=90 if wide else 0)
-    ax.set_yticks(range(n), names, fontsize=size)
+    ax.set_xticks(range(n)[some], names[some], fontsize=size, rotation=90 if wide else 0)
+    ax.set_yticks(range(n)[some], names[some], fontsize=size)
     ax.tick_params(length=0)
     ax.set(xlabel="predicted", ylabel="true")
     texts = [
@@ -368,11 +379,11 @@ def confusion_matrix(
     size = min(10.0, cell * 0.9 / (0.62 * longest), 0.7 * cell)
     if size >= 4.5:
         for i, j in np.argwhere(counts):
-            color = "white" if shares[i, j] > 0.8 else _ink()
+            color = "white" if shares[i, j] > 0.64 else _ink()
             ax.text(j, i, texts[i][j], ha="center", va="center", fontsize=size, color=color)
     right = np.trace(counts) / counts.sum()
     what = "% of the true class" if normalize else "rows"
-    ax.set_title(f"{what}; {100 * right:.3g} % right", fontsize=9, loc="left")
+    _say(ax, f"{100 * right:.3g} % right; numbers are {what}")
     return ax
 
 
@@ -485,21 +496,14 @@ def calibration(
     )
     if binary:
         name = "the second class" if classes is None else _short(list(classes)[1])
-        ax.set(xlabel=f"predicted probability of {name}", ylabel="share that came true")
+        ax.set(xlabel=f"probability of {name}", ylabel="share that came true")
     else:
         ax.set(xlabel="probability of the class predicted", ylabel="share predicted right")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.21, 1.04))
     ax.set_xticks(np.linspace(0, 1, 6))
     ax.set_yticks(np.linspace(0, 1, 6))
-    ax.text(
-        0.03,
-        0.97,
-        f"expected calibration error {curve.error:.3f}\n{len(hits):,} rows; bars: rows a bin, "
-        f"at most {curve.counts.max():,}",
-        transform=ax.transAxes,
-        va="top",
-        fontsize=9,
-    )
+    rows = f"{len(hits):,} rows, at most {curve.counts.max():,} a bin"
+    _say(ax, f"expected calibration error {curve.error:.3f}\n{rows}")
     return ax
 
 
@@ -517,7 +521,7 @@ def _cloud(ax: Any, x: np.ndarray, y: np.ndarray) -> None:
     bar = ax.figure.colorbar(cells, ax=ax, pad=0.02, shrink=0.8)
     bar.set_label("rows")
     bar.outline.set_visible(False)
-    _count_axis(bar.ax.yaxis)
+    bar.ax.yaxis.set_major_formatter(_checks.require("matplotlib.ticker", "plots").FuncFormatter(_tick))
 
 
 def _pair(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
@@ -555,8 +559,8 @@ def predicted_against_true(truth, prediction, *, ax: Axes | None = None) -> Axes
     >>> ax = predicted_against_true([1.0, 2.0, 3.0], [1.1, 1.9, 3.2])
     >>> ax.collections[0].get_offsets().tolist()
     [[1.0, 1.1], [2.0, 1.9], [3.0, 3.2]]
-    >>> ax.texts[0].get_text().splitlines()
-    ['R² 0.97', 'mean absolute error 0.133']
+    >>> ax.get_title("left")
+    'R² 0.97, mean absolute error 0.133'
     """
     truth, prediction = _pair(truth, prediction)
     ax = new_axes(ax, (5.0, 4.2))
@@ -567,8 +571,7 @@ def predicted_against_true(truth, prediction, *, ax: Axes | None = None) -> Axes
     _cloud(ax, truth, prediction)
     ax.set(xlim=limits, ylim=limits, xlabel="true", ylabel="predicted")
     r2, error = _scores(truth, prediction)
-    text = f"R² {_number(r2)}\nmean absolute error {_number(error)}"
-    ax.text(0.03, 0.97, text, transform=ax.transAxes, va="top", fontsize=9)
+    _say(ax, f"R² {_number(r2)}, mean absolute error {_number(error)}")
     for axis in (ax.xaxis, ax.yaxis):
         _count_axis(axis)
     return ax
@@ -578,7 +581,7 @@ def residuals(truth, prediction, *, ax: Axes | None = None) -> Axes:
     """What each prediction lacks, truth less prediction, against the prediction.
 
     Where there are 200 rows or more, a line follows the medians of ten equal parts of them: it lies at 0
-    where the network is not biased.
+    where predictions are neither too high nor too low.
 
     Parameters
     ----------
@@ -609,9 +612,7 @@ def residuals(truth, prediction, *, ax: Axes | None = None) -> Axes:
         parts = np.array_split(np.argsort(prediction, kind="stable"), 10)
         middles = [(np.median(prediction[part]), np.median(rest[part])) for part in parts]
         ax.plot(*zip(*middles, strict=True), "o-", color=VERMILLION, linewidth=1.8, markersize=4)
-        ax.text(
-            1.0, 1.0, "median", color=VERMILLION, transform=ax.transAxes, ha="right", va="top", fontsize=9
-        )
+        _say(ax, "line: running median")
     ax.set(xlabel="predicted", ylabel="true less predicted")
     for axis in (ax.xaxis, ax.yaxis):
         _count_axis(axis)
@@ -691,6 +692,8 @@ def decision_boundary(predict_or_net, x, y=None, *, ax: Axes | None = None, reso
     (20, 20, 4)
     """
     across, up = plane(x, resolution)
+    if y is not None:
+        _checks.check_lengths("x", len(x), "y", len(y))
     out, of_classes, labels = _surface(predict_or_net, grid_points(across, up))
     ax = new_axes(ax, (4.8, 4.2))
     return _draw_plane(ax, across, up, out, of_classes, labels, x, y)
@@ -715,16 +718,18 @@ def _draw_plane(ax: Any, across, up, out, of_classes: bool, labels, x, y) -> Axe
                 ax.contour(across, up, margin.reshape(shape), [0.0], colors=_ink(), linewidths=1.0)
     else:
         heights = out[:, 0].reshape(shape)
-        ax.imshow(heights, extent=extent, origin="lower", aspect="auto", cmap=_ramp())
+        both = heights.ravel() if y is None else np.append(heights, _vector("y", y))
+        scale = colors.Normalize(both.min(), both.max())
+        ax.imshow(heights, extent=extent, origin="lower", aspect="auto", cmap=_ramp(), norm=scale)
         if np.ptp(heights) > 0:
-            lines = ax.contour(across, up, heights, 7, colors=_ink(), linewidths=0.7)
+            lines = ax.contour(across, up, heights, 6, colors=_ink(), linewidths=0.7, linestyles="-")
             ax.clabel(lines, fontsize=8, fmt=_tick)
-    _draw_rows(ax, x, y, out.shape[1] if of_classes else 0, labels)
+    _draw_rows(ax, x, y, out.shape[1] if of_classes else 0, labels, None if of_classes else scale)
     ax.set(xlim=extent[:2], ylim=extent[2:], xlabel="feature 0", ylabel="feature 1")
     return ax
 
 
-def _draw_rows(ax: Any, x, y, n_classes: int, labels: list | None) -> None:
+def _draw_rows(ax: Any, x, y, n_classes: int, labels: list | None, scale) -> None:
     """The rows themselves: of classes by colour and shape; of numbers by how high they are."""
     x = np.asarray(x, dtype=np.float64)
     size = float(np.clip(600 / math.sqrt(len(x)), 8, 28))
@@ -733,9 +738,8 @@ def _draw_rows(ax: Any, x, y, n_classes: int, labels: list | None) -> None:
         ax.scatter(*x.T, color=_ink(), **look)
         return
     y = _labels("y", y)
-    _checks.check_lengths("x", len(x), "y", len(y))
     if n_classes == 0:
-        ax.scatter(*x.T, c=_vector("y", y), cmap=_ramp(), **look | {"edgecolors": _ink()})
+        ax.scatter(*x.T, c=_vector("y", y), cmap=_ramp(), norm=scale, **look | {"edgecolors": _ink()})
         return
     if labels is None:
         whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and not (y % 1).any())
@@ -798,6 +802,8 @@ def boundary_animation(
         raise TypeError(f"recorder must be a RecordBoundary, got {type(recorder).__name__}.")
     _need_epochs(recorder)
     plane(x, 2)
+    if y is not None:
+        _checks.check_lengths("x", len(x), "y", len(y))
     axes = new_axes(ax, (4.8, 4.2))
 
     def draw(k: int) -> list:
@@ -805,7 +811,7 @@ def boundary_animation(
         flat = recorder.outputs[k].reshape(-1, recorder.outputs[k].shape[-1])
         out, of_classes = _of_classes(flat, recorder.output)
         _draw_plane(new_axes(axes), recorder.across, recorder.up, out, of_classes, None, x, y)
-        axes.set_title(f"epoch {recorder.epochs[k]:,}", loc="left", fontsize=10)
+        _say(axes, f"epoch {recorder.epochs[k]:,}")
         return []
 
     animation = _checks.require("matplotlib.animation", "plots")
@@ -820,7 +826,7 @@ def _need_epochs(recorder) -> None:
 
 
 def _density(histogram: Histogram) -> np.ndarray:
-    """Counts as shares of all values for each unit of the axis, zeros that are in no bin included in all."""
+    """Share of the values in the bins for each unit of the axis."""
     widths = np.diff(histogram.edges)
     return histogram.counts / max(1, histogram.counts.sum()) / widths
 
@@ -883,11 +889,12 @@ def histograms(
             raise ValueError(f"layer must be a number from {-n_layers} to {n_layers - 1}, got {layer!r}.")
         ax = new_axes(ax)
         _draw_epochs(ax, [layers[layer] for layers in recorded], recorder.epochs)
-        ax.set_title(recorder.names[layer], loc="left", fontsize=10)
+        _say(ax, recorder.names[layer])
         axis = ax.yaxis
     if kind == "gradients":
         ticker = _checks.require("matplotlib.ticker", "plots")
-        axis.set_major_locator(ticker.MaxNLocator(nbins=6, integer=True))
+        most = int(np.clip(_room(ax)[axis is ax.yaxis] / 60, 2, 6))
+        axis.set_major_locator(ticker.MaxNLocator(nbins=most, integer=True))
         axis.set_major_formatter(ticker.FuncFormatter(lambda power, _: f"$10^{{{power:.0f}}}$"))
     name = "size of the weights' gradient" if kind == "gradients" else "outputs"
     ax.set(**{"xlabel": name} if layer is None else {"ylabel": name, "xlabel": "epoch"})
@@ -895,26 +902,34 @@ def histograms(
 
 
 def _draw_ridges(ax: Any, recorded: list[list[Histogram]], recorder: RecordHistograms) -> None:
-    """One ridge a layer, the first and the last record in it."""
-    for depth in range(len(recorder.names)):
-        first, last = _outline(recorded[0][depth]), _outline(recorded[-1][depth])
-        z = 2 * (len(recorder.names) - depth)
-        if len(recorded) > 1:
-            ax.plot(first[0], depth + 0.85 * first[1], color=_ink(), linewidth=0.9, zorder=z + 1)
-        color = COLORS[0]
-        ax.fill_between(
-            last[0], depth, depth + 0.85 * last[1], color=color, alpha=0.55, linewidth=0, zorder=z
-        )
-    ax.set_yticks(range(len(recorder.names)), recorder.names, fontsize=9)
-    ax.set_ylim(-0.1, len(recorder.names))
+    """One ridge a layer, the first and the last record in it, and how many values are 0."""
+    n_layers, several = len(recorder.names), len(recorded) > 1
+    for depth in range(n_layers):
+        first, last = recorded[0][depth], recorded[-1][depth]
+        z = 2 * (n_layers - depth)
+        x, height = _outline(last)
+        ax.fill_between(x, depth, depth + 0.85 * height, color=BLUE, alpha=0.55, linewidth=0, zorder=z)
+        if several:
+            x, height = _outline(first)
+            ax.plot(x, depth + 0.85 * height, color=_ink(), linewidth=0.9, zorder=z + 1)
+        zeros = last.n_zero / max(1, last.n_zero + last.counts.sum())
+        if zeros >= 0.005:
+            at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            ax.annotate(f"{100 * zeros:.0f} % are 0", (1, depth), (3, 1), fontsize=8, **at)
+    ends = [histogram for layers in (recorded[0], recorded[-1]) for histogram in layers]
+    ends = [histogram for histogram in ends if histogram.counts.any()]
+    if ends:  # a few values far away would leave the others no room
+        low = min(_quantile(histogram, 0.002) for histogram in ends)
+        high = max(_quantile(histogram, 0.998) for histogram in ends)
+        room = 0.04 * (high - low) or 1.0
+        ax.set_xlim(low - room, high + room)
+    ax.set_yticks(range(n_layers), recorder.names, fontsize=9)
+    ax.set_ylim(-0.1, n_layers)
     ax.grid(False, axis="y")
-    for side in ("left",):
-        ax.spines[side].set_visible(False)
+    ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    ends = f"filled: epoch {recorder.epochs[-1]:,}"
-    if len(recorded) > 1:
-        ends += f"; line: epoch {recorder.epochs[0]:,}"
-    ax.set_title(ends, loc="left", fontsize=9)
+    line = f"; line: epoch {recorder.epochs[0]:,}" if several else ""
+    _say(ax, f"filled: epoch {recorder.epochs[-1]:,}{line}")
 
 
 def _outline(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
@@ -924,12 +939,13 @@ def _outline(histogram: Histogram) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw_epochs(ax: Any, recorded: list[Histogram], epochs: list[int]) -> None:
-    """One column an epoch, darker where more values are, and the middle half of them between two lines."""
+    """One column an epoch, deeper where more values are, and a line through their medians."""
     edges = np.array(epochs, dtype=np.float64)
     middles = (edges[1:] + edges[:-1]) / 2
     half = (middles[0] - edges[0]) if len(edges) > 1 else 0.5
     edges = np.concatenate([[edges[0] - half], middles, [edges[-1] + half]])
-    most = max(float(_density(histogram).max()) for histogram in recorded)
+    most = max(float(_density(histogram).max()) for histogram in recorded) or 1.0
+    ax.grid(False)
     for k, histogram in enumerate(recorded):
         ax.pcolormesh(
             edges[k : k + 2],
@@ -1004,8 +1020,8 @@ def first_layer_weights(net: MLP, shape: Sequence[int], *, n: int = 25, ax: Axes
         ax.imshow(np.dstack([np.nan_to_num(0.5 + sheet / (2 * limit)).clip(0, 1), seen]))
     else:
         ax.imshow(sheet, cmap=_ramp(BLUE, VERMILLION), vmin=-limit, vmax=limit, interpolation="nearest")
-        # frames: where all weights are small there would be nothing to see
     _frame_images(ax, n, n_across, height, width)
+    ax.set(xlim=(-1, sheet.shape[1]), ylim=(sheet.shape[0], -1))
     ax.set_axis_off()
     return ax
 
@@ -1048,7 +1064,7 @@ def permutation_importance(
     """How much worse the score gets when one feature's values are shuffled between rows (Breiman, 2001).
 
     The score is accuracy or R squared; of an estimator, its own. Bars show the standard deviation over
-    repetitions. At most 20 features are drawn, those that matter most.
+    repetitions. At most 20 features are drawn, those that matter most; fewer where there is no room.
 
     Parameters
     ----------
@@ -1106,8 +1122,9 @@ def permutation_importance(
         raise ValueError(f"names has {len(names)} entries, but x has {x.shape[1]} features.")
     _checks.check_count("n_repeats", n_repeats)
     result = inspection.permutation_importance(model, x, y, n_repeats=n_repeats, random_state=seed)
-    order = np.argsort(result.importances_mean)[-20:]
-    ax = new_axes(ax, (5.4, 1.2 + 0.26 * len(order)))
+    ax = new_axes(ax, (5.4, 1.2 + 0.26 * min(20, len(names))))
+    most = int(np.clip(_room(ax)[1] / 11, 1, 20))
+    order = np.argsort(result.importances_mean, kind="stable")[-most:]
     mean, deviation = result.importances_mean[order], result.importances_std[order]
     ax.barh(range(len(order)), mean, color=BLUE, height=0.7, xerr=deviation, ecolor=_ink(), capsize=2)
     ax.set_yticks(range(len(order)), [_short(names[k], 28) for k in order], fontsize=9)
@@ -1156,12 +1173,24 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+@contextlib.contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Name the file in whatever its content makes go wrong."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from None
+
+
 def _read_test(path: Path) -> dict[str, list[str]]:
     """Columns of a run's test rows."""
     with path.open(encoding="utf-8", newline="") as file:
-        header, *lines = csv.reader(file)
+        header, *lines = list(csv.reader(file)) or [[]]
     if any(len(line) != len(header) for line in lines):
-        raise ValueError(f"{str(path)!r} is damaged: its lines have different numbers of fields.")
+        raise ValueError("its lines have different numbers of fields.")
+    missing = [name for name in ("truth", "prediction") if name not in header]
+    if missing:
+        raise ValueError(f"it has no column {missing[0]}, only {', '.join(header) or 'none'}.")
     return {name: [line[k] for line in lines] for k, name in enumerate(header)}
 
 
@@ -1196,18 +1225,20 @@ def run_pictures(run_folder: str | os.PathLike[str]) -> list[Picture]:
     """
     folder = Path(run_folder)
     history, summary = _read_json(folder / "history.json"), _read_json(folder / "summary.json")
-    pictures = _history_pictures(history)
+    pictures = []
+    with _blaming(folder / "history.json"):
+        pictures += _history_pictures(history, summary.get("training") or {})
     if (folder / "test.csv").is_file():
-        test = _read_test(folder / "test.csv")
-        if test.get("truth"):
-            data = summary.get("data", {})
-            pictures += _test_pictures(test, data.get("task"), data.get("classes"))
+        with _blaming(folder / "test.csv"):
+            test, data = _read_test(folder / "test.csv"), summary.get("data", {})
+            if test["truth"]:
+                pictures += _test_pictures(test, data.get("task"), data.get("classes"))
     if (folder / "model.safetensors").is_file():
         pictures += _network_pictures(load(folder / "model.safetensors"))
     return pictures
 
 
-def _history_pictures(history: dict[str, Any]) -> list[Picture]:
+def _history_pictures(history: dict[str, Any], training: dict[str, Any]) -> list[Picture]:
     columns, metric_name, best_epoch = _columns(history)
     if not columns["epoch"]:
         return []
@@ -1216,6 +1247,8 @@ def _history_pictures(history: dict[str, Any]) -> list[Picture]:
     rates = columns.get("lr", [])
     if len(set(rates)) > 1:
         titles["lr"] = "Learning rate"
+    if any(training.get(name) for name in ("l1", "l2")):
+        titles["cost"] += ", of training with the penalty"
 
     def picture(figure: str, title: str) -> Picture:
         name = {"metric": metric, "lr": "learning rate"}.get(figure, figure)
@@ -1251,8 +1284,6 @@ def _curve_in_words(columns: dict[str, list], figure: str, name: str, best_epoch
 
 
 def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list | None) -> list[Picture]:
-    if "prediction" not in test:
-        raise ValueError(f"test.csv has no column prediction, only {', '.join(test)}.")
     n = len(test["truth"])
     if task == "regression":
         truth, prediction = _pair(test["truth"], test["prediction"])
@@ -1270,7 +1301,7 @@ def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list |
             ),
             Picture(
                 "residuals",
-                "What predictions lack",
+                "Residuals",
                 f"True less predicted values of {n:,} test rows: the "
                 f"median is {_number(np.median(rest))}, and "
                 f"nine of ten lie between {_number(np.quantile(rest, 0.05))} and "
@@ -1286,7 +1317,7 @@ def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list |
     pictures = [
         Picture(
             "confusion_matrix",
-            "What was taken for what",
+            "Confusion matrix",
             _confusion_in_words(truth_labels, predicted),
             lambda ax: confusion_matrix(truth_labels, predicted, classes=labels, ax=ax),
             (side * 1.1, side),
@@ -1301,7 +1332,7 @@ def _test_pictures(test: dict[str, list[str]], task: str | None, classes: list |
         pictures.append(
             Picture(
                 "calibration",
-                "How far probabilities can be trusted",
+                "Calibration",
                 f"{what} over {n:,} test rows is {100 * confidence.mean():.3g} %, {came} "
                 f"{100 * hits.mean():.3g} %; the expected calibration error is {curve.error:.3f}.",
                 lambda ax: calibration(truth_labels, p, classes=labels, ax=ax),
@@ -1374,7 +1405,7 @@ def save_pictures(run_folder: str | os.PathLike[str]) -> list[Path]:
     for picture in pictures:
         figure = figures.Figure(figsize=picture.size, layout="constrained")
         picture.draw(figure.add_subplot())
-        figure.suptitle(picture.title, fontsize=11)
+        figure.suptitle(picture.title, fontsize=11, x=0.02, ha="left")
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=150, metadata={"Description": picture.alt})
         paths.append(folder / f"{picture.name}.png")

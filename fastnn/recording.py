@@ -74,7 +74,7 @@ class RecordBoundary(_Recorder):
         Record every so many epochs, and before the first (as epoch 0).
     epochs : iterable of int, optional
         Record after these instead.
-    resolution : int, default=60
+    resolution : int, default=100
         Points of the grid along each axis.
 
     Attributes
@@ -103,7 +103,7 @@ class RecordBoundary(_Recorder):
     """
 
     def __init__(
-        self, x, *, every: int = 1, epochs: Iterable[int] | None = None, resolution: int = 60
+        self, x, *, every: int = 1, epochs: Iterable[int] | None = None, resolution: int = 100
     ) -> None:
         super().__init__(every, epochs)
         self.across, self.up = plane(x, resolution)
@@ -127,12 +127,12 @@ class Histogram(NamedTuple):
     counts : ndarray of shape (n_bins,)
     edges : ndarray of shape (n_bins + 1,)
     n_zero : int
-        Values that are exactly 0: of gradients, which are counted by their logarithm, they are in no bin.
+        Values that are exactly 0, as ReLU gives them; they are in no bin.
 
     Examples
     --------
-    >>> Histogram.of(np.array([0.0, 1.0, 1.0, 2.0]), 2).counts
-    array([1, 3])
+    >>> Histogram.of(np.array([0.0, 1.0, 1.0, 2.0]), 2)
+    Histogram(counts=array([2, 1]), edges=array([1. , 1.5, 2. ]), n_zero=1)
     """
 
     counts: np.ndarray
@@ -140,17 +140,12 @@ class Histogram(NamedTuple):
     n_zero: int
 
     @classmethod
-    def of(cls, values: np.ndarray, n_bins: int) -> Histogram:
-        """Of an array as it is, what is not finite left out."""
+    def of(cls, values: np.ndarray, n_bins: int, *, sizes: bool = False) -> Histogram:
+        """Of an array, or of log10 of its absolute values; what is not finite is left out."""
         values = values[np.isfinite(values)].astype(np.float64)
-        return cls(*np.histogram(values, n_bins), int((values == 0).sum()))
-
-    @classmethod
-    def of_sizes(cls, values: np.ndarray, n_bins: int) -> Histogram:
-        """Of log10 of the absolute values that are not 0."""
-        sizes = np.abs(values[np.isfinite(values)].astype(np.float64))
-        counts, edges = np.histogram(np.log10(sizes[sizes > 0]), n_bins)
-        return cls(counts, edges, int((sizes == 0).sum()))
+        others = values[values != 0]
+        counts, edges = np.histogram(np.log10(np.abs(others)) if sizes else others, n_bins)
+        return cls(counts, edges, values.size - others.size)
 
 
 class RecordHistograms(_Recorder):
@@ -166,7 +161,7 @@ class RecordHistograms(_Recorder):
         Record every so many epochs, and before the first (as epoch 0).
     epochs : iterable of int, optional
         Record after these instead.
-    n_bins : int, default=60
+    n_bins : int, default=40
 
     Attributes
     ----------
@@ -197,7 +192,7 @@ class RecordHistograms(_Recorder):
     """
 
     def __init__(
-        self, x, y, every: int = 1, *, epochs: Iterable[int] | None = None, n_bins: int = 60
+        self, x, y, every: int = 1, *, epochs: Iterable[int] | None = None, n_bins: int = 40
     ) -> None:
         super().__init__(every, epochs)
         self._rows = x, y
@@ -211,7 +206,7 @@ class RecordHistograms(_Recorder):
         net: MLP = trainer.net
         _, grad_weights, _ = trainer.gradient(x, y)
         outputs = net.layer_outputs(x.toarray() if _checks.is_sparse(x) else x)
-        self.gradients.append([Histogram.of_sizes(grad, self._n_bins) for grad in grad_weights])
+        self.gradients.append([Histogram.of(grad, self._n_bins, sizes=True) for grad in grad_weights])
         self.activations.append([Histogram.of(out, self._n_bins) for out in outputs])
         kinds = [*(activation.name for activation in net.activations), net.output or "identity"]
         self.names = [f"layer {depth} ({kind})" for depth, kind in enumerate(kinds)]

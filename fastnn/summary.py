@@ -12,6 +12,35 @@ if TYPE_CHECKING:
 WIDTH = 100
 
 
+HEADER = ("layer", "shape", "then", "parameters", "memory", "FLOPs a row")
+
+
+def rows(net: MLP) -> list[tuple[str, ...]]:
+    """Cells of the table below :data:`HEADER`; the last row is that of the whole network."""
+    size = net.dtype.itemsize
+    counts: dict[str, int] = {}
+    for name, array in net.parameters().items():
+        if not name.endswith(("running_mean", "running_variance")):
+            place = name.rpartition(".")[0]
+            counts[place] = counts.get(place, 0) + array.size
+    table: list[tuple[str, ...]] = []
+    for column, (n_categories, width) in net.embeddings.items():
+        count = counts[f"embeddings.{column}"]
+        shape = f"{n_categories} → {width}"
+        table.append((f"feature {column}", shape, "", f"{count:,}", n_bytes(count * size), "0"))
+    for depth, (n_in, n_out) in enumerate(itertools.pairwise(net._widths)):
+        count, shape = counts[f"layers.{depth}"], f"{n_in} → {n_out}"
+        flops = f"{2 * n_in * n_out:,}"
+        table.append((str(depth), shape, _then(net, depth), f"{count:,}", n_bytes(count * size), flops))
+    all_bytes = n_bytes(net.n_params * size)
+    table.append(("all", "", "", f"{net.n_params:,}", all_bytes, f"{_n_flops(net):,}"))
+    return table
+
+
+def _n_flops(net: MLP) -> int:
+    return sum(2 * n_in * n_out for n_in, n_out in itertools.pairwise(net._widths))
+
+
 def summary(net: MLP) -> str:
     """Layers, shapes, parameters, memory and work of a network; see :meth:`fastnn.MLP.summary`."""
     from rich import box
@@ -19,47 +48,22 @@ def summary(net: MLP) -> str:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("layer", "shape", "then"):
-        table.add_column(name)
-    for name in ("parameters", "memory", "FLOPs a row"):
-        table.add_column(name, justify="right")
-    size = net.dtype.itemsize
-    counts: dict[str, int] = {}
-    for name, array in net.parameters().items():
-        if not name.endswith(("running_mean", "running_variance")):
-            place = name.rpartition(".")[0]
-            counts[place] = counts.get(place, 0) + array.size
-    for column, (n_categories, width) in net.embeddings.items():
-        count = counts[f"embeddings.{column}"]
-        table.add_row(
-            f"feature {column}", f"{n_categories} → {width}", "", f"{count:,}", n_bytes(count * size), "0"
-        )
-    widths = net._widths
-    n_flops = 0
-    for depth, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
-        count, flops = counts[f"layers.{depth}"], 2 * n_in * n_out
-        n_flops += flops
-        table.add_row(
-            str(depth),
-            f"{n_in} → {n_out}",
-            _then(net, depth),
-            f"{count:,}",
-            n_bytes(count * size),
-            f"{flops:,}",
-        )
+    for name in HEADER:
+        table.add_column(name, justify="left" if name in HEADER[:3] else "right")
+    *layers, whole = rows(net)
+    for layer in layers:
+        table.add_row(*layer)
     table.add_section()
-    table.add_row(
-        "all", "", "", f"{net.n_params:,}", n_bytes(net.n_params * size), f"{n_flops:,}", style="bold"
-    )
+    table.add_row(*whole, style="bold")
     text = io.StringIO()
     # Else a notebook would show the table, and there would be no text of it.
     Console(file=text, width=WIDTH, color_system=None, force_jupyter=False).print(table)
     lines = [line[1:].rstrip() for line in text.getvalue().splitlines() if line.strip()]
-    layout = net._layout
+    size, layout = net.dtype.itemsize, net._layout
     row = size * (layout.n_activations + layout.n_deltas + layout.n_kept)
     lines.append(
         f"Training with Adam takes 4 times the {n_bytes(net.n_params * size)} of the parameters, and "
-        f"{n_bytes(row)} a row of the batch;\na step about {3 * n_flops:,} FLOPs a row."
+        f"{n_bytes(row)} a row of the batch;\na step about {3 * _n_flops(net):,} FLOPs a row."
     )
     return "\n".join(lines)
 
