@@ -54,13 +54,15 @@ class LRCurve:
         slopes = np.gradient(self.costs[: best + 1], np.log(self.lrs[: best + 1]))
         return float(self.lrs[np.argmin(slopes)])
 
-    def plot(self, path: str | os.PathLike[str] | None = None):
+    def plot(self, path: str | os.PathLike[str] | None = None, *, ax: Any = None):
         """Draw the cost against the rate, with the suggestion.
 
         Parameters
         ----------
         path : path-like, optional
             Also write the figure there, as its suffix says.
+        ax : matplotlib Axes, optional
+            Draw into these; by default a figure is made.
 
         Returns
         -------
@@ -73,8 +75,8 @@ class LRCurve:
         """
         from .plots import BLUE, VERMILLION, new_axes
 
-        ax = new_axes()
-        figure: Any = ax.figure
+        is_own, ax = ax is None, new_axes(ax)
+        figure = ax.figure
         ax.plot(self.lrs, self.costs, color=BLUE, linewidth=1.8)
         if self.suggestion is not None:
             cost = self.costs[np.searchsorted(self.lrs, self.suggestion)]
@@ -85,7 +87,8 @@ class LRCurve:
         ax.set_title("Learning-rate range test", fontsize=11, loc="left")
         if path is not None:
             figure.savefig(path, dpi=150)
-            _checks.require("matplotlib.pyplot", "plots").close(figure)
+            if is_own:
+                _checks.require("matplotlib.pyplot", "plots").close(figure)
         return figure
 
 

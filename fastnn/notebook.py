@@ -27,11 +27,11 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], n_
     Examples
     --------
     >>> print(table("a < b", ["n"], [["1"]]))
-    <table style="width:auto">
+    <table style="width:auto;color:inherit">
     <caption style="text-align:left;color:inherit">a &lt; b</caption>
-    <thead><tr><th scope="col" style="text-align:right">n</th></tr></thead>
+    <thead><tr><th scope="col" style="text-align:right;padding:0.1em 0.6em">n</th></tr></thead>
     <tbody>
-    <tr><td style="text-align:right">1</td></tr>
+    <tr><td style="text-align:right;padding:0.1em 0.6em">1</td></tr>
     </tbody>
     </table>
     """
@@ -39,7 +39,7 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], n_
     def line(tag: str, cells: Sequence[str]) -> str:
         sides = ["left" if k < n_text else "right" for k in range(len(cells))]
         return "".join(
-            f'<{tag} style="text-align:{side}">{html.escape(cell)}</{tag[:2]}>'
+            f'<{tag} style="text-align:{side};padding:0.1em 0.6em">{html.escape(cell)}</{tag[:2]}>'
             for side, cell in zip(sides, cells, strict=True)
         )
 
@@ -47,7 +47,7 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], n_
     body = "\n".join(f"<tr>{line('td', row)}</tr>" for row in rows)
     title = f'<caption style="text-align:left;color:inherit">{html.escape(caption)}</caption>'
     content = f"{title}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>"
-    return f'<table style="width:auto">\n{content}\n</table>'
+    return f'<table style="width:auto;color:inherit">\n{content}\n</table>'
 
 
 def history_table(history: History) -> str:
@@ -65,7 +65,9 @@ def history_table(history: History) -> str:
     if len(rows) > MOST_ROWS:
         half = MOST_ROWS // 2
         rows = [*rows[:half], ("…",) * len(header), *rows[-half:]]
-    caption = f"{len(history):,} epochs, ended by: {history.stop_reason}"
+    caption = f"{len(history):,} epochs"
+    if history.stop_reason != "epochs":
+        caption += f", ended by: {history.stop_reason}"
     if history.best_epoch is not None:
         caption += f"; the weights of epoch {history.best_epoch:,} were restored"
     return table(caption, header, rows)

@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,8 +35,9 @@ COLORS = (BLUE, VERMILLION, GREEN, PURPLE, "#8A8000", "#7F7F7F", "#3B9BDD", "#B0
 MARKERS = "os^DvPX*"
 SIZE = (5.4, 3.8)  # inches; its text is readable 400 pixels wide
 DECADES = 30.0  # figures that differ by this factor get a logarithmic axis
+COLUMNS = 200  # at most so many epochs are drawn beside each other
 DENSE = 3000  # more points than this are counted, not drawn one by one
-_SUFFIX = {"accuracy": "accuracy", "r2": "R²"}
+_METRIC_NAMES = {"accuracy": "accuracy", "r2": "R²"}
 
 
 # --- style ------------------------------------------------------------------------------------------
@@ -79,9 +81,8 @@ def _ramp(high: str = BLUE, low: str | None = None):
 
 def _room(ax: Any) -> tuple[float, float]:
     """Width and height of the Axes in points, before what stands around them takes its part."""
-    box, figure = ax.get_position(), ax.figure.get_figure(root=True)
-    width, height = figure.get_size_inches()
-    return 72 * box.width * width, 72 * box.height * height
+    box, points = ax.get_window_extent(), 72 / ax.figure.dpi
+    return box.width * points, box.height * points
 
 
 def _count_axis(axis: Any, integers: bool = False) -> None:
@@ -263,7 +264,7 @@ def learning_curve(history, figure: str = "cost", *, ax: Axes | None = None) -> 
     marker = "o" if len(epochs) == 1 else None
     for (label, values), color in zip(curves.items(), (BLUE, VERMILLION), strict=False):
         ax.plot(epochs, values, marker=marker, color=color, linewidth=1.8, label=label)
-    title = {"lr": "learning rate", "metric": _SUFFIX.get(metric_name, metric_name)}
+    title = {"lr": "learning rate", "metric": _METRIC_NAMES.get(metric_name, metric_name)}
     ax.set(xlabel="epoch", ylabel=title.get(figure, figure.replace("_", " ")))
     together = np.concatenate(list(curves.values()))
     if "metric" not in figure and _spans_decades(together):
@@ -842,7 +843,7 @@ def histograms(
 
     Of all layers: a ridge each, the first at the bottom, at the start of training (line) and at its end
     (filled). A gradient vanishes where the ridges move to the left from layer to layer downwards. Of one
-    layer: all epochs, from left to right.
+    layer: the epochs from left to right, deeper where more values are, at most 200 of them.
 
     Parameters
     ----------
@@ -888,7 +889,8 @@ def histograms(
         if isinstance(layer, bool) or not isinstance(layer, int) or not -n_layers <= layer < n_layers:
             raise ValueError(f"layer must be a number from {-n_layers} to {n_layers - 1}, got {layer!r}.")
         ax = new_axes(ax)
-        _draw_epochs(ax, [layers[layer] for layers in recorded], recorder.epochs)
+        some = slice(None, None, -(-len(recorded) // COLUMNS))
+        _draw_epochs(ax, [layers[layer] for layers in recorded[some]], recorder.epochs[some])
         _say(ax, recorder.names[layer])
         axis = ax.yaxis
     if kind == "gradients":
@@ -1242,7 +1244,7 @@ def _history_pictures(history: dict[str, Any], training: dict[str, Any]) -> list
     columns, metric_name, best_epoch = _columns(history)
     if not columns["epoch"]:
         return []
-    metric = _SUFFIX.get(metric_name, metric_name)
+    metric = _METRIC_NAMES.get(metric_name, metric_name)
     titles = {"cost": "Cost over training", "metric": f"{metric[0].upper()}{metric[1:]} over training"}
     rates = columns.get("lr", [])
     if len(set(rates)) > 1:
@@ -1345,11 +1347,11 @@ def _confusion_in_words(truth: list[str], prediction: list[str]) -> str:
     pairs = list(zip(truth, prediction, strict=True))
     n_right = sum(a == b for a, b in pairs)
     text = f"{n_right:,} of {len(pairs):,} test rows are predicted right"
-    wrong = [pair for pair in pairs if pair[0] != pair[1]]
+    wrong = Counter(pair for pair in pairs if pair[0] != pair[1])
     if wrong:
-        counts = {pair: wrong.count(pair) for pair in dict.fromkeys(wrong)}
-        worst = max(counts, key=counts.__getitem__)
-        text += f"; the commonest mistake is to take {worst[0]} for {worst[1]} ({counts[worst]:,} times)"
+        (worst, count), *_ = wrong.most_common(1)
+        times = "once" if count == 1 else f"{count:,} times"
+        text += f"; the commonest mistake is to take {worst[0]} for {worst[1]} ({times})"
     return text + "."
 
 

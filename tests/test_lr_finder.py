@@ -196,6 +196,17 @@ def test_plot(tmp_path, costs):
     assert pyplot.get_fignums() == []
 
 
+def test_plot_into_axes_of_the_caller(tmp_path):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    figure, ax = pyplot.subplots()
+    curve = LRCurve(np.geomspace(1e-4, 1, 5), np.array([1, 0.9, 0.4, 0.3, 0.35]))
+    assert curve.plot(tmp_path / "curve.png", ax=ax) is figure
+    np.testing.assert_array_equal(ax.get_lines()[0].get_xydata(), np.column_stack([curve.lrs, curve.costs]))
+    assert pyplot.get_fignums() == [figure.number]  # it stays the caller's
+    pyplot.close(figure)
+
+
 def test_plot_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r'pip install "fastnn\[plots\]"'):

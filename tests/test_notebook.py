@@ -65,16 +65,17 @@ def test_no_colours_of_its_own():
     for shown in (make_history(3), fastnn.MLP([2, 3, 1], seed=0)):
         assert "background" not in shown._repr_html_()
         assert "#" not in shown._repr_html_()
+        assert "color:inherit" in shown._repr_html_()  # else a page without a doctype makes it black
 
 
 def test_a_short_history_is_shown_whole():
     history = make_history(3, **{"val_<f1>": 0.25})
-    history.best_epoch = 2
+    history.best_epoch, history.stop_reason = 2, "early stopping"
     cells = Cells(history._repr_html_())
     assert cells.rows[0] == ["epoch", "cost", "accuracy", "seconds", "samples/s", "lr", "val_<f1>"]
     assert cells.rows[2] == ["2", "0.5000", "0.5000", "0.10", "1,234", "0.0100", "0.2500"]
     assert len(cells.rows) == 4
-    assert cells.caption == "3 epochs, ended by: epochs; the weights of epoch 2 were restored"
+    assert cells.caption == "3 epochs, ended by: early stopping; the weights of epoch 2 were restored"
     assert [row.split() for row in str(history).splitlines()] == cells.rows
 
 
@@ -99,9 +100,11 @@ def test_a_network_is_shown_as_its_summary():
 
 
 def test_estimators_are_shown_by_scikit_learn(rng):
-    pytest.importorskip("sklearn")
+    clone = pytest.importorskip("sklearn.base").clone
     x = rng.standard_normal((20, 3))
     model = fastnn.MLPRegressor(max_iter=2, hidden_layer_sizes=(4,), random_state=0)
-    for shown in (model, model.fit(x, np.arange(20.0))):
+    with pytest.warns(UserWarning, match="not converged"):
+        fitted = clone(model).fit(x, np.arange(20.0))
+    for shown in (model, fitted):
         assert "MLPRegressor" in shown._repr_html_()
         assert "hidden_layer_sizes" in shown._repr_html_()

@@ -409,6 +409,12 @@ def test_ridges_and_columns(recorders):
     assert ax.get_title("left") == "layer 2 (sigmoid)"
 
 
+def test_of_many_epochs_some_are_drawn(recorders, monkeypatch):
+    monkeypatch.setattr(plots, "COLUMNS", 3)
+    ax = plots.histograms(recorders[1], layer=0)
+    assert ax.get_lines()[0].get_xdata().tolist() == [0, 2, 4]
+
+
 def test_weights_as_images():
     net = fastnn.MLP([6, 5, 2], seed=0)
     ax = plots.first_layer_weights(net, (2, 3), n=3)
