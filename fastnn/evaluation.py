@@ -105,7 +105,7 @@ def evaluate_predictions(
         weights = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
         row[:] = [weighted[name](weights) for name in values]
     intervals = {
-        name: _interval(value, sample[np.isfinite(sample)], confidence)
+        name: _interval(name, value, sample[np.isfinite(sample)], confidence)
         for (name, value), sample in zip(values.items(), found.T, strict=True)
     }
     if "accuracy" in values:
@@ -114,14 +114,20 @@ def evaluate_predictions(
     return {name: {"value": value, **intervals[name]} for name, value in values.items()}
 
 
-def _interval(value: float, sample: np.ndarray, confidence: float) -> dict[str, Any]:
+# No score lies beyond.
+_BOUNDS = dict.fromkeys(("log_loss", "mae", "rmse"), (0.0, math.inf)) | {"r2": (-math.inf, 1.0)}
+
+
+def _interval(name: str, value: float, sample: np.ndarray, confidence: float) -> dict[str, Any]:
     """Of a score with these scores of resamples."""
     if len(sample) >= _ENOUGH:
         low, high = np.quantile(sample, [(1 - confidence) / 2, (1 + confidence) / 2])
         return {"low": float(low), "high": float(high), "method": "bootstrap, percentiles"}
     spread = float(np.std(sample, ddof=1)) if len(sample) > 1 else 0.0
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * spread
-    return {"low": value - reach, "high": value + reach, "method": "bootstrap, normal"}
+    least, most = _BOUNDS.get(name, (0.0, 1.0))
+    low, high = max(least, value - reach), min(most, value + reach)
+    return {"low": low, "high": high, "method": "bootstrap, normal"}
 
 
 def wilson(n_hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:

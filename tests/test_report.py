@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import functools
 import html.parser
 import io
 import itertools
@@ -21,8 +22,10 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
 import fastnn
+from fastnn import report
 from fastnn.evaluation import evaluate_predictions, row_losses, worst_rows
-from fastnn.report import write_model_card, write_report
+from fastnn.model_card import write_model_card
+from fastnn.report import write_report
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -45,7 +48,7 @@ def as_png(image) -> str:
 
 
 def make_run(folder: Path, kind: str = "two classes", *, seed: int = 0, **changes) -> Path:
-    """A run's folder as a training leaves it, of a model that knows something; `changes` are of its summary."""
+    """A run's folder as a training leaves it, of one that knows a little; `changes` are of its summary."""
     rng = np.random.default_rng(seed)
     folder.mkdir(exist_ok=True)
     n, regression = 200, kind in ("regression", "several targets")
@@ -263,16 +266,45 @@ class Page(html.parser.HTMLParser):
 
 
 def page_of(folder: Path) -> Page:
+    """Of a report that is written now."""
     return Page(write_report(folder).read_text("utf-8"))
 
 
+def read_page(folder: Path) -> Page:
+    """Of the report that is there."""
+    return Page((folder / "report.html").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """The folder of a run of a kind, with its report, which no test may change; each is made once."""
+
+    @functools.cache
+    def make(kind: str) -> Path:
+        folder = tmp_path_factory.mktemp("runs") / "run"
+        run = hostile_run(folder) if kind == "hostile" else make_run(folder, kind)
+        write_report(run)
+        return run
+
+    return make
+
+
 @pytest.fixture(params=KINDS)
-def run(request, tmp_path) -> Path:
-    return make_run(tmp_path / "run", request.param)
+def run(request, reported) -> Path:
+    return reported(request.param)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """For what pictures have no part in: they take their time."""
+    monkeypatch.setattr(report, "_pictures", lambda folder: [])
+
+
+words_only = pytest.mark.usefixtures("no_pictures")
 
 
 def test_report_is_complete_and_accessible(run):
-    page = page_of(run)
+    page = read_page(run)
     assert page.open == []  # every element was closed
     assert len(page.all("h1")) == 1
     for landmark in ("header", "nav", "main", "footer"):
@@ -287,7 +319,7 @@ def test_report_is_complete_and_accessible(run):
     for section in page.all("section"):
         assert section["aria-labelledby"] in ids
     assert all(attributes.get("scope") in ("row", "col") for attributes in page.all("th"))
-    assert len(page.all("caption")) == len(page.all("table"))
+    assert all(table["aria-labelledby"] in ids for table in page.all("table"))
     assert all(attributes.get("alt") for attributes in page.all("img"))
     for drawing in page.all("svg"):
         assert drawing["role"] == "img"
@@ -299,7 +331,7 @@ def test_report_is_complete_and_accessible(run):
 
 def test_report_needs_nothing_else(run):
     """No script, and no address but within the page, its folder, or data that it holds."""
-    text = write_report(run).read_text("utf-8")
+    text = (run / "report.html").read_text("utf-8")
     page = Page(text)
     assert not page.all("script", "link", "iframe", "object", "base", "form")
     for tag, attributes in page.elements:
@@ -311,41 +343,58 @@ def test_report_needs_nothing_else(run):
     assert not re.search(r"url\((?!#)", text)
 
 
-def test_report_does_not_change_what_it_reads(run):
+def test_drawings_have_the_colours_of_the_page(run):
+    """Else their text would be black on black where the scheme is dark."""
+    page = read_page(run)
+    texts = page.all("text")
+    assert texts
+    for text in texts:
+        assert re.search(r"fill: (currentColor|#(?!0{6})[0-9a-f]{6})", text["style"]), text
+    styles = [attributes.get("style") or "" for _, attributes in page.elements]
+    assert not any(re.search("#010203|#030201", style) for style in styles)
+    assert sum("stroke: currentColor" in style for style in styles) > 5  # axes and ticks
+
+
+def test_report_does_not_change_what_it_reads(tmp_path):
+    run = make_run(tmp_path / "run", "two classes")
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     first = write_report(run).read_bytes()
     assert write_report(run).read_bytes() == first  # nor itself, from one time to the next
     assert {name: (run / name).read_bytes() for name in before} == before
 
 
+@words_only
 def test_report_tells_scores_with_intervals(tmp_path):
     run = make_run(tmp_path / "run", "ten classes")
     summary = json.loads((run / "summary.json").read_text())
     text = page_of(run).text().replace("\N{NO-BREAK SPACE}", " ")
     score = summary["test"]["accuracy"]
     value, low, high = (f"{100 * score[name]:.1f} %" for name in ("value", "low", "high"))
-    assert f"the model gets {value} right (95 % interval {low} to {high})" in text
+    assert f"The model gets {value} of 200 test rows right, which it had never seen" in text
+    assert f"(95 % interval {low[:-2]} to {high})" in text
     most = max(summary["data"]["target_counts"], key=summary["data"]["target_counts"].get)
     truth = [line["truth"] for line in csv.DictReader((run / "test.csv").open())]
     share = 100 * truth.count(most) / len(truth)
     assert f"Always answering “{most}” would get {share:.1f} % right." in text
-    assert "has learnt something" in text
+    assert "better than chance" in text
     assert "fastnn train flowers.csv --target species" in text
     assert "81,234" in text or "81,235" in text
 
 
+@words_only
 def test_verdict_knows_no_better_than_guessing(tmp_path):
     same = {"accuracy": {"value": 0.7, "low": 0.6, "high": 0.8}}
     run = make_run(tmp_path / "run", test=same, data={"target_counts": {"no": 560, "yes": 240}})
     summary = json.loads((run / "summary.json").read_text())
     summary["test"] = same
     write_json(run / "summary.json", summary)
-    assert "no proof that it has learnt" in page_of(run).text()
+    assert "no proof that it learnt" in page_of(run).text()
     summary["test"] = {"accuracy": {"value": 0.2, "low": 0.1, "high": 0.3}}
     write_json(run / "summary.json", summary)
     assert "worse than that" in page_of(run).text()
 
 
+@words_only
 def test_regression_is_compared_with_the_mean(tmp_path):
     run = make_run(tmp_path / "run", "regression")
     truth = np.array([float(line["truth"]) for line in csv.DictReader((run / "test.csv").open())])
@@ -353,24 +402,24 @@ def test_regression_is_compared_with_the_mean(tmp_path):
     assert re.search(r"Always answering the mean would be ([\d.]+) off", text)
     found = float(re.search(r"Always answering the mean would be ([\d.]+) off", text)[1])
     assert found == pytest.approx(truth.std(), rel=0.02)
-    (run / "test.csv").unlink()  # what R squared and RMSE tell is enough
-    assert f"Always answering the mean would be {found:.1f} off" in page_of(run).text()
+    (run / "test.csv").unlink()
+    assert "Always answering the mean would" not in page_of(run).text()
 
 
-@pytest.mark.parametrize(
-    "missing",
-    [["test.csv"], ["worst.json"], ["history.json"], ["config.toml"], ["model.safetensors"]]
-    + [["test.csv", "worst.json", "history.json", "config.toml", "model.safetensors"]],
-    ids="+".join,
-)
+OPTIONAL = ["test.csv", "worst.json", "history.json", "config.toml", "model.safetensors"]
+
+
+@pytest.mark.parametrize("missing", [*([name] for name in OPTIONAL), OPTIONAL], ids="+".join)
 @pytest.mark.parametrize("kind", ["ten classes", "regression"])
-def test_files_that_may_be_missing(tmp_path, kind, missing):
+def test_files_that_may_be_missing(tmp_path, monkeypatch, kind, missing):
     run = make_run(tmp_path / "run", kind, data={"rows": {"train": 900, "validation": 0, "test": 100}})
     history = json.loads((run / "history.json").read_text())
     history["columns"] = {k: v for k, v in history["columns"].items() if not k.startswith("val_")}
     write_json(run / "history.json", history)
     for name in missing:
         (run / name).unlink()
+    if missing != ["model.safetensors"]:
+        monkeypatch.setattr(report, "_pictures", lambda folder: [])
     page = page_of(run)
     assert page.open == []
     assert len(page.all("section")) == (7 if "worst.json" in missing else 8)
@@ -378,6 +427,7 @@ def test_files_that_may_be_missing(tmp_path, kind, missing):
     assert "## Limits" in write_model_card(run).read_text()
 
 
+@words_only
 def test_summary_with_little_in_it(tmp_path):
     data = {"task": "classification", "target": "y"}
     write_json(tmp_path / "summary.json", {"data": data, "network": {}, "training": {}, "test": {}})
@@ -387,9 +437,9 @@ def test_summary_with_little_in_it(tmp_path):
     assert write_model_card(tmp_path).read_text().startswith("# Model card")
 
 
-def test_hostile_text_stays_text(tmp_path):
-    run = hostile_run(tmp_path / "run")
-    text = write_report(run).read_text("utf-8")
+def test_hostile_text_stays_text(reported):
+    run = reported("hostile")
+    text = (run / "report.html").read_text("utf-8")
     page = Page(text)
     assert page.open == []
     assert not page.all("script", "b")
@@ -408,6 +458,7 @@ def test_hostile_text_stays_text(tmp_path):
             assert len(re.findall(r"(?<!\\)\|", line)) in (3, 4, 5, 6)
 
 
+@words_only
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -428,6 +479,7 @@ def test_damaged_files(tmp_path, name, content, message, write):
     assert not (run / "report.html").exists()
 
 
+@words_only
 @pytest.mark.parametrize("write", [write_report, write_model_card])
 def test_no_run(tmp_path, write):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
@@ -438,6 +490,7 @@ def test_no_run(tmp_path, write):
         write(tmp_path)
 
 
+@words_only
 def test_damaged_parts_of_the_summary(tmp_path):
     run = make_run(tmp_path / "run", data={"task": "clustering"})
     with pytest.raises(ValueError, match="its task is 'clustering'"):
@@ -447,6 +500,7 @@ def test_damaged_parts_of_the_summary(tmp_path):
         write_report(run)
 
 
+@words_only
 def test_another_path(tmp_path):
     run = make_run(tmp_path / "run")
     path = write_report(run, tmp_path / "elsewhere.html")
@@ -484,6 +538,7 @@ def test_classes_with_few_rows_are_named(tmp_path):
     assert "Fewer than 30 test rows are of" in card
 
 
+@words_only
 def test_overfitting_is_told(tmp_path):
     run = make_run(tmp_path / "run", training={"best_epoch": None, "stop_reason": "epochs"})
     history = json.loads((run / "history.json").read_text())
@@ -576,9 +631,8 @@ def browser(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["images", "regression", "hostile"])
-def test_browser_shows_the_charts(browser, tmp_path, kind):
-    run = hostile_run(tmp_path / "run") if kind == "hostile" else make_run(tmp_path / "run", kind)
-    path = write_report(run)
+def test_browser_shows_the_charts(browser, reported, kind):
+    path = reported(kind) / "report.html"
     page = Page(re.sub("<!DOCTYPE html>", "", browser(path, "--dump-dom")))
     assert len(page.all("svg")) == len(page.all("figure")) == len(Page(path.read_text()).all("figure"))
     assert not page.all("script", "b")
@@ -594,14 +648,32 @@ def test_browser_reports_what_goes_wrong(browser, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_screenshots(browser, tmp_path, scheme):
-    """A phone's picture is there, in the scheme's colours, and nothing is wider than the phone."""
+def test_screenshots(browser, reported, tmp_path, scheme):
+    """The page has the colours of the scheme that the reader's system asks for."""
     from matplotlib.image import imread
 
-    path = write_report(make_run(tmp_path / "run", "ten classes"))
+    path = reported("ten classes") / "report.html"
     picture = tmp_path / "phone.png"
     dark = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
     browser(path, *dark, "--window-size=500,900", f"--screenshot={picture}")
     corner = (255 * imread(picture)[2, 2, :3]).round().astype(int)
     expected = colors()[scheme]["page"]
     assert "#" + "".join(f"{part:02x}" for part in corner) == expected
+
+
+@pytest.mark.parametrize("kind", ["ten classes", "regression", "text", "hostile"])
+def test_a_phone_shows_the_page_without_scrolling_sideways(browser, reported, tmp_path, kind):
+    """Tables and code may scroll within themselves, the page may not; nor may a picture be cut off."""
+    script = """
+    const page = document.querySelector("iframe").contentDocument
+    const cut = [...page.querySelectorAll("svg, img, h1, h2, h3, p, dd")].filter(
+        element => element.getBoundingClientRect().right > 360 && !element.closest(".scroll:not(.drawing)"))
+    document.title = page.documentElement.scrollWidth + " " + cut.map(element => element.tagName).join(" ")
+    """
+    outer = tmp_path / "phone.html"
+    outer.write_text(
+        f'<!doctype html><title></title><iframe src="{(reported(kind) / "report.html").as_uri()}" '
+        f"style=\"width: 360px; height: 640px; border: 0\" onload='{script}'></iframe>"
+    )
+    shown = browser(outer, "--allow-file-access-from-files", "--dump-dom")
+    assert re.search("<title>(.*?)</title>", shown)[1].split() == ["360"]
