@@ -82,7 +82,9 @@ class _Graph:
         return self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
     def input(self, name: str, dtype: Any, n_columns: int) -> str:
-        self.inputs.append(self.onnx.helper.make_tensor_value_info(name, self.type_of(dtype), ["n", n_columns]))
+        self.inputs.append(
+            self.onnx.helper.make_tensor_value_info(name, self.type_of(dtype), ["n", n_columns])
+        )
         return name
 
     def output(self, value: str, name: str, dtype: Any, shape: list[Any]) -> None:
@@ -100,13 +102,13 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, *, preproces
 
     The input ``x`` has shape (n, n_features) and the network's dtype. The first output, ``output``, holds the
     output layer's activations, of a regression in the target's own unit; a classifier has a second one,
-    ``label``: class numbers, or the classes' labels where they are known, (n,). A batch normalisation uses its
-    running statistics, and dropout is left out.
+    ``label``: class numbers, or the classes' labels where they are known, (n,). A batch normalisation uses
+    its running statistics, and dropout is left out.
 
     What leads raw rows into the network is part of the file, where ONNX can say it: for arrays and pictures
     ``x`` then holds raw rows, flattened; for tables of numbers the columns in the order of training, float64,
-    with NaN for missing values. A table that also has categories has an input of shape (n, 1) for each column,
-    by its name, as float64 numbers or strings.
+    with NaN for missing values. A table that also has categories has an input of shape (n, 1) for each
+    column, by its name, as float64 numbers or strings.
 
     Parameters
     ----------
@@ -146,8 +148,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, *, preproces
     encoder = encoder if preprocessing else None
     if net.params.nbytes > _LARGEST:
         raise ValueError(
-            f"the network's {net.params.nbytes / 2**30:.1f} GiB of parameters do not fit in an ONNX file, which "
-            "holds 2 GiB."
+            f"the network's {net.params.nbytes / 2**30:.1f} GiB of parameters do not fit in an ONNX file, "
+            "which holds 2 GiB."
         )
     steps = steps_of(net, "ONNX", chain_only=False)
     graph = _Graph(net.dtype)
@@ -221,6 +223,7 @@ def _activate(graph: _Graph, step: Activate, value: str) -> str:
 
 def _embed(graph: _Graph, net: MLP, x: str) -> str:
     """Numeric features in their order, and then the vectors of categories."""
+    graph.place = "embeddings"
     numeric = [column for column in range(net.sizes[0]) if column not in net.embeddings]
     parts = []
     if numeric:
@@ -250,8 +253,8 @@ def _encode(graph: _Graph, encoder: dict[str, Any], net: MLP) -> str:
     if kind == "table":
         return _encode_table(graph, encoder["columns"], net)
     raise ValueError(
-        f"what turns rows of kind {kind!r} into numbers cannot be part of an ONNX file: encode rows before, and "
-        "pass preprocessing=False."
+        f"what turns rows of kind {kind!r} into numbers cannot be part of an ONNX file: encode rows before, "
+        "and pass preprocessing=False."
     )
 
 
@@ -345,17 +348,19 @@ def _answers(graph: _Graph, net: MLP, target: dict[str, Any] | None, value: str)
         value = graph.cast(moved, net.dtype)
     if value in [given.name for given in graph.inputs] or not graph.nodes:
         value = graph.add("Identity", value)
+    shape: list[Any] = ["n"]
     is_classifier = classes is not None or (target is None and net.output in ("softmax", "sigmoid"))
     if is_classifier:
         # Several sigmoids are labels of their own, unless they are known to be classes.
-        if n_out > 1 and (net.output != "sigmoid" or classes is not None):
-            label, shape = graph.add("ArgMax", value, axis=1, keepdims=0), ["n"]
+        if net.output == "softmax" or (n_out > 1 and (net.output != "sigmoid" or classes is not None)):
+            label = graph.add("ArgMax", value, axis=1, keepdims=0)
         else:
             middle = graph.constant(0.5 if net.output == "sigmoid" else 0.0, "middle")
-            label, shape = graph.cast(graph.add("Greater", value, middle), np.int64), ["n", n_out]
+            label = graph.cast(graph.add("Greater", value, middle), np.int64)
             if n_out == 1:
-                axis = graph.constant([1], "axis", np.int64)
-                label, shape = graph.add("Squeeze", label, axis), ["n"]
+                label = graph.add("Squeeze", label, graph.constant([1], "axis", np.int64))
+            else:
+                shape = ["n", n_out]
     graph.output(value, "output", net.dtype, ["n", n_out])
     if is_classifier:
         dtype: Any = np.int64
@@ -366,13 +371,17 @@ def _answers(graph: _Graph, net: MLP, target: dict[str, Any] | None, value: str)
         graph.output(label, "label", dtype, shape)
 
 
-def _file(
-    graph: _Graph, net: MLP, encoder: dict[str, Any] | None, target: dict[str, Any] | None
-) -> bytes:
+def _file(graph: _Graph, net: MLP, encoder: dict[str, Any] | None, target: dict[str, Any] | None) -> bytes:
     helper = graph.onnx.helper
     domains = {"": onnx_functions.OPSET, "ai.onnx.ml": 3, onnx_functions.DOMAIN: 1}
-    used = [helper.make_opsetid(name, version) for name, version in domains.items() if name in {"", *graph.domains}]
-    body = helper.make_graph(graph.nodes, "fastnn", graph.inputs, graph.outputs, list(graph.constants.values()))
+    used = [
+        helper.make_opsetid(name, version)
+        for name, version in domains.items()
+        if name in {"", *graph.domains}
+    ]
+    body = helper.make_graph(
+        graph.nodes, "fastnn", graph.inputs, graph.outputs, list(graph.constants.values())
+    )
     model = helper.make_model(
         body,
         opset_imports=used,

@@ -1,7 +1,7 @@
 """A network as a list of simple steps, between fastnn and every other format.
 
-A reader says what it found as steps, in any order that another program may have them; :func:`network_of` makes
-an MLP that gives the same outputs, or says what stands in the way. A writer starts from :func:`steps_of`.
+A reader says what it found as steps, in any order that another program may have them; :func:`network_of`
+makes an MLP that gives the same outputs, or says what stands in the way. A writer starts from :func:`steps_of`.
 """
 
 from __future__ import annotations
@@ -125,9 +125,7 @@ def steps_of(net: MLP, form: str, *, chain_only: bool = True) -> list[Step]:
     steps: list[Step] = []
     for depth in range(len(net.sizes) - 1):
         place = f"layers.{depth}"
-        part = {
-            name.rpartition(".")[2]: view for name, view in views.items() if name.startswith(f"{place}.")
-        }
+        part = {name.rpartition(".")[2]: view for name, view in views.items() if name.startswith(f"{place}.")}
         steps.append(Dense(part["weight"], part["bias"], place))
         if depth == len(net.activations):
             steps.append(Activate(net.output or "identity", None, place))
