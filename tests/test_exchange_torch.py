@@ -1,5 +1,7 @@
 """Weights to and from PyTorch: names, shapes, the order of modules, and the same outputs."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def linear(*sizes, names=None, dtype="float32", seed=0):
     """A state dict of Linear modules."""
     rng = np.random.default_rng(seed)
     state = {}
-    for k, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for k, (n_in, n_out) in enumerate(pairwise(sizes)):
         name = names[k] if names else str(2 * k)
         state[f"{name}.weight"] = rng.normal(0, 1, (n_out, n_in)).astype(dtype)
         state[f"{name}.bias"] = rng.normal(0, 1, n_out).astype(dtype)

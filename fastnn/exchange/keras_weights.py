@@ -117,9 +117,6 @@ def from_keras(path: str | os.PathLike[str], *, output: str | None = None) -> ML
         steps: list[Step] = []
         for index, layer in enumerate(layers):
             arrays = weights(index, layers)
-            for name, array in arrays.items():
-                if array.dtype.kind != "f":
-                    raise ValueError(f"{_called(layer)}: its {name} is of dtype {array.dtype}.")
             steps += _steps(layer, arrays, version)
         return network_of(steps, output=output)
 
@@ -207,9 +204,11 @@ def _called(layer: dict[str, Any]) -> str:
 def _steps(layer: dict[str, Any], arrays: dict[str, np.ndarray], version: str) -> list[Step]:
     """What a layer does."""
     kind, config, where = layer["class_name"], layer["config"], _called(layer)
-    missing = [name for name in _variables(layer) if name not in arrays] if kind in _GROUPS else []
-    if missing:
-        raise ValueError(f"{where} has no {missing[0]}: its weights are not in the file.")
+    for name in _variables(layer) if kind in _GROUPS else []:
+        if name not in arrays:
+            raise ValueError(f"{where} has no {name}: its weights are not in the file.")
+        if arrays[name].dtype.kind != "f":
+            raise ValueError(f"{where}: its {name} is of dtype {arrays[name].dtype}, expected float.")
     if kind in _SILENT:
         return []
     if kind == "Dense":

@@ -15,6 +15,7 @@ from . import onnx_functions
 from .steps import Activate, AddInput, BatchNorm, Dense, LayerNorm, Step, as_network, steps_of
 
 IR_VERSION = 9  # of the operators' version, so that older runtimes read the file as well
+_FAR = 1e9  # where smooth clipping is at its limit, and squares are finite
 _LARGEST = 2**31 - 2**20  # bytes that a protocol buffer may have, less room for the rest
 
 # In float32; functions of ours stand in for some of them in float64.
@@ -105,10 +106,12 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, *, preproces
     ``label``: class numbers, or the classes' labels where they are known, (n,). A batch normalisation uses
     its running statistics, and dropout is left out.
 
-    What leads raw rows into the network is part of the file, where ONNX can say it: for arrays and pictures
-    ``x`` then holds raw rows, flattened; for tables of numbers the columns in the order of training, float64,
+    What leads raw rows into the network is part of the file, where ONNX can say it. For arrays ``x`` then
+    holds raw rows, flattened; for pictures the pixels of the size and mode trained with, 0 to 255, the
+    channels of a pixel side by side; for tables of numbers the columns in the order of training, float64,
     with NaN for missing values. A table that also has categories has an input of shape (n, 1) for each
-    column, by its name, as float64 numbers or strings.
+    column, by its name ("output_column" for "output", "label_column" for "label"): float64 numbers, or
+    strings, with an empty one for a missing value.
 
     Parameters
     ----------
@@ -248,6 +251,8 @@ def _encode(graph: _Graph, encoder: dict[str, Any], net: MLP) -> str:
         x = graph.input("x", net.dtype, net.sizes[0])
         # In float64: the difference of two large numbers would lose most digits of float32.
         wide = graph.cast(x, np.float64)
+        if kind == "images":
+            wide = graph.add("Div", wide, _row(graph, 255.0, "full"))
         centred = graph.add("Sub", wide, _row(graph, encoder["mean"], "mean"))
         return graph.cast(graph.add("Div", centred, _row(graph, encoder["scale"], "scale")), net.dtype)
     if kind == "table":
@@ -279,7 +284,8 @@ def _encode_table(graph: _Graph, columns: list[dict[str, Any]], net: MLP) -> str
         for column in columns:
             graph.place = f"columns.{column['name']}"
             if column["kind"] == "number":
-                parts.append(_encode_numbers(graph, [column], graph.input(column["name"], np.float64, 1)))
+                x = graph.input(_input_name(column), np.float64, 1)
+                parts.append(_encode_numbers(graph, [column], x))
             else:
                 parts.append(_encode_category(graph, column))
     graph.place = "rows"
@@ -295,8 +301,12 @@ def _encode_numbers(graph: _Graph, columns: list[dict[str, Any]], x: str) -> str
         _row(graph, [column[key] for column in columns], key) for key in ("fill", "center", "scale")
     )
     three, one = _row(graph, 3.0, "three"), _row(graph, 1.0, "one")
-    missing = graph.add("IsNaN", x)
+    most, least = (
+        graph.constant(limit, name, np.float64) for name, limit in (("most", _FAR), ("least", -_FAR))
+    )
+    missing = graph.add("IsNaN", graph.add("Sub", x, x))  # or infinite, which counts as missing
     z = graph.add("Div", graph.add("Sub", graph.add("Where", missing, fill, x), center), scale)
+    z = graph.add("Clip", z, least, most)
     third = graph.add("Div", z, three)
     size = graph.add("Sqrt", graph.add("Add", one, graph.add("Mul", third, third)))
     features = graph.cast(graph.add("Div", z, size), graph.dtype)
@@ -311,28 +321,34 @@ def _encode_numbers(graph: _Graph, columns: list[dict[str, Any]], x: str) -> str
 
 def _encode_category(graph: _Graph, column: dict[str, Any]) -> str:
     """A feature for each category, or the category's number, which is 0 for an unknown one."""
-    categories = column["categories"]
-    if not all(isinstance(category, str) for category in categories):
+    is_embedded = column["encoding"] == "embedding"
+    # None, at the end, is a missing value, which is an empty string here; no embedding has a vector for it.
+    categories = ["" if c is None else c for c in column["categories"] if c is not None or not is_embedded]
+    other = next((category for category in categories if not isinstance(category, str)), None)
+    if other is not None:
         raise ValueError(
-            f"column {column['name']!r} has categories that are no strings, such as "
-            f"{next(c for c in categories if not isinstance(c, str))!r}: encode rows before, and pass "
-            "preprocessing=False."
+            f"column {column['name']!r} has categories that are no strings, such as {other!r}: encode rows "
+            "before, and pass preprocessing=False."
         )
-    helper, onnx = graph.onnx.helper, graph.onnx
-    name = column["name"]
-    graph.inputs.append(helper.make_tensor_value_info(name, onnx.TensorProto.STRING, ["n", 1]))
+    numbers = list(range(1, len(categories) + 1))
     codes = graph.add(
         "LabelEncoder",
-        name,
+        graph.input(_input_name(column), object, 1),
         domain="ai.onnx.ml",
         keys_strings=categories,
-        values_int64s=list(range(1, len(categories) + 1)),
+        values_int64s=numbers,
         default_int64=0,
     )
-    if column["encoding"] == "embedding":
+    if is_embedded:
         return graph.cast(codes, graph.dtype)
-    numbers = graph.constant(np.arange(1, len(categories) + 1).reshape(1, -1), "numbers", np.int64)
-    return graph.cast(graph.add("Equal", codes, numbers), graph.dtype)
+    each = graph.constant([numbers], "numbers", np.int64)
+    return graph.cast(graph.add("Equal", codes, each), graph.dtype)
+
+
+def _input_name(column: dict[str, Any]) -> str:
+    """A column's name, unless an output of the file has it."""
+    name = column["name"]
+    return f"{name}_column" if name in ("output", "label") else name
 
 
 # --- from the network's output to answers ----------------------------------------------------------

@@ -53,7 +53,8 @@ def to_state_dict(net: Any) -> dict[str, np.ndarray]:
 
     Its modules are, for each layer, ``Linear``, ``BatchNorm1d`` or ``LayerNorm`` if the layer is normalised,
     and the activation's; none stands for "identity". Dropout, which has no weights and does nothing at
-    prediction, is left out. So a network with ReLU has "0.weight", (n_out, n_in), "0.bias", "2.weight" and so on.
+    prediction, is left out. So a network with ReLU has "0.weight", (n_out, n_in), "0.bias", "2.weight" and
+    so on.
 
     Parameters
     ----------
@@ -153,8 +154,8 @@ def from_state_dict(
 
     Entries of ``BatchNorm1d``, ``LayerNorm`` and ``PReLU`` are recognised by what they hold. Where all
     modules' names have the same words and differ in their numbers ("0", "2"; "model.fc1", "model.fc2"), the
-    numbers are their order; else it is that of the dict, as PyTorch's ``state_dict()`` gives it. Which activations and
-    which output there are, no state dict says.
+    numbers are their order; else it is that of the dict, as PyTorch's ``state_dict()`` gives it. Which
+    activations and which output there are, no state dict says.
 
     Parameters
     ----------
