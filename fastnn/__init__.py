@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "MLP": "network",
+    "Model": "model",
     "load": "network",
     "Activation": "activations",
     "Loss": "losses",

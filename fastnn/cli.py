@@ -1,64 +1,44 @@
-"""The command line: ``fastnn train``, ``fastnn doctor``."""
+"""The command line, ``fastnn``."""
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
 import json
 import sys
 import time
+import typing
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
-
-import numpy as np
 
 from . import __version__, _checks
 
 typer = _checks.require("typer", "all")
 
-from . import data, optimizers  # noqa: E402
-from .kernels.activations import ACTIVATIONS  # noqa: E402
-from .losses import LOSSES, Loss  # noqa: E402
-from .network import MLP  # noqa: E402
-from .stopping import EarlyStopping  # noqa: E402
-from .trainer import DivergenceError, Trainer  # noqa: E402
+from .config import Config, make_config, read_config  # noqa: E402
+from .trainer import DivergenceError  # noqa: E402
 
 app = typer.Typer(
     name="fastnn",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
 
-
-def _named(what: str, names: Iterable[str]) -> Any:
-    """An option whose values are names; the library checks them."""
-    return typer.Option(help=f"{what}: {', '.join(names)}.")
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="Folder of a run, or a model file that fastnn wrote.")
+]
+Target = Annotated[str | None, typer.Option(help="Column with the truth; by default as in training.")]
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def _hidden_sizes(hidden: str) -> list[int]:
-    try:
-        sizes = [int(size) for size in hidden.split(",") if size.strip()]
-    except ValueError:
-        raise ValueError(f"--hidden must be widths such as 128,64, got {hidden!r}.") from None
-    return [_checks.check_count("--hidden", size) for size in sizes]
-
-
-def _make_optimizer(name: str, lr: float | None, momentum: float, nesterov: bool):
-    optimizer: Any = optimizers.as_optimizer(name)
-    fields = {field.name for field in dataclasses.fields(optimizer)}
-    given = {"lr": lr, "momentum": momentum or None, "nesterov": nesterov or None}
-    options = {option: value for option, value in given.items() if value is not None}
-    for option in options:
-        if option not in fields:
-            raise ValueError(f"--{option} does not go with --optimizer {name}.")
-    return dataclasses.replace(optimizer, **options)
 
 
 def _print_version(wanted: bool) -> None:
@@ -72,142 +52,426 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the code an error arose.")] = False,
 ) -> None:
-    """Train multilayer perceptrons on a CPU, fast."""
+    """Train multilayer perceptrons on a CPU, fast.
+
+    From a file to a model: fastnn train flowers.csv --target species, then fastnn report runs/flowers-1 and
+    fastnn predict runs/flowers-1 new.csv.
+    """
 
 
-@app.command(epilog="Example: fastnn train flowers.csv --target species --hidden 64,32 --epochs 50")
+# --- settings as flags -------------------------------------------------------------------------------
+
+
+def _with_settings(command):
+    """Give a command a flag for each field of the configuration but its source, passed on as `settings`."""
+    flags = []
+    for name, field in Config.model_fields.items():
+        if name == "source":
+            continue
+        default = field.get_default()
+        kinds = {field.annotation, *typing.get_args(field.annotation)}
+        is_plain = not isinstance(default, (list, dict))
+        kind = next((kind for kind in (bool, int, float) if is_plain and kind in kinds), str)
+        shown = ",".join(map(str, default)) if isinstance(default, list) else default
+        # None tells that a flag was not given; what then holds is in the text.
+        text = "" if shown in (None, "", {}) or shown is False else f" [dim]\\[default: {shown}][/]"
+        option = typer.Option(
+            help=f"{field.description}{text}",
+            rich_help_panel=field.json_schema_extra["panel"],  # type: ignore[index]
+            show_default=False,
+            metavar="COLUMN=KIND" if isinstance(default, dict) else None,
+        )
+        annotation = Annotated[(list[str] if isinstance(default, dict) else kind) | None, option]
+        flags.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        )
+    own = [
+        parameter.replace(annotation=annotation)
+        for parameter, annotation in zip(
+            inspect.signature(command).parameters.values(),
+            typing.get_type_hints(command, include_extras=True).values(),
+            strict=False,
+        )
+        if parameter.name != "settings"
+    ]
+
+    def run(**arguments: Any) -> None:
+        names = [flag.name for flag in flags]
+        given = {name: arguments.pop(name) for name in names}
+        command(**arguments, settings={name: value for name, value in given.items() if value is not None})
+
+    run.__doc__ = command.__doc__
+    run.__name__ = command.__name__
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + flags
+    )
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *flags]}
+    return run
+
+
+def _configure(source: str | None, file: Path | None, settings: dict[str, Any]) -> Config:
+    """Flags over what a file says over defaults."""
+    values = {} if file is None else read_config(file)
+    return make_config(**values | settings | ({} if source is None else {"source": source}))
+
+
+Source = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SOURCE]",
+        help="A name (digits, iris, wine, breast_cancer, diabetes, linnerud); a table (.csv, .tsv, .parquet, "
+        ".feather, .xlsx, ...); a .npz with x and y; a folder with the IDX files of MNIST, with a folder of "
+        "images or texts for each class, or with Parquet files.",
+    ),
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="A .toml or .yaml file with settings; flags go before it.")
+]
+EXAMPLES = """[bold]Examples[/]
+
+fastnn train digits
+
+fastnn train flowers.csv --target species --hidden 64,32 --epochs 50
+
+fastnn train houses.parquet --target price --columns zip=category --patience 10 --schedule cosine
+
+fastnn train photos/ --image-size 32 --dropout 0.2
+
+fastnn train --resume runs/houses-1 --epochs 100
+"""
+
+
+@app.command(epilog=EXAMPLES)
+@_with_settings
 def train(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|PATH",
-            help=f"One of {', '.join(data.BUILT_IN)}; or a .npz file with x and y; a .csv file; a folder "
-            "with the four IDX files of MNIST or Fashion-MNIST.",
-        ),
-    ],
-    target: Annotated[str | None, typer.Option(help="Column of a .csv to predict.")] = None,
-    task: Annotated[str | None, _named("By default what the target looks like", data.TASKS)] = None,
-    hidden: Annotated[str, typer.Option(help="Widths of the hidden layers, as in 128,64.")] = "128",
-    activation: Annotated[str, _named("Of the hidden layers", ACTIVATIONS)] = "relu",
-    loss: Annotated[str | None, _named("By default what the task needs", LOSSES)] = None,
-    optimizer: Annotated[str, _named("Optimiser", optimizers.OPTIMIZERS)] = "adam",
-    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
-    momentum: Annotated[float, typer.Option(help="For sgd.")] = 0.0,
-    nesterov: Annotated[bool, typer.Option("--nesterov", help="For sgd with momentum.")] = False,
-    l2: Annotated[float, typer.Option(help="Strength of the L2 penalty.")] = 0.1,
-    batch_size: Annotated[int, typer.Option(help="Rows a step; 0 for all of them.")] = 32,
-    epochs: Annotated[int, typer.Option()] = 30,
-    validation: Annotated[float, typer.Option(help="Share of the training rows to validate on.")] = 0.1,
-    patience: Annotated[
-        int, typer.Option(help="Stop after so many epochs in which the validation cost has not fallen.")
-    ] = 0,
-    test: Annotated[float, typer.Option(help="Share of the rows to test with.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Of the split, the weights and the shuffling.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="By default all usable cores.")] = None,
-    dtype: Annotated[str, _named("Of the network", _checks.DTYPES)] = "float32",
-    output: Annotated[Path | None, typer.Option(help="Where to save the model.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")
+    *,
+    source: Source = None,
+    config: ConfigFile = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the run; by default runs/NAME-N.")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run that was broken off, or that is to go on for more --epochs."),
+    ] = None,
+    report: Annotated[bool, typer.Option("--report", help="Also write the report.")] = False,
+    pictures: Annotated[bool, typer.Option(help="Whether to draw the run's pictures.")] = True,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard's logs.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    live: Annotated[bool, typer.Option("--live", help="Show a table of the epochs while training.")] = False,
+    settings: dict[str, Any],
 ) -> None:
-    """Train a network, test it on rows it has not seen, and save it."""
-    rows = data.load_dataset(source, target=target, task=task, test_fraction=test, seed=seed, dtype=dtype)
-    path = output or Path(f"fastnn-{rows.name}.safetensors")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to save the model in.")
-    loss_name = loss or ("mse" if rows.classes is None else "cross_entropy")
-    _checks.check_name("loss", loss_name, LOSSES)
-    if (rows.classes is None) != Loss(loss_name).is_regression:
-        kind = "regression" if rows.classes is None else "classification"
-        raise ValueError(f"--loss {loss_name} does not go with a {kind}.")
+    """Train a network, test it on rows it has not seen, and keep all of it in a folder."""
+    from . import runs
 
-    scaler = _checks.require("sklearn.preprocessing", "sklearn").StandardScaler
-    inputs = scaler().fit(rows.x_train)
-    x_train, x_test = inputs.transform(rows.x_train), inputs.transform(rows.x_test)
-    y_train, y_test = rows.y_train, rows.y_test
-    metadata = {
-        "data": rows.name,
-        "input_mean": inputs.mean_.tolist(),
-        "input_scale": inputs.scale_.tolist(),
-    }
-    if rows.classes is None:
-        y_train, y_test = (y.reshape(len(y), -1) for y in (y_train, y_test))
-        outputs = scaler().fit(y_train)
-        y_train, y_test = outputs.transform(y_train), outputs.transform(y_test)
-        metadata |= {"output_mean": outputs.mean_.tolist(), "output_scale": outputs.scale_.tolist()}
-        n_out = y_train.shape[1]
+    if resume is not None:
+        if source is not None or config is not None or output is not None:
+            raise ValueError("--resume names the run: leave out SOURCE, --config and --output.")
+        run = runs.Run(resume)
+        if settings:
+            run = runs.changed(run, settings)
     else:
-        metadata["classes"] = rows.classes.tolist()
-        n_out = len(rows.classes)
-        if loss_name == "binary_cross_entropy":
-            if n_out != 2:
-                raise ValueError(f"--loss {loss_name} needs 2 classes, but the target has {n_out}.")
-            n_out = 1
-
-    sizes = [x_train.shape[1], *_hidden_sizes(hidden), n_out]
-    weights_seed, order_seed = np.random.SeedSequence(seed).spawn(2)
-    net = MLP(sizes, activation, dtype=dtype, seed=np.random.default_rng(weights_seed))
-    trainer = Trainer(
-        net,
-        loss=loss_name,
-        optimizer=_make_optimizer(optimizer, lr, momentum, nesterov),
-        batch_size=batch_size or None,
-        l2=l2,
-        seed=np.random.default_rng(order_seed),
-        n_threads=threads,
-    )
-    _say(
-        f"{rows.name}: {len(x_train):,} rows to train on, {len(x_test):,} to test with; network "
-        f"{'-'.join(map(str, sizes))} ({net.n_params:,} parameters), {loss_name}"
-    )
+        run = runs.start_run(_configure(source, config, settings), output)
     started = time.perf_counter()
-    history = trainer.fit(
-        x_train,
-        y_train,
-        epochs=epochs,
-        validation_fraction=validation or None,
-        early_stopping=EarlyStopping(patience=patience) if patience else None,
-        verbose=int(not quiet),
+    history = runs.train(
+        run,
+        resume=resume is not None,
+        tensorboard=tensorboard,
+        verbose=0 if quiet else 2 if live else 1,
+        tell=_say,
     )
     seconds = time.perf_counter() - started
     if not len(history):
-        _say("Interrupted before the first epoch ended: nothing is saved.")
+        _say(f"Interrupted before the first epoch ended: fastnn train --resume {run.folder} begins again.")
         raise typer.Exit(INTERRUPTED)
-    net.metadata = metadata
-    net.save(path)
+    if pictures and _has("matplotlib"):
+        from .plots import save_pictures
 
-    scores = trainer.evaluate(x_test, y_test)
-    metric = history.metric_name
-    last = history.epochs[-1]
+        save_pictures(run.folder)
+    if report:
+        from .report import write_report
+
+        _say(f"report: {write_report(run.folder)}")
+    scores, last = run.summary["test"], history.epochs[-1]
     ending = "" if history.stop_reason == "epochs" else f" ({history.stop_reason})"
-    _say(f"test {metric} {scores[metric]:.4f} after {len(history)} epochs{ending}")
-    _say(f"model saved to {path}")
+    metric = history.metric_name
+    score = scores[metric]
+    _say(
+        f"test {metric} {score['value']:.4f} (95 % interval {score['low']:.4f} to {score['high']:.4f}) after "
+        f"{len(history)} epochs{ending}"
+    )
+    _say(f"model, history, pictures and predictions: {run.folder}")
     if as_json:
-        trained = sum(epoch.seconds for epoch in history.epochs)
         result = {
-            f"test_{metric}": scores[metric],
-            "test_cost": scores["cost"],
+            **{f"test_{name}": figures["value"] for name, figures in scores.items()},
             "train_loss": last.cost,
             f"train_{metric}": last.metric,
             "epochs": len(history),
             "stop_reason": history.stop_reason,
             "seconds": seconds,
-            "samples_per_second": trainer.n_rows * len(history) / trained,
-            "parameters": net.n_params,
-            "seed": seed,
-            "model": str(path),
+            "samples_per_second": run.summary["training"]["samples_per_second"],
+            "parameters": run.summary["network"]["n_params"],
+            "seed": run.config.seed,
+            "run": str(run.folder),
+            "model": str(run.folder / runs.MODEL),
         }
         print(json.dumps(result))
     if history.stop_reason == "interrupted":
+        _say(f"It was interrupted: fastnn train --resume {run.folder} goes on.")
         raise typer.Exit(INTERRUPTED)
 
 
-@app.command()
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+def _has(module: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(module) is not None
+
+
+# --- using a model -----------------------------------------------------------------------------------
+
+
+def _load(path: Path):
+    from .model import Model
+    from .runs import MODEL
+
+    return Model.load(path / MODEL if path.is_dir() else path)
+
+
+@app.command(
+    epilog="Examples: fastnn predict runs/flowers-1 new.csv -o answers.csv --proba; "
+    "cat new.csv | fastnn predict runs/flowers-1 -"
+)
+def predict(
+    model: ModelArgument,
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Rows of the kind it was trained on; - for CSV on stdin.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A .csv or .parquet file; by default stdout.")
+    ] = None,
+    proba: Annotated[
+        bool, typer.Option("--proba", help="Also a column for each class's probability.")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Also the columns of the input.")] = False,
 ) -> None:
+    """Predict the rows of a file."""
+    from .data import read_source
+
+    loaded = _load(model)
+    rows = read_source(source, kind=loaded.encoder.kind, labelled=False).rows
+    frame = loaded.predict_frame(rows, proba=proba)
+    _warn_of_unseen(loaded.encoder)
+    if keep:
+        if loaded.encoder.kind != "table":
+            raise ValueError("--keep is for tables: other rows have no columns.")
+        frame = rows.reset_index(drop=True).join(frame, rsuffix="_of_model")
+    _write_table(frame, output)
+
+
+def _warn_of_unseen(encoder) -> None:
+    unseen = getattr(encoder, "unseen", None)
+    if isinstance(unseen, dict):
+        unseen = ", ".join(f"{count:,} in {column!r}" for column, count in unseen.items() if count)
+    if unseen:
+        _say(f"Warning: values that training had not seen: {unseen}.")
+
+
+def _write_table(frame, output: Path | None) -> None:
+    from .model_file import write_atomically
+
+    if output is None:
+        sys.stdout.write(frame.to_csv(index=False))
+        return
+    if output.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"--output has the ending {output.suffix!r}: expected .csv or .parquet.")
+    content = (
+        frame.to_parquet(index=False) if output.suffix == ".parquet" else frame.to_csv(index=False).encode()
+    )
+    write_atomically(output, content)
+    _say(f"{len(frame):,} rows in {output}")
+
+
+@app.command(epilog="Example: fastnn evaluate runs/flowers-1 flowers-of-2025.csv")
+def evaluate(
+    model: ModelArgument,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Rows with the truth.")],
+    target: Target = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a model on rows whose truth is known, with 95 % intervals."""
+    from .data import read_source
+
+    loaded = _load(model)
+    kind = loaded.encoder.kind
+    name = (target or loaded.target.name) if kind == "table" else None
+    data = read_source(source, target=name, kind=kind)
+    rows, y = (data.rows, data.y) if data.test is None else data.test
+    scores = loaded.evaluate(rows, y)
+    _warn_of_unseen(loaded.encoder)
+    if as_json:
+        print(json.dumps(scores))
+        return
+    table, console = _table("score", "value", "low", "high")
+    for name, score in scores.items():
+        table.add_row(name, *(f"{score[key]:.4f}" for key in ("value", "low", "high")))
+    console.print(table)
+
+
+def _table(*columns: str):
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    for k, name in enumerate(columns):
+        table.add_column(name, justify="right" if k else "left")
+    return table, Console(soft_wrap=True, highlight=False)
+
+
+@app.command()
+def plot(run: RunArgument) -> None:
+    """Draw a run's pictures anew, into its folder pictures/."""
+    from .plots import save_pictures
+    from .runs import Run
+
+    for path in save_pictures(Run(run).folder):
+        print(path)
+
+
+@app.command()
+def report(
+    run: RunArgument,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="By default RUN/report.html.")] = None,
+) -> None:
+    """Write one HTML file that tells all of a run: data, network, curves, scores, mistakes, reproduction."""
+    from .report import write_report
+    from .runs import Run
+
+    print(write_report(Run(run).folder, output))
+
+
+@app.command(epilog="Example: fastnn export runs/flowers-1 flowers.onnx")
+def export(
+    model: ModelArgument,
+    output: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Its ending says what to write: .onnx; .safetensors, weights as PyTorch's nn.Sequential "
+            "names them.",
+        ),
+    ],
+    preprocessing: Annotated[
+        bool, typer.Option(help="Whether an ONNX file takes raw rows, or what the network takes.")
+    ] = True,
+) -> None:
+    """Write a model for ONNX Runtime or PyTorch."""
+    from . import exchange
+
+    _checks.check_name("the ending of FILE", output.suffix, (".onnx", ".safetensors"))
+    loaded = _load(model)
+    if output.suffix == ".onnx":
+        exchange.to_onnx(loaded if preprocessing else loaded.net, output)
+    else:
+        exchange.save_torch(loaded.net, output)
+    _say(f"written to {output}")
+
+
+@app.command(epilog="Example: fastnn tune flowers.csv --target species --trials 50 --storage flowers.sqlite")
+@_with_settings
+def tune(
+    *,
+    source: Source = None,
+    config: ConfigFile = None,
+    trials: Annotated[int, typer.Option(help="How many settings to try in all.")] = 50,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so long.")] = None,
+    storage: Annotated[
+        Path | None, typer.Option(help="An SQLite file to keep trials in; called again, the search goes on.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the best settings.")] = Path(
+        "tuned.toml"
+    ),
+    jobs: Annotated[int, typer.Option(help="Trials at once.")] = 1,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    settings: dict[str, Any],
+) -> None:
+    """Search for the settings with the lowest cost of validation rows; test rows are not looked at.
+
+    Settings that are given as flags are not searched. Then train with what was found: fastnn train --config
+    tuned.toml
+    """
+    from .config import to_toml
+    from .model_file import write_atomically
+    from .preparation import search
+
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(output.parent)!r} to write the settings in.")
+    fixed = {*settings, *([] if config is None else read_config(config))}
+    result, found = search(
+        _configure(source, config, settings),
+        fixed=fixed,
+        n_trials=trials,
+        timeout=None if minutes is None else 60 * minutes,
+        storage=storage,
+        n_jobs=jobs,
+        verbose=int(not quiet),
+    )
+    write_atomically(output, to_toml(found).encode())
+    _say(
+        f"validation cost {result.score:.4f} (with default settings {result.default.score:.4f}) after "
+        f"{len(result.trials)} trials"
+    )
+    _say(f"settings in {output}: fastnn train --config {output}")
+    if as_json:
+        print(
+            json.dumps({"score": result.score, "default": result.default.score, "settings": result.settings})
+        )
+
+
+@app.command(epilog="Example: fastnn bench 784-512-512-10 --batch-size 128 --peers sklearn,torch")
+def bench(
+    network: Annotated[
+        str, typer.Argument(metavar="[SIZES]", help="Widths of the layers, as in 784-512-10.")
+    ] = "64-128-64-10",
+    batch_size: Annotated[int, typer.Option(help="Rows a step.")] = 64,
+    optimizer: Annotated[str, typer.Option(help="By name.")] = "adam",
+    dtype: Annotated[str, typer.Option(help=", ".join(_checks.DTYPES))] = "float32",
+    threads: Annotated[int | None, typer.Option(help="By default all usable cores.")] = None,
+    seconds: Annotated[float, typer.Option(help="To measure, for each library.")] = 2.0,
+    peers: Annotated[str, typer.Option(help="To compare with, if installed: sklearn,torch.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Measure how fast a network trains on this machine, also beside other libraries."""
+    from rich.console import Console
+
+    from .bench import measure, table
+
+    try:
+        sizes = [int(size) for size in network.split("-")]
+    except ValueError:
+        raise ValueError(f"SIZES must be widths such as 784-512-10, got {network!r}.") from None
+    result = measure(
+        sizes,
+        batch_size,
+        optimizer=optimizer,
+        dtype=dtype,
+        n_threads=threads,
+        seconds=seconds,
+        peers=[name for name in peers.split(",") if name],
+    )
+    if as_json:
+        print(json.dumps(result))
+    else:
+        Console(soft_wrap=True, highlight=False).print(table(result))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
     """Show what fastnn finds on this machine, and how fast its cores can be at most.
 
     The peak is measured: multiply-adds in registers, on one core and on all that may be used.
@@ -218,7 +482,7 @@ def doctor(
     from . import machine
 
     facts = machine.describe()
-    for dtype in ("float32", "float64"):
+    for dtype in _checks.DTYPES:
         for n_threads in sorted({1, facts["usable_cores"]}):
             name = f"peak_gflops_{dtype}_{n_threads}_thread{'s' * (n_threads > 1)}"
             facts[name] = round(machine.peak_gflops(dtype, n_threads), 1)
@@ -241,11 +505,20 @@ def doctor(
 
 
 def main() -> None:
-    """Run the command line; a user's error is one line on stderr and exit code 1."""
+    """Run the command line; a user's error is one line on stderr and exit code 1, unless --debug is given."""
     warnings.showwarning = lambda message, *_: _say(f"Warning: {message}")
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # wherever it stands
+    debug = len(arguments) < len(sys.argv) - 1
     try:
-        app()
+        app(arguments)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        _say("Interrupted.")
+        sys.exit(INTERRUPTED)
     except (ValueError, TypeError, OSError, ImportError, DivergenceError) as error:
+        if debug:
+            raise
         _say(f"Error: {error}")
         sys.exit(1)
 

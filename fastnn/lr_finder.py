@@ -71,21 +71,21 @@ class LRCurve:
         ImportError
             Where matplotlib is not installed.
         """
-        plt = _checks.require("matplotlib.pyplot", "plots")
-        figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
-        axes.plot(self.lrs, self.costs)
+        from .plots import BLUE, VERMILLION, new_axes
+
+        ax = new_axes()
+        figure: Any = ax.figure
+        ax.plot(self.lrs, self.costs, color=BLUE, linewidth=1.8)
         if self.suggestion is not None:
             cost = self.costs[np.searchsorted(self.lrs, self.suggestion)]
-            axes.plot(self.suggestion, cost, "o", color="C1", label=f"suggestion: {self.suggestion:.2g}")
-            axes.axvline(self.suggestion, color="C1", linewidth=0.8, linestyle="--")
-            axes.legend()
-        axes.set(
-            xscale="log", xlabel="learning rate", ylabel="cost (smoothed)", title="Learning-rate range test"
-        )
-        axes.grid(alpha=0.3)
+            ax.plot(self.suggestion, cost, "o", color=VERMILLION, label=f"suggestion: {self.suggestion:.2g}")
+            ax.axvline(self.suggestion, color=VERMILLION, linewidth=0.8, linestyle="--")
+            ax.legend(frameon=False)
+        ax.set(xscale="log", xlabel="learning rate", ylabel="cost (smoothed)")
+        ax.set_title("Learning-rate range test", fontsize=11, loc="left")
         if path is not None:
             figure.savefig(path, dpi=150)
-            plt.close(figure)
+            _checks.require("matplotlib.pyplot", "plots").close(figure)
         return figure
 
 

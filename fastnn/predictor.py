@@ -13,7 +13,7 @@ from . import _checks
 from ._jit import compiled_form
 from ._threads import launch, parts_for
 from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK
-from .kernels.step import LAYER, predict_kept_part, predict_part
+from .kernels.step import LAYER, Data, predict_kept_part, predict_part, predict_sparse_part
 
 if TYPE_CHECKING:
     from .network import MLP
@@ -60,7 +60,8 @@ class Predictor:
         self._row_flops = 2.0 * net.params.size
         # Room for as many as the largest call may get: how much work that is, is not known yet.
         self._most_parts = parts_for(n_threads, 0, 0, -(-n_rows // ROW_BLOCK))
-        work = net._layout.workspace(min(n_rows, ROW_BLOCK) * self._most_parts, 0, backward=False)
+        capacity = min(n_rows, ROW_BLOCK) * self._most_parts
+        self.work = work = net._layout.workspace(capacity, 0, backward=False)
         network = net._network_to_predict()
         self._lock = threading.Lock()
         self._kernel, self._predict_alone = predict_part, _plain_entry_point(self._dtype)
@@ -116,3 +117,14 @@ class Predictor:
                 rows = _checks.writable_view(x)
                 launch(self._kernel, self._dtype, n_parts, out, rows, *self._state)
         return out
+
+
+def predict_sparse(net: MLP, data: Data, n_threads: int | None) -> np.ndarray:
+    """Activated outputs of the network for sparse rows."""
+    n_rows = data.starts.size - 1
+    n_blocks = -(-n_rows // ROW_BLOCK)
+    n_parts = parts_for(n_threads, n_rows * net._row_flops(data), PARALLEL_CALL_FLOPS, n_blocks)
+    work = net._layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, 0, backward=False, n_entries=0)
+    out = np.empty((n_rows, net.sizes[-1]), net.dtype)
+    launch(predict_sparse_part, net.dtype, n_parts, out, data, net._network_to_predict(sparse=True), work)
+    return out

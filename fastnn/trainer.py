@@ -8,7 +8,7 @@ import re
 import time
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from .averaging import EMA, SWA
 from .buffers import aligned_zeros
 from .callbacks import Batch, CallbackList
 from .checkpoint import Checkpoint, Clock
+from .data.stream import Stream, read_ahead
 from .history import Epoch, History
 from .kernels import step as kernels
 from .kernels.address import address_of
@@ -31,7 +32,7 @@ from .kernels.team import new_team, run_parts
 from .kernels.updates import N_RATES, SETTINGS, Terms
 from .losses import Loss, as_loss
 from .metrics import Metric, as_metric
-from .network import MLP, unlabelled
+from .network import MLP, sparse_rows, unlabelled
 from .optimizers import LBFGS, SGD, Optimizer, as_optimizer
 from .schedules import Schedule, as_schedule
 from .stopping import MONITORS, Best, EarlyStopping
@@ -49,7 +50,7 @@ class DivergenceError(ArithmeticError):
 # What a training that goes on from a checkpoint must have been given again.
 _SETTINGS = (
     *("net", "loss", "optimizer", "schedule", "batch_size", "l1", "l2", "clip_value", "clip_norm"),
-    *("accumulate", "max_norm", "rate_factors", "average", "class_weight", "shuffle"),
+    *("accumulate", "max_norm", "rate_factors", "average", "class_weight", "shuffle", "lazy"),
 )
 
 
@@ -77,7 +78,7 @@ class _Rows:
     def only(self) -> _Rows:
         """The same as rows of their own, in their order, without indices."""
         data, x = self.data, self.pick(self.x)
-        picked = unlabelled(x) if data.starts.size == 0 else _sparse_data(x)
+        picked = unlabelled(x) if data.starts.size == 0 else sparse_rows(x)
         return _Rows(
             picked._replace(
                 labels=self.pick(data.labels) if data.labels.size else data.labels,
@@ -96,10 +97,34 @@ class _Rows:
         return float(squares.sum() if weights is None else weights @ squares) / targets.shape[1]
 
 
-def _sparse_data(x) -> kernels.Data:
-    """A CSR matrix as the kernels take it."""
-    starts, columns = x.indptr.astype(np.int64), x.indices.astype(np.int32)
-    return unlabelled(x.data.reshape(1, -1))._replace(starts=starts, columns=columns)
+class _Spread:
+    """What :attr:`_Rows.spread` is, of rows that come in blocks (Chan, Golub and LeVeque, 1979)."""
+
+    def __init__(self, n_targets: int) -> None:
+        self.sums = np.zeros((3, n_targets))  # of weights; the mean; the squared distances from it
+
+    @staticmethod
+    def of_block(rows: _Rows) -> np.ndarray:
+        """The same three of one block."""
+        targets, weights = rows.pick(rows.data.targets), rows.weights
+        weights = np.ones(rows.n) if weights is None else weights
+        if targets.size == 0 or not weights.any():
+            return np.zeros((3, 1))
+        mean = np.average(targets, axis=0, weights=weights).astype(np.float64)
+        return np.array([np.full(len(mean), weights.sum()), mean, weights @ (targets - mean) ** 2])
+
+    def add(self, block: np.ndarray) -> None:
+        """Take in another block."""
+        total = self.sums[0] + block[0]
+        if total.any():
+            apart, share = block[1] - self.sums[1], block[0] / total
+            self.sums[2] += block[2] + apart**2 * self.sums[0] * share
+            self.sums[1] += apart * share
+            self.sums[0] = total
+
+    @property
+    def spread(self) -> float:
+        return float(self.sums[2].sum()) / self.sums.shape[1]
 
 
 class Trainer:
@@ -141,6 +166,11 @@ class Trainer:
         Weight of the rows of each class, by number; "balanced" is ``n / (n_classes * count)``.
     shuffle : bool, default=True
         Whether every epoch takes the rows in a new order.
+    lazy : bool, default=False
+        For sparse rows: weights of features that a batch lacks stay as they are in its update, and so do
+        their moments; penalty and decay do not touch them. With many features far less memory is moved; the
+        result is another one (PyTorch's SparseAdam). Plain "sgd", where such a weight has no reason to move,
+        skips it anyway.
     seed : int or numpy.random.Generator, optional
         Of the order of the rows and of dropout. The same seed gives the same weights to the bit, for any
         n_threads.
@@ -185,6 +215,7 @@ class Trainer:
         average: EMA | SWA | None = None,
         class_weight: Mapping[int, float] | str | None = None,
         shuffle: bool = True,
+        lazy: bool = False,
         seed: int | np.random.Generator | None = None,
         n_threads: int | None = None,
     ) -> None:
@@ -209,10 +240,12 @@ class Trainer:
         self.average = average
         self.class_weight = self._check_class_weight(class_weight)
         self.shuffle = bool(shuffle)
+        self.lazy = bool(lazy)
         self.n_threads = None if n_threads is None else _checks.check_count("n_threads", n_threads)
         self._rng = np.random.default_rng(seed)
         self._choose_output()
         self._check_lbfgs()
+        self._check_lazy()
         self.lr = getattr(self.optimizer, "lr", 1.0)
         self.history = History("r2" if self.loss.is_regression else "accuracy")
         self.n_rows = 0
@@ -313,6 +346,26 @@ class Trainer:
             if given:
                 raise ValueError(f"optimizer 'lbfgs' does not go with {what}.")
 
+    def _check_lazy(self) -> None:
+        """Refuse what needs the whole gradient, or moves all weights."""
+        for what, given in {
+            "optimizer 'lbfgs'": isinstance(self.optimizer, LBFGS),
+            "clip_norm": self.clip_norm,
+            "accumulate": self.accumulate > 1,
+            "max_norm": self.max_norm,
+            "embeddings, which need dense rows": self.net.embeddings,
+        }.items():
+            if self.lazy and given:
+                raise ValueError(f"lazy does not go with {what}.")
+
+    @property
+    def _skips(self) -> bool:
+        """Whether weights without a gradient are skipped: they would not move, or shall not."""
+        optimizer = self.optimizer
+        plain = isinstance(optimizer, SGD) and optimizer.momentum == optimizer.weight_decay == 0
+        whole = self.clip_norm is not None or self.accumulate > 1
+        return self.lazy or (plain and self.l1 == self.l2 == 0 and not whole)
+
     def _factors(self) -> np.ndarray:
         """Factors on the learning rate: of the weights of each layer, and of the rest."""
         n_layers = len(self.net.sizes) - 1
@@ -352,6 +405,7 @@ class Trainer:
         record["limit"] = np.inf if self.clip_value is None else self.clip_value
         record["clip_norm"], record["max_norm"] = self.clip_norm or 0.0, self.max_norm or 0.0
         record["decay"] = getattr(optimizer, "weight_decay", 0.0)
+        record["skip"] = self._skips
         record["keep"] = self.average.decay if isinstance(self.average, EMA) else 0.0
         of_core = optimizer.core_kind is not None and self.l1 == 0 and self.clip_value is None
         if of_core and (factors == 1).all():
@@ -387,11 +441,24 @@ class Trainer:
         like = (*[matrix] * 5, vector, vector, terms, 0, 0, 0, 0)
         return address_of(self.optimizer.kernel, like)
 
-    def _reserve(self, capacity: int, n_targets: int) -> kernels.Workspace:
-        """The workspace, made anew only where a larger one is needed."""
-        if self._work is None or self._work.capacity < capacity:
-            self._work = self.net._layout.workspace(capacity, n_targets)
-        return self._work
+    def _reserve(self, capacity: int, data: kernels.Data) -> kernels.Workspace:
+        """The workspace for batches of such rows, made anew only where another one is needed."""
+        work, n_entries = self._work, None
+        if data.starts.size > 0:  # as many as the longest rows have
+            lengths = np.sort(np.diff(data.starts))
+            n_entries = int(lengths[-capacity:].sum())
+        is_sparse = work is not None and work.counts.size > 0
+        if (
+            work is None
+            or work.capacity < capacity
+            or is_sparse != (n_entries is not None)
+            or work.entries.shape[1] < (n_entries or 0)
+        ):
+            n_targets, n_parts = data.labels.shape[1] + data.targets.shape[1], self._state.grad.shape[0]
+            work = self._work = self.net._layout.workspace(
+                capacity, n_targets, n_entries=n_entries, n_parts=n_parts
+            )
+        return work
 
     # --- data ---------------------------------------------------------------------------------------
 
@@ -405,7 +472,7 @@ class Trainer:
                     f"{x_name} is sparse, but the network embeds columns: pass {x_name}.toarray()."
                 )
             x = _checks.check_sparse(x_name, x, net.sizes[0], net.dtype)
-            data = _sparse_data(x)
+            data = sparse_rows(x)
         else:
             x = net._check_x(x_name, x)
             data = unlabelled(x)
@@ -424,15 +491,16 @@ class Trainer:
     def _check_data(self, x, y, sample_weight=None) -> kernels.Data:
         return self._check_rows(x, y, sample_weight).data
 
-    def _weigh_classes(self, rows: _Rows) -> _Rows:
-        """Rows whose weights are multiplied by those of their classes."""
+    def _weigh_classes(self, rows: _Rows, counts: np.ndarray | None = None) -> _Rows:
+        """Rows whose weights are multiplied by those of their classes; there are so many rows of each."""
         if self.class_weight is None:
             return rows
         labels = rows.data.labels[:, 0]
         n_classes = max(2, self.net.sizes[-1])
         if self.class_weight == "balanced":
-            counts = np.bincount(labels, minlength=n_classes)
-            of_class = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+            if counts is None:
+                counts = np.bincount(labels, minlength=n_classes)
+            of_class = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
         else:
             of_class = np.array([self.class_weight.get(label, 1.0) for label in range(n_classes)], np.float64)
         weights = of_class[labels] * (rows.data.weights if rows.data.weights.size else 1.0)
@@ -440,21 +508,14 @@ class Trainer:
 
     def _split(
         self, rows: _Rows, validation_data, validation_fraction: float | None
-    ) -> tuple[_Rows, _Rows | None]:
+    ) -> tuple[_Rows, _Rows | Stream | None]:
         """Rows to train on, by index, and those to validate on."""
         data = rows.data
         everything = np.arange(rows.n)
         if validation_data is not None:
             if validation_fraction is not None:
                 raise ValueError("give validation_data or validation_fraction, not both.")
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-                raise TypeError(
-                    "validation_data must be a tuple (x_val, y_val) or (x_val, y_val, weight_val)."
-                )
-            x_val, y_val, *weight_val = validation_data
-            names = ("x_val", "y_val", "weight_val")
-            held_out = self._check_rows(x_val, y_val, *weight_val, names=names)
-            return _Rows(data._replace(indices=everything), rows.x), held_out
+            return _Rows(data._replace(indices=everything), rows.x), self._check_held_out(validation_data)
         if validation_fraction is None:
             return _Rows(data._replace(indices=everything), rows.x), None
         _checks.check_number("validation_fraction", validation_fraction, 0.0, 1.0, open_low=True)
@@ -471,16 +532,104 @@ class Trainer:
             _Rows(data._replace(indices=validation), rows.x),
         )
 
+    def _check_held_out(self, validation_data) -> _Rows | Stream:
+        """Rows to validate on that came as such."""
+        if isinstance(validation_data, Stream):
+            self._check_stream("validation_data", validation_data)
+            return validation_data
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            raise TypeError(
+                "validation_data must be a tuple (x_val, y_val) or (x_val, y_val, weight_val), or a Stream."
+            )
+        x_val, y_val, *weight_val = validation_data
+        return self._check_rows(x_val, y_val, *weight_val, names=("x_val", "y_val", "weight_val"))
+
+    # --- data that is larger than memory ------------------------------------------------------------
+
+    def _check_stream(self, name: str, stream: Stream) -> None:
+        if stream.n_rows < 1:
+            raise ValueError(f"{name} is empty: expected at least one row.")
+        if stream.n_features != self.net.sizes[0]:
+            raise ValueError(
+                f"{name} has {stream.n_features} features, but the network takes {self.net.sizes[0]}."
+            )
+
+    def _check_stream_to_train(self, stream: Stream, y, sample_weight, validation_fraction) -> None:
+        """Refuse what does not go with rows that come block by block."""
+        self._check_stream("x", stream)
+        for name, given in {"y": y, "sample_weight": sample_weight}.items():
+            if given is not None:
+                raise ValueError(f"x is a stream, which brings its own {name}: expected {name}=None.")
+        if validation_fraction is not None:
+            raise ValueError(
+                "validation_fraction does not go with a stream, whose split() gives parts of it: pass one "
+                "as validation_data."
+            )
+        if isinstance(self.optimizer, LBFGS):
+            raise ValueError("optimizer 'lbfgs' needs all rows at once, but x is a stream.")
+        if self.batch_size is None:
+            raise ValueError("batch_size=None takes all rows at once, but x is a stream: pass a number.")
+
+    def _label_counts(self, stream: Stream) -> np.ndarray | None:
+        """How many rows of each class a stream has, where that is of need."""
+        if self.class_weight != "balanced":
+            return None
+        counts = stream.count_labels()
+        if counts is None:
+            raise ValueError(
+                f"class_weight='balanced' needs the number of rows of each class, but "
+                f"{type(stream).__name__}.count_labels() does not tell: pass a dict of weights."
+            )
+        n_classes = max(2, self.net.sizes[-1])
+        if len(counts) > n_classes:
+            raise ValueError(
+                f"the stream holds the label {len(counts) - 1}, but the classes are 0 to {n_classes - 1}."
+            )
+        return np.pad(counts, (0, n_classes - len(counts)))
+
+    def _check_blocks(
+        self, stream: Stream, seed: int | None = None, first: int = 0, multiple: int = 1
+    ) -> Generator[tuple[_Rows, np.ndarray]]:
+        """Checked blocks of an epoch, and the spread of each."""
+        place = first
+        for x, y, *weights in stream.blocks(seed, first, multiple):
+            if (place - first) % multiple:
+                raise ValueError(
+                    f"a block of the stream ends at row {place}: expected a multiple of {multiple} rows in "
+                    "all but the last."
+                )
+            names = tuple(f"{name} of the block from row {place} on" for name in ("x", "y", "weight"))
+            rows = self._check_rows(x, y, *weights, names=names)
+            place += rows.n
+            if place > stream.n_rows:
+                break
+            yield rows, _Spread.of_block(rows)
+        if place != stream.n_rows:
+            more = " or more" if place > stream.n_rows else ""
+            raise ValueError(
+                f"the stream gave {place}{more} rows in an epoch, but its n_rows is {stream.n_rows}."
+            )
+
+    def _blocks_to_train(self, run: _Run, stream: Stream) -> Generator[tuple[_Rows, np.ndarray]]:
+        """The blocks of all epochs that are to come: so the next is read while this one is validated."""
+        first = run.begin  # a block in which a checkpoint was written is read again
+        for epoch in range(len(self.history), run.n_epochs):
+            seed = None
+            if self.shuffle:
+                seed = int(np.random.SeedSequence([run.seed, epoch]).generate_state(1, np.uint64)[0])
+            yield from self._check_blocks(stream, seed, first, run.rows_of_update)
+            first = 0
+
     # --- the loop -----------------------------------------------------------------------------------
 
     def fit(
         self,
         x,
-        y,
+        y=None,
         epochs: int = 10,
         *,
         sample_weight=None,
-        validation_data: tuple[Any, ...] | None = None,
+        validation_data: tuple[Any, ...] | Stream | None = None,
         validation_fraction: float | None = None,
         early_stopping: EarlyStopping | None = None,
         metrics: Any = (),
@@ -493,29 +642,34 @@ class Trainer:
 
         Parameters
         ----------
-        x : array-like or sparse matrix of shape (n, n_in)
-            Copied only where it is not a contiguous array of the network's dtype, or CSR.
+        x : array-like or sparse matrix of shape (n, n_in), or Stream
+            Copied only where it is not a contiguous array of the network's dtype, or CSR. A stream is data
+            larger than memory: a thread reads its blocks ahead of the training.
         y : array-like of shape (n,) or (n, n_out)
-            What the loss expects.
+            What the loss expects. A stream brings its own.
         epochs : int, default=10
         sample_weight : array-like of shape (n,), optional
             The cost of a batch is the weighted mean of its losses, and so are the metrics.
-        validation_data : tuple (x_val, y_val) or (x_val, y_val, weight_val), optional
+        validation_data : tuple (x_val, y_val) or (x_val, y_val, weight_val), or Stream, optional
         validation_fraction : float in (0, 1), optional
-            Hold out this share of the rows instead; classes keep their shares. Needs scikit-learn.
+            Hold out this share of the rows instead; classes keep their shares. Needs scikit-learn. Not of a
+            stream, which splits itself.
         early_stopping : EarlyStopping, optional
         metrics : str, callable or sequence of them
             More figures for the history: names of scikit-learn's scorers, or functions
-            ``metric(y_true, y_pred)``. Of the validation rows, or of the training rows where there are none.
+            ``metric(y_true, y_pred)``. Of the validation rows, or of the training rows where there are none,
+            unless those are a stream.
         callbacks : Callback, callable or sequence of them
             See :class:`fastnn.Callback`; a function is called with the trainer and each epoch's figures.
         checkpoint : Checkpoint, optional
             Write down where training is, and go on from there when called again after a crash.
         record_norms : bool, default=False
             Whether the history gets the norms of each layer's weights, and of their gradient over the first
-            batch of the epoch's order: vanishing gradients are seen there.
+            batch of the epoch's order: vanishing gradients are seen there. Of a stream that is the first
+            batch of its last block.
         verbose : int, default=1
-            0 shows no progress.
+            0 shows no progress, 1 a bar, 2 a table of the last epochs and how the cost falls; both print a
+            line now and then where there is no terminal.
 
         Returns
         -------
@@ -533,16 +687,31 @@ class Trainer:
         _checks.check_count("epochs", epochs)
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
             raise TypeError(f"checkpoint must be a fastnn.Checkpoint, got {checkpoint!r}.")
-        rows = self._check_rows(x, y, sample_weight)
-        train, held_out = self._split(rows, validation_data, validation_fraction)
-        train = self._weigh_classes(train)
+        held_out: _Rows | Stream | None = None
+        counts = None
+        if isinstance(x, Stream):
+            self._check_stream_to_train(x, y, sample_weight, validation_fraction)
+            train = _Rows(unlabelled(np.empty((0, self.net.sizes[0]), self.net.dtype)), None)
+            counts = self._label_counts(x)
+            if validation_data is not None:
+                held_out = self._check_held_out(validation_data)
+        else:
+            rows = self._check_rows(x, y, sample_weight)
+            self._check_sparse_if_lazy(rows)
+            train, held_out = self._split(rows, validation_data, validation_fraction)
+            train = self._weigh_classes(train)
         for name, part in {"train on": train, "validate with": held_out}.items():
-            if part is not None and part.weights is not None and not part.weights.any():
+            if isinstance(part, _Rows) and part.weights is not None and not part.weights.any():
                 raise ValueError(f"the weights of all rows to {name} are 0.")
-        n_rows = self.n_rows = train.n
+        stream = x if isinstance(x, Stream) else None
+        n_rows = self.n_rows = stream.n_rows if stream is not None else train.n
         batch_size = min(self.batch_size or n_rows, n_rows)
         run = _Run(
             train=train,
+            stream=stream,
+            n_rows=n_rows,
+            label_counts=counts,
+            spread=_Spread(self.loss.n_targets(self.net.sizes[-1])),
             held_out=held_out,
             metrics=self._as_metrics(metrics),
             callbacks=CallbackList(callbacks),
@@ -550,7 +719,7 @@ class Trainer:
             record_norms=bool(record_norms),
             batch_size=batch_size,
             rows_of_update=batch_size * self.accumulate,
-            work=self._reserve(batch_size, train.data.labels.shape[1] + train.data.targets.shape[1]),
+            work=None if stream is not None else self._reserve(batch_size, train.data),
             n_epochs=len(self.history) + epochs,
         )
         self._check_metrics(run)
@@ -559,15 +728,19 @@ class Trainer:
         # All has been checked; from here on the trainer changes.
         self._stop_reason = None
         self._resume_weights()
+        if stream is not None and self.shuffle:
+            run.seed = int(self._rng.integers(2**64, dtype=np.uint64))
         run.best = Best(early_stopping, self._restorable(), self._falls(run, early_stopping))
         if found is not None:
             self._restore(run, *found)
+        if stream is not None:
+            run.blocks = read_ahead(self._blocks_to_train(run, stream))
         kernels.transpose_weights(self.net._network())
 
         history = self.history
         history.stop_reason = "epochs"
         left = run.n_epochs - len(history)
-        display = progress.Display(left, n_rows, history) if verbose else progress.Silent()
+        display = progress.make_display(verbose, left, n_rows, history)
         try:
             with at_work(), display:
                 run.callbacks.on_fit_begin(self)
@@ -591,6 +764,7 @@ class Trainer:
             self._stop_reason = "error"
             raise
         finally:
+            run.blocks.close()
             self._count(run, run.first)  # of an epoch that was broken off
             history.stop_reason = self._stop_reason or "epochs"
             self._swap_average()
@@ -623,8 +797,9 @@ class Trainer:
         """Take note of an epoch, and tell all who want to know."""
         epoch = self._figures(run, seconds)
         self.history.epochs.append(epoch)
-        self._count(run, run.train.n)
+        self._count(run, run.n_rows)
         run.first, run.totals = 0, np.zeros(kernels.N_TOTALS)
+        run.begin, run.spread = 0, _Spread(run.spread.sums.shape[1])
         display.epoch(epoch)
         if run.best.says_stop(epoch, self._restorable()):
             self.stop("early stopping")
@@ -638,7 +813,9 @@ class Trainer:
         from .lbfgs import minimize_rows
 
         data = run.train.data
-        if run.held_out is not None and run.held_out.x is run.train.x:  # a part of the rows is held out
+        if (
+            isinstance(run.held_out, _Rows) and run.held_out.x is run.train.x
+        ):  # a part of the rows is held out
             data = run.train.only().data
         start = time.perf_counter()
 
@@ -675,7 +852,7 @@ class Trainer:
 
     def _figures(self, run: _Run, seconds: float) -> Epoch:
         """Of the epoch that has just been trained."""
-        totals, n_rows = run.totals, run.train.n
+        totals, n_rows = run.totals, run.n_rows
         if isinstance(self.average, SWA) and len(self.history) + 1 >= self.average.start:
             self._n_averaged += 1
             self._other += (self.net.params - self._other) / self._n_averaged
@@ -689,7 +866,11 @@ class Trainer:
         return Epoch(
             epoch=len(self.history) + 1,
             cost=totals[kernels.COST_SUM] / n_rows,
-            metric=self._metric(totals[kernels.SCORE_SUM], totals[kernels.WEIGHT_SUM], run.train),
+            metric=self._metric(
+                totals[kernels.SCORE_SUM],
+                totals[kernels.WEIGHT_SUM],
+                run.train if run.stream is None else run.spread,
+            ),
             val_cost=val_cost,
             val_metric=val_metric,
             seconds=seconds,
@@ -702,7 +883,7 @@ class Trainer:
         """Take note that so many rows of an epoch have been trained on."""
         self._seen += n_rows
         n_whole, rest = divmod(n_rows, run.rows_of_update)
-        self._updates += n_whole + int(rest > 0 and n_rows == run.train.n)
+        self._updates += n_whole + int(rest > 0 and n_rows == run.n_rows)
 
     def _pace_of(self, batch_size: int) -> Pace:
         """The pace of steps of that many rows; what earlier calls of fit have learnt of it is kept."""
@@ -711,19 +892,40 @@ class Trainer:
             self._pace = batch_size, Pace(self.n_threads, step_flops, n_shares=-(-batch_size // TILE_ROWS))
         return self._pace[1]
 
+    def _check_sparse_if_lazy(self, rows: _Rows) -> None:
+        if self.lazy and rows.data.starts.size == 0:
+            raise ValueError("lazy is for sparse rows, but x is dense.")
+
     def _run_epoch(self, run: _Run, display: progress.Silent) -> None:
-        """What is left of an epoch, in compiled calls whose length the pace tells."""
+        """What is left of an epoch, block by block; rows in memory are a single one."""
+        run.rates = None
+        if run.stream is None:
+            if self.shuffle and run.first == 0:
+                shuffle(run.train.data.indices, self._rng.integers(2**64, dtype=np.uint64))
+            self._run_block(run, display)
+            return
+        while run.first < run.n_rows and self._stop_reason is None:
+            rows, spread = next(run.blocks)
+            rows = self._weigh_classes(rows, run.label_counts)
+            self._check_sparse_if_lazy(rows)
+            run.work = self._reserve(run.batch_size, rows.data)
+            run.train = _Rows(rows.data._replace(indices=np.arange(rows.n)), rows.x)
+            self._run_block(run, display)
+            if run.first == run.begin + rows.n:  # else a callback has stopped it
+                run.begin += rows.n
+                run.spread.add(spread)
+
+    def _run_block(self, run: _Run, display: progress.Silent) -> None:
+        """What is left of a block, in compiled calls whose length the pace tells."""
         data, totals, batch_size = run.train.data, run.totals, run.batch_size
-        n_rows = data.indices.size
-        if self.shuffle and run.first == 0:
-            shuffle(data.indices, self._rng.integers(2**64, dtype=np.uint64))
+        end = run.begin + data.indices.size
         pace = self._pace_of(batch_size)
-        network = self.net._network(self._dropout_seed)
-        state, rates = self._state_of_epoch(run)
+        network = self.net._network(self._dropout_seed, sparse=data.starts.size > 0)
+        state, rates = self._state_of_block(run)
         lr = self.lr
-        while run.first < n_rows and self._stop_reason is None:
+        while run.first < end and self._stop_reason is None:
             if self.lr != lr:  # a callback has set it
-                state, rates = self._state_of_epoch(run)
+                state, rates = self._state_of_block(run)
                 lr = self.lr
             n_parts, n_steps = pace.chunk()
             if run.callbacks.wants_batches:
@@ -732,7 +934,8 @@ class Trainer:
                 n_steps = run.clock.at_most(n_steps, self._batches)
             loaded = _n_loaded()
             start = time.perf_counter()
-            plan = (run.first, min(n_steps * batch_size, n_rows - run.first), batch_size, self._batches + 1)
+            first, n_rows = run.first - run.begin, min(n_steps * batch_size, end - run.first)
+            plan = (first, n_rows, batch_size, self._batches + 1)
             before = totals.copy()
             args = (network, run.work, data, self._objective, state, plan, totals)
             launch(kernels.train_part, self.net.dtype, n_parts, new_team(), *args)
@@ -746,22 +949,26 @@ class Trainer:
                 raise self._divergence(bool(totals[kernels.ROWS_DONE]))
             if _n_loaded() == loaded:  # else most of the time went into compiling or loading
                 pace.note(n_parts, n_steps, time.perf_counter() - start)
-            run.lr = float(rates[(run.first + plan[1] - 1) // run.rows_of_update])
-            run.first += plan[1]
+            run.lr = float(rates[(first + n_rows - 1) // run.rows_of_update])
+            run.first += n_rows
             display.rows(run.first)
             if run.callbacks.wants_batches:
-                cost = (totals - before)[kernels.COST_SUM] / plan[1]
-                batch = Batch(len(self.history) + 1, self._batches, plan[1], float(cost), run.lr)
+                cost = (totals - before)[kernels.COST_SUM] / n_rows
+                batch = Batch(len(self.history) + 1, self._batches, n_rows, float(cost), run.lr)
                 run.callbacks.on_batch_end(self, batch)
             self._checkpoint(run)
 
-    def _state_of_epoch(self, run: _Run) -> tuple[kernels.Optimizer, np.ndarray]:
-        """The update's settings and buffers with the rates of an epoch, and the learning rates alone."""
-        n_updates = -(-run.train.n // run.rows_of_update)
-        rates = self.schedule.rates(
-            self.lr, len(self.history), run.n_epochs, n_updates, self._seen, self._schedule_state
-        )
-        state = self._state._replace(rates=self.optimizer.rates(rates, self._updates))
+    def _state_of_block(self, run: _Run) -> tuple[kernels.Optimizer, np.ndarray]:
+        """The update's settings and buffers with the rates of a block, and the learning rates alone."""
+        if run.rates is None or run.rates[0] != self.lr:
+            n_updates = -(-run.n_rows // run.rows_of_update)
+            rates = self.schedule.rates(
+                self.lr, len(self.history), run.n_epochs, n_updates, self._seen, self._schedule_state
+            )
+            run.rates = self.lr, rates
+        done = run.begin // run.rows_of_update
+        rates = run.rates[1][done:][: -(-run.train.n // run.rows_of_update)]
+        state = self._state._replace(rates=self.optimizer.rates(rates, self._updates + done))
         if isinstance(self.average, EMA):
             state = state._replace(average=self._other)
         return state, rates
@@ -826,18 +1033,20 @@ class Trainer:
     def _digest(self, run: _Run, early_stopping: EarlyStopping | None) -> dict[str, Any]:
         """What a checkpoint must have in common with a training to be one of its own."""
         data = run.train.data
-        total = 0
+        total: Any = 0
         for array in (data.x, data.labels, data.targets, data.weights, data.starts, data.columns):
             total = zlib.crc32(np.ascontiguousarray(array).data, total)
+        if run.stream is not None:
+            total = run.stream.fingerprint()
         settings = {name: getattr(self, name) for name in _SETTINGS} | {"early_stopping": early_stopping}
         # As text, in which functions have addresses: those differ from process to process.
         digest: dict[str, Any] = {
             name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(setting)) for name, setting in settings.items()
         }
-        n_held_out = 0 if run.held_out is None else run.held_out.n
+        n_held_out = getattr(run.held_out, "n", getattr(run.held_out, "n_rows", 0))
         return digest | {
             "random generator": type(self._rng.bit_generator).__name__,
-            "rows": [run.train.n, n_held_out],
+            "rows": [run.n_rows, n_held_out],
             "data": total,
             "first epoch": len(self.history) + 1,
         }
@@ -846,14 +1055,18 @@ class Trainer:
         """Everything that training changes, by name, and the rows in their order."""
         arrays = {name: getattr(self._state, name) for name in ("m", "v", "u", "whole")}
         arrays |= {"params": self.net.params, "running": self.net._running, "other": self._other}
-        arrays |= {"totals": run.totals, "indices": run.train.data.indices}
-        if run.held_out is not None:
+        arrays |= {"totals": run.totals}
+        if run.stream is None:
+            arrays["indices"] = run.train.data.indices
+        else:
+            arrays["spread"] = run.spread.sums
+        if isinstance(run.held_out, _Rows):
             arrays["held_out"] = run.held_out.data.indices
         return arrays | {f"best.{k}": kept for k, kept in enumerate(run.best.kept)}
 
     def _checkpoint(self, run: _Run, ended: bool = False) -> None:
         """Write a checkpoint if one is due: within an epoch, or at its end."""
-        if run.clock is None or (run.first == run.train.n and not ended):
+        if run.clock is None or (run.first == run.n_rows and not ended):
             return
         finished = ended and (self._stop_reason is not None or len(self.history) == run.n_epochs)
         if not finished and not run.clock.is_due(self._batches, len(self.history) if ended else None):
@@ -868,6 +1081,8 @@ class Trainer:
             "rng": self._rng.bit_generator.state,
             "dropout": self._dropout_seed,
             "first": run.first,
+            "begin": run.begin,
+            "seed": run.seed,
             "stop_reason": self._stop_reason,
             "n_averaged": self._n_averaged,
             "best": run.best.state,
@@ -900,7 +1115,7 @@ class Trainer:
         """Go on from a checkpoint."""
         for name, array in self._arrays(run).items():
             array[:] = arrays[name]
-        run.first = state["first"]
+        run.first, run.begin, run.seed = state["first"], state["begin"], state["seed"]
         self._batches, self._updates, self._seen = state["batches"], state["updates"], state["seen"]
         self.lr, self._schedule_state = state["lr"], state["schedule"]
         self._rng.bit_generator.state = state["rng"]
@@ -961,21 +1176,35 @@ class Trainer:
         """What the metrics say of the validation rows or, where there are none, of the training rows."""
         if not run.metrics:
             return {}
-        rows = run.held_out or run.train
-        truth = rows.pick(rows.data.labels if rows.data.labels.size else rows.data.targets)
-        output = self.net.predict_raw(rows.pick(rows.x), n_threads=self.n_threads)
+        if isinstance(run.held_out, Stream):
+            with contextlib.closing(read_ahead(self._check_blocks(run.held_out))) as blocks:
+                judged = [self._to_judge(rows) for rows, _ in blocks]
+            truth, output, of_rows = (np.concatenate(parts) for parts in zip(*judged, strict=True))
+            weights = of_rows if of_rows.size else None
+        else:
+            rows = run.held_out or run.train
+            (truth, output, _), weights = self._to_judge(rows), rows.weights
         if self.net.output == "identity" and self._task in ("binary", "multilabel"):
             output = 0.5 + 0.5 * np.tanh(0.5 * output)  # margins: ranked as probabilities would be
         return {
-            name: metric(truth, output, sample_weight=rows.weights)
-            for name, metric in self._names(run).items()
+            name: metric(truth, output, sample_weight=weights) for name, metric in self._names(run).items()
         }
+
+    def _to_judge(self, rows: _Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Right answers, the network's outputs, and weights, which are empty where all weigh the same."""
+        truth = rows.pick(rows.data.labels if rows.data.labels.size else rows.data.targets)
+        output = self.net.predict_raw(rows.pick(rows.x), n_threads=self.n_threads)
+        return truth, output, np.empty(0) if rows.weights is None else rows.weights
 
     def _check_metrics(self, run: _Run) -> None:
         """Refuse metrics that the history has no column for, or that cannot judge these rows."""
         names = self._names(run)
         if len(names) < len(run.metrics) or not names.keys().isdisjoint(Epoch._fields):
             raise ValueError(f"metrics need names of their own in the history, got {', '.join(names)}.")
+        if run.stream is not None and run.held_out is None and run.metrics:
+            raise ValueError("metrics need validation_data where the rows to train on are a stream.")
+        if isinstance(run.held_out, Stream):
+            return  # it is not read through for that
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an untrained network may well predict one class only
@@ -993,7 +1222,7 @@ class Trainer:
                 figures[f"layers.{depth}.{kind}_norm"] = float(np.linalg.norm(array))
         return figures
 
-    def _metric(self, score_sum: float, weight_sum: float, rows: _Rows) -> float:
+    def _metric(self, score_sum: float, weight_sum: float, rows: _Rows | _Spread) -> float:
         """Accuracy, or R squared over all outputs together (0 where the targets do not vary)."""
         if not self.loss.is_regression:
             return float(score_sum / weight_sum)
@@ -1002,37 +1231,56 @@ class Trainer:
 
     def _score_rows(self, data: kernels.Data, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Losses and scores of checked data, row by row, not weighted."""
-        flops = 2.0 * n_rows * self.net.params.size
+        flops, sparse = n_rows * self.net._row_flops(data), data.starts.size > 0
         n_parts = parts_for(self.n_threads, flops, PARALLEL_CALL_FLOPS, -(-n_rows // ROW_BLOCK))
         n_targets = data.labels.shape[1] + data.targets.shape[1]
-        work = self.net._layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, n_targets)
+        capacity, n_entries = min(n_rows, ROW_BLOCK) * n_parts, 0 if sparse else None
+        work = self.net._layout.workspace(capacity, n_targets, n_entries=n_entries)
         losses, scores = np.empty(n_rows), np.empty(n_rows)
         data = data._replace(weights=np.empty(0))
-        args = (losses, scores, self.net._network(), work, data, self._objective)
+        args = (losses, scores, self.net._network(sparse=sparse), work, data, self._objective)
         launch(kernels.score_part, self.net.dtype, n_parts, *args)
         return losses, scores
 
-    def _score(self, rows: _Rows) -> tuple[float, float]:
+    def _score(self, rows: _Rows | Stream) -> tuple[float, float]:
         """Mean cost and metric of checked rows."""
+        if isinstance(rows, Stream):
+            return self._score_blocks(rows)
         losses, scores = self._score_rows(rows.data, rows.n)
         weights = np.ones(rows.n) if rows.weights is None else rows.weights
         cost = float(np.average(losses, weights=weights))
         return cost, self._metric(weights @ scores, weights.sum(), rows)
 
-    def evaluate(self, x, y, *, sample_weight=None) -> dict[str, float]:
+    def _score_blocks(self, stream: Stream) -> tuple[float, float]:
+        """The same of a stream."""
+        sums, spread = np.zeros(3), _Spread(self.loss.n_targets(self.net.sizes[-1]))
+        with contextlib.closing(read_ahead(self._check_blocks(stream))) as blocks:
+            for rows, of_block in blocks:
+                losses, scores = self._score_rows(rows.data, rows.n)
+                weights = np.ones(rows.n) if rows.weights is None else rows.weights
+                sums += weights @ losses, weights @ scores, weights.sum()
+                spread.add(of_block)
+        return float(sums[0] / sums[2]), self._metric(sums[1], sums[2], spread)
+
+    def evaluate(self, x, y=None, *, sample_weight=None) -> dict[str, float]:
         """Cost (mean loss, without penalty) and metric of some rows.
 
         Parameters
         ----------
         x, y, sample_weight : array-like
-            As in :meth:`fit`.
+            As in :meth:`fit`; x may be a stream.
 
         Returns
         -------
         dict
             "cost", and "accuracy" or "r2".
         """
-        cost, metric = self._score(self._check_rows(x, y, sample_weight))
+        if isinstance(x, Stream):
+            self._check_stream("x", x)
+            rows: _Rows | Stream = x
+        else:
+            rows = self._check_rows(x, y, sample_weight)
+        cost, metric = self._score(rows)
         return {"cost": cost, self.history.metric_name: metric}
 
     def losses(self, x, y) -> np.ndarray:
@@ -1042,8 +1290,8 @@ class Trainer:
 
     def _gradient_of(self, data: kernels.Data, n_rows: int) -> tuple[float, np.ndarray]:
         """Cost and gradient of the first rows, as a vector laid out as the parameters."""
-        work = self._reserve(n_rows, data.labels.shape[1] + data.targets.shape[1])
-        network = self.net._network(self._dropout_seed)
+        work = self._reserve(n_rows, data)
+        network = self.net._network(self._dropout_seed, sparse=data.starts.size > 0)
         kernels.transpose_weights(network)
         grads = aligned_zeros(network.params.size, self.net.dtype)
         cost = kernels.gradient(grads, network, work, data, self._objective, n_rows)
@@ -1073,21 +1321,29 @@ class Trainer:
 class _Run:
     """One call of fit: what it was given, and where it is."""
 
-    train: _Rows
-    held_out: _Rows | None
+    train: _Rows  # of a stream, the present block
+    held_out: _Rows | Stream | None
     metrics: list[Metric]
     callbacks: CallbackList
     checkpoint: Any
     record_norms: bool
     batch_size: int
     rows_of_update: int
-    work: kernels.Workspace
+    work: Any  # kernels.Workspace; of a stream, made for its first block
     n_epochs: int  # when the history has so many, it is done
+    stream: Stream | None
+    n_rows: int  # of an epoch
+    label_counts: np.ndarray | None  # of a stream
+    spread: _Spread  # of the targets of a stream's blocks that are done
+    begin: int = 0  # where the block begins in the epoch
+    seed: int = 0  # of the order of a stream's rows
+    rates: tuple[float, np.ndarray] | None = None  # learning rates of the epoch, and from what
     first: int = 0  # rows of the epoch that are done
     lr: float | None = None  # of the last step
 
     def __post_init__(self) -> None:
         self.totals = np.zeros(kernels.N_TOTALS)
+        self.blocks: Generator[tuple[_Rows, np.ndarray]] = (_ for _ in ())
         self.best: Best
         self.clock: Clock | None = None
         self.digest: dict[str, Any] = {}

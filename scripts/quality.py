@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 
 import fastnn
 from fastnn._threads import usable_cores
-from fastnn.data import load_dataset
+from fastnn.data import read_arrays
 from fastnn.machine import describe
 
 FASHION_ROWS = 10_000
@@ -56,8 +56,8 @@ def make_tasks(fashion: Path | None) -> list[Task]:
     ]
     tasks.append(Task("diabetes", "MLPRegressor", *datasets.load_diabetes(return_X_y=True), {}))
     if fashion is not None:
-        data = load_dataset(str(fashion))
-        x, y = data.x_train[:FASHION_ROWS], data.y_train[:FASHION_ROWS]
+        data = read_arrays(fashion)
+        x, y = data.rows[:FASHION_ROWS].reshape(FASHION_ROWS, -1), data.y[:FASHION_ROWS]
         tasks.append(Task("Fashion-MNIST", "MLPClassifier", x, y, {"max_iter": 30}))
     return tasks
 

@@ -1,18 +1,23 @@
-"""Data sets from files and from scikit-learn, split and encoded: what the command line trains on."""
+"""Arrays from files and from scikit-learn, and their encoder: every feature standardised."""
 
 from __future__ import annotations
 
 import gzip
+import math
+import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _checks
+from .dataset import Dataset, name_of
 
 # scikit-learn's own, by what is to be predicted.
 BUILT_IN = {
@@ -23,67 +28,40 @@ BUILT_IN = {
     "diabetes": "regression",
     "linnerud": "regression",
 }
-TASKS = ("classification", "regression")
-
-# A numeric target with more distinct values than this is a quantity, unless they are 0, 1, 2, ...
-_MOST_CLASSES = 20
+_TARGETS = {
+    "digits": "digit",
+    "iris": "species",
+    "wine": "cultivar",
+    "breast_cancer": "diagnosis",
+    "diabetes": "progression",
+    "linnerud": "body",
+}
 
 _IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
-
-class Dataset(NamedTuple):
-    """Rows to train on and rows to test with.
-
-    Attributes
-    ----------
-    name : str
-    x_train, x_test : ndarray of shape (n, n_in)
-    y_train, y_test : ndarray
-        Class numbers, (n,), or values, (n,) or (n, n_out).
-    classes : ndarray or None
-        The label that each class number stands for; None for a regression.
-    """
-
-    name: str
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-    classes: np.ndarray | None
+_BLOCK_BYTES = 1 << 22  # of float64: what is converted at a time stays in the cache
 
 
-def load_dataset(
-    source: str,
-    *,
-    target: str | None = None,
-    task: str | None = None,
-    test_fraction: float = 0.2,
-    seed: int = 0,
-    dtype: Any = "float32",
-) -> Dataset:
-    """Read a data set, encode its labels, and split off rows to test with.
+def read_arrays(source: str | Path | Sequence[str | Path], *, labelled: bool = True) -> Dataset:
+    """Read arrays: the rows, and what is to be predicted of them.
 
     Parameters
     ----------
-    source : str
+    source : str, path, or two paths
         A name of scikit-learn's (digits, iris, wine, breast_cancer, diabetes, linnerud), or the path of
-        a ``.npz`` file with x and y (and x_test and y_test, if it has them), of a ``.csv`` file, or of a
-        folder with the four IDX files of MNIST or Fashion-MNIST, compressed or not.
-    target : str, optional
-        The column of a ``.csv`` that is to be predicted.
-    task : {"classification", "regression"}, optional
-        By default what the target looks like: text, booleans, numbers counting from 0 and up to 20
-        distinct whole numbers are classes.
-    test_fraction : float in (0, 1), default=0.2
-        Share of the rows to test with, where the source does not say which.
-    seed : int, default=0
-        Of that split; classes keep their shares.
-    dtype : {"float32", "float64"}, default="float32"
-        Of the features, and of the values of a regression.
+
+        - a ``.npz`` file with x and y, and x_test and y_test if it has them (Keras' x_train and y_train
+          do as well);
+        - a folder with x.npy and y.npy, and x_test.npy and y_test.npy if it has them; or the two paths
+          themselves. These are mapped into memory, not read;
+        - a folder with the four IDX files of MNIST or Fashion-MNIST, compressed or not.
+    labelled : bool, default=True
+        If False, y is neither needed nor read, and a single ``.npy`` will do: rows to predict.
 
     Returns
     -------
     Dataset
+        Of kind "array", rows in the shape and dtype in which they came.
 
     Raises
     ------
@@ -92,154 +70,185 @@ def load_dataset(
     FileNotFoundError
         If there is no such file and no data set of that name.
     ImportError
-        If scikit-learn, or pandas for ``.csv``, is not installed.
+        If a name is given and scikit-learn is not installed.
 
     Examples
     --------
-    >>> load_dataset("iris").x_train.shape
-    (120, 4)
+    >>> digits = read_arrays("digits")
+    >>> digits.rows.shape, digits.target
+    ((1797, 8, 8), 'digit')
     """
-    dtype = _checks.check_dtype(dtype)
-    x, y, test, task = _read(source, target, task)
-    y = np.asarray(y)
-    if task is None:
-        task = _guess_task(y)
-    _checks.check_name("task", task, TASKS)
-    classes = None
-    if task == "classification":
-        encoder = _checks.require("sklearn.preprocessing", "sklearn").LabelEncoder()
-        y = encoder.fit_transform(y)
-        classes = encoder.classes_
-        if len(classes) < 2:
-            raise ValueError(f"the target has one class only ({classes[0]!r}): expected at least 2.")
-        if test is not None:
-            unseen = np.setdiff1d(test[1], classes)
-            if unseen.size:
-                raise ValueError(f"y_test has the class {unseen[0]!r}, which y does not have.")
-            test = test[0], encoder.transform(test[1])
-    x, y = np.asarray(x, dtype), y if classes is not None else np.asarray(y, dtype)
-    if test is None:
-        split = _checks.require("sklearn.model_selection", "sklearn").train_test_split
-        _checks.check_number("test_fraction", test_fraction, 0.0, 1.0, open_low=True)
-        rare = classes is not None and np.bincount(y).min() < 2
-        stratify = y if classes is not None and not rare else None
-        x, x_test, y, y_test = split(x, y, test_size=test_fraction, random_state=seed, stratify=stratify)
+    if not isinstance(source, (str, Path)):
+        x_path, y_path = _two_paths(source)
+        data = Dataset(name_of(x_path), "array", *_pair(_map_npy(x_path), _map_npy(y_path)))
+    elif source in BUILT_IN:
+        data = _built_in(str(source))
     else:
-        x_test, y_test = np.asarray(test[0], dtype), np.asarray(test[1])
-        y_test = y_test if classes is not None else y_test.astype(dtype)
-    return Dataset(Path(source).stem, x, y, x_test, y_test, classes)
+        path = existing(source, BUILT_IN)
+        x, y, test = _read_folder(path, labelled) if path.is_dir() else _read_file(path, labelled)
+        data = Dataset(name_of(path), "array", x, y, test=test)
+    return data if labelled else replace(data, y=None, test=None)
 
 
-def _read(source: str, target: str | None, task: str | None):
-    """Features, target, test rows or None, and the task where it is known."""
-    path = Path(source)
-    if source in BUILT_IN:
-        bunch = getattr(_checks.require("sklearn.datasets", "sklearn"), f"load_{source}")()
-        return bunch.data, bunch.target, None, task or BUILT_IN[source]
-    if path.is_dir():
-        return *_read_idx_folder(path), task or "classification"
-    if not path.exists():
-        close = get_close_matches(source, BUILT_IN, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise FileNotFoundError(
-            f"there is no file {source!r}, and no data set of that name: expected a path or one of "
-            f"{', '.join(BUILT_IN)}.{hint}"
+def _read_folder(folder: Path, labelled: bool):
+    if is_idx_folder(folder):
+        return _read_idx_folder(folder)
+    files = {file.stem: file for file in sorted(folder.glob("*.npy"))}
+    if not files:
+        raise ValueError(f"{str(folder)!r} has neither x.npy and y.npy nor the four IDX files of MNIST.")
+    return _named_arrays(folder, files, labelled)
+
+
+def _read_file(path: Path, labelled: bool):
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return _read_npz(path, labelled)
+    readers = {suffix: _read_idx} if is_idx_file(path) else {".npy": _map_npy}
+    if suffix not in readers:
+        raise ValueError(
+            f"{str(path)!r} has the ending {path.suffix!r}: expected .npz, .npy, or a folder with x.npy and "
+            "y.npy or with IDX files."
         )
-    if path.suffix == ".npz":
-        return *_read_npz(path), task
-    if path.suffix == ".csv":
-        return *_read_csv(path, target), None, task
-    raise ValueError(
-        f"{source!r} has the ending {path.suffix!r}: expected .npz, .csv, or a folder with IDX files."
+    if labelled:
+        raise ValueError(
+            f"{str(path)!r} is one array: expected x and y, as the folder of both, the paths of both, or a "
+            ".npz file."
+        )
+    return _not_empty("x", readers[suffix](path)), None, None
+
+
+def existing(source: str | Path, names: Sequence[str] | dict[str, str] = ()) -> Path:
+    """The path, if something is there; else an error, which suggests a name that comes near."""
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    if not names:
+        raise FileNotFoundError(f"there is no file or folder {str(source)!r}.")
+    close = get_close_matches(str(source), names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise FileNotFoundError(
+        f"there is no file {str(source)!r}, and no data set of that name: expected a path or one of "
+        f"{', '.join(names)}.{hint}"
     )
 
 
-def _guess_task(y: np.ndarray) -> str:
-    if y.ndim == 2 and y.shape[1] > 1:
-        return "regression"
-    if y.dtype.kind not in "iuf":
-        return "classification"
-    values = np.unique(y)
-    if np.any(np.mod(values, 1) != 0):
-        return "regression"
-    counts_from_0 = np.array_equal(values, np.arange(len(values)))
-    return "classification" if counts_from_0 or len(values) <= _MOST_CLASSES else "regression"
+def _built_in(name: str) -> Dataset:
+    bunch = getattr(_checks.require("sklearn.datasets", "sklearn"), f"load_{name}")()
+    if name == "digits":
+        return Dataset(name, "array", bunch.images, bunch.target, _TARGETS[name])
+    y = bunch.target
+    if BUILT_IN[name] == "classification":
+        y = np.asarray(bunch.target_names)[y]
+    x, names = bunch.data, [str(feature) for feature in bunch.feature_names]
+    return Dataset(name, "array", x, y, _TARGETS[name], feature_names=names)
 
 
-def _read_npz(path: Path):
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{str(path)!r} cannot be read as .npz: {error}.") from error
-    missing = {"x", "y"} - set(arrays)
+def _two_paths(source: Sequence[str | Path]) -> list[Path]:
+    paths = list(source) if isinstance(source, (list, tuple)) else []
+    if len(paths) != 2 or not all(isinstance(path, (str, Path)) for path in paths):
+        raise TypeError(
+            f"source must be a name, a path, or the two paths of x.npy and y.npy, got {source!r:.80}."
+        )
+    return [existing(path) for path in paths]
+
+
+def _not_empty(name: str, x: np.ndarray) -> np.ndarray:
+    if x.ndim == 0 or x.size == 0:
+        raise ValueError(f"{name} is empty: expected at least one row.")
+    return x
+
+
+def _pair(x: np.ndarray, y: np.ndarray, ending: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Both, if they go together."""
+    _not_empty(f"x{ending}", x)
+    if y.ndim == 0:
+        raise ValueError(f"y{ending} is a single value: expected one a row.")
+    _checks.check_lengths(f"x{ending}", len(x), f"y{ending}", len(y))
+    return x, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def _named_arrays(path: Path, found: dict[str, Any], labelled: bool):
+    """x, y and the test rows or None, of arrays, or of the files of arrays, by name."""
+    first = "x_train" if "x" not in found and "x_train" in found else "x"
+    second = "y_train" if "y" not in found and "y_train" in found else "y"
+    missing = {first, second} - set(found) if labelled else {first} - set(found)
     if missing:
         raise ValueError(
-            f"{str(path)!r} holds {', '.join(sorted(arrays)) or 'nothing'}: expected arrays x and y."
+            f"{str(path)!r} holds {', '.join(sorted(found)) or 'nothing'}: expected arrays "
+            f"x{' and y' if labelled else ''}."
         )
-    x, y = _flat_rows(arrays["x"]), arrays["y"]
-    _checks.check_lengths("x", len(x), "y", len(y))
-    if "x_test" not in arrays or "y_test" not in arrays:
+
+    def get(name: str) -> np.ndarray:
+        return _map_npy(found[name]) if isinstance(found[name], Path) else found[name]
+
+    if not labelled:
+        return _not_empty("x", get(first)), None, None
+    x, y = _pair(get(first), get(second))
+    if "x_test" not in found or "y_test" not in found:
         return x, y, None
-    x_test, y_test = _flat_rows(arrays["x_test"]), arrays["y_test"]
-    _checks.check_lengths("x_test", len(x_test), "y_test", len(y_test))
-    return x, y, (x_test, y_test)
-
-
-def _flat_rows(x: np.ndarray) -> np.ndarray:
-    """Samples of any shape as rows."""
-    if x.ndim == 0 or len(x) == 0:
-        raise ValueError("x is empty: expected at least one row.")
-    return x.reshape(len(x), -1)
-
-
-def _read_csv(path: Path, target: str | None):
-    pandas = _checks.require("pandas", "all")
-    try:
-        frame = pandas.read_csv(path)
-    except (ValueError, UnicodeError) as error:  # pandas' parser errors are ValueErrors
-        raise ValueError(f"{str(path)!r} cannot be read as .csv: {str(error).strip()}.") from error
-    columns = [str(name) for name in frame.columns]
-    if target is None:
-        raise ValueError(f"say which column of {str(path)!r} is the target: {', '.join(columns[:20])}.")
-    _checks.check_name("target", target, columns)
-    if len(columns) < 2:
-        raise ValueError(f"{str(path)!r} has one column only: expected features beside the target.")
-    y, features = frame[target], frame.drop(columns=target)
-    text = [str(name) for name in features.columns if not _is_numeric(pandas, features[name])]
-    if text:
+    test = _pair(get("x_test"), get("y_test"), "_test")
+    if test[0].shape[1:] != x.shape[1:]:
         raise ValueError(
-            f"column {text[0]!r} is not numeric ({len(text)} such in all): encode or drop it first."
+            f"rows of x_test have shape {test[0].shape[1:]}, but those of x have {x.shape[1:]}: "
+            "expected the same."
         )
-    for name in frame.columns:
-        missing = int(frame[name].isna().sum())
-        if missing:
-            raise ValueError(f"column {str(name)!r} lacks {missing} values: impute or drop them first.")
-    return features.to_numpy(dtype=np.float64), y.to_numpy()
+    return x, y, test
 
 
-def _is_numeric(pandas, column) -> bool:
-    return pandas.api.types.is_numeric_dtype(column)
+def _read_npz(path: Path, labelled: bool):
+    try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is damaged or another kind of file")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except Exception as error:  # whatever NumPy and zipfile make of a damaged file
+        raise ValueError(f"{str(path)!r} cannot be read as .npz: {_reason(error)}.") from error
+    return _named_arrays(path, arrays, labelled)
+
+
+def _map_npy(path: Path) -> np.ndarray:
+    """The array of a ``.npy`` file, mapped into memory."""
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # whatever NumPy makes of a damaged file
+        raise ValueError(f"{str(path)!r} cannot be read as .npy: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    """An error's text as the end of a sentence."""
+    return (str(error).strip().rstrip(".") or type(error).__name__).partition("\n")[0]
+
+
+def is_idx_folder(folder: Path) -> bool:
+    """Whether it holds files that are called as MNIST's are."""
+    return any(any(folder.glob(f"{part}-images*")) for part in ("train", "t10k"))
+
+
+def is_idx_file(path: Path) -> bool:
+    """Whether it is called as one of MNIST's files is."""
+    return path.is_file() and re.search(r"[-.]idx\d-", path.name) is not None
 
 
 def _read_idx_folder(folder: Path):
-    train, test = (
-        (_flat_rows(_read_idx(folder, f"{part}-images")), _read_idx(folder, f"{part}-labels"))
-        for part in ("train", "t10k")
-    )
-    for part, (images, labels) in (("train", train), ("t10k", test)):
+    pairs = []
+    for part in ("train", "t10k"):
+        images, labels = (_read_idx(_idx_file(folder, f"{part}-{what}")) for what in ("images", "labels"))
         _checks.check_lengths(f"{part}-images", len(images), f"{part}-labels", len(labels))
-    return *train, test
+        pairs.append((_not_empty(f"{part}-images", images), labels))
+    return *pairs[0], pairs[1]
 
 
-def _read_idx(folder: Path, stem: str) -> np.ndarray:
-    """Read an IDX file (LeCun's MNIST format): two zeros, dtype, number of axes, sizes, then the data."""
+def _idx_file(folder: Path, stem: str) -> Path:
     found = sorted(folder.glob(f"{stem}*"))
     if not found:
         raise FileNotFoundError(
             f"there is no {stem}* in {str(folder)!r}: expected the four IDX files of MNIST."
         )
-    path = found[0]
+    return found[0]
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    """Read an IDX file (LeCun's MNIST format): two zeros, dtype, number of axes, sizes, then the data."""
     try:
         content = path.read_bytes()
         if path.suffix == ".gz":
@@ -251,4 +260,164 @@ def _read_idx(folder: Path, stem: str) -> np.ndarray:
         data = np.frombuffer(content, _IDX_DTYPES[code], offset=4 + 4 * n_axes)
         return data.reshape(shape)
     except (ValueError, struct.error, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{str(path)!r} is damaged or no IDX file: {error}.") from error
+        raise ValueError(f"{str(path)!r} is damaged or no IDX file: {_reason(error)}.") from error
+
+
+def row_blocks(rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Where it stands and a block of rows in float64, for arrays of which no such copy would fit."""
+    step = max(1, _BLOCK_BYTES // (8 * math.prod(rows.shape[1:])))
+    for start in range(0, len(rows), step):
+        block = np.asarray(rows[start : start + step], dtype=np.float64)
+        yield slice(start, start + len(block)), block.reshape(len(block), -1)
+
+
+class ArrayEncoder:
+    """Standardises every feature of numeric arrays: mean 0 and variance 1 over the rows it learns from.
+
+    Means and variances are found and applied block by block, by scikit-learn's StandardScaler: memory-mapped
+    rows stay on the disk and rows of bytes are not blown up.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}, default="float32"
+        Of the vectors.
+    feature_names : sequence of str, optional
+        By default x[0], x[1], ..., or x[0, 0], x[0, 1], ... of rows that are matrices.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of one row.
+    mean, scale : ndarray of shape (n_features,)
+        A vector is ``(row.ravel() - mean) / scale``. The scale of a constant feature is 1.
+    feature_names : list of str
+    embeddings : dict
+        Empty: all features are numbers.
+
+    Examples
+    --------
+    >>> encoder = ArrayEncoder().fit(np.array([[1, 7], [3, 7]]))
+    >>> encoder.transform(np.array([[3, 7]]))
+    array([[1., 0.]], dtype=float32)
+    """
+
+    kind: ClassVar[str] = "array"
+
+    def __init__(self, dtype: Any = "float32", *, feature_names: Sequence[str] | None = None) -> None:
+        self.dtype = _checks.check_dtype(dtype)
+        self._given_names = None if feature_names is None else [str(name) for name in feature_names]
+        self.embeddings: dict[int, tuple[int, int]] = {}
+
+    def fit(self, rows: Any) -> ArrayEncoder:
+        """Learn mean and scale of every feature.
+
+        Parameters
+        ----------
+        rows : array of shape (n, ...)
+
+        Returns
+        -------
+        ArrayEncoder
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If values are not numbers, not finite, or none are there.
+        """
+        rows = self._check(rows)
+        n_features = math.prod(rows.shape[1:])
+        if self._given_names is not None and len(self._given_names) != n_features:
+            raise ValueError(f"{len(self._given_names)} feature_names came with {n_features} features.")
+        scaler = _checks.require("sklearn.preprocessing", "sklearn").StandardScaler()
+        for place, block in row_blocks(rows):
+            _check_finite(block, place.start)
+            scaler.partial_fit(block)
+        self.shape = rows.shape[1:]
+        self.mean, self.scale = scaler.mean_, scaler.scale_
+        return self
+
+    def transform(self, rows: Any) -> np.ndarray:
+        """Vectors of rows.
+
+        Parameters
+        ----------
+        rows : array of shape (n, ...) or (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n, n_features)
+
+        Raises
+        ------
+        ValueError
+            If the rows have another shape than those it learnt from, or values that are not numbers or not
+            finite.
+        """
+        rows = self._check(rows)
+        if rows.shape[1:] not in (self.shape, self.mean.shape):
+            expected = str(self.shape) if self.shape == self.mean.shape else f"{self.shape}, or flat,"
+            raise ValueError(f"rows must have shape {expected} each, got {rows.shape[1:]}.")
+        x = np.empty((len(rows), self.mean.size), self.dtype)
+        for place, block in row_blocks(rows):
+            _check_finite(block, place.start)
+            x[place] = (block - self.mean) / self.scale
+        return x
+
+    def _check(self, rows: Any) -> np.ndarray:
+        if _checks.is_sparse(rows):
+            raise TypeError("rows are a sparse matrix, expected a dense array.")
+        rows = np.asanyarray(rows)  # a memory map stays one
+        if rows.dtype.kind not in "biuf":
+            raise ValueError(f"rows must be numbers, got dtype {rows.dtype}.")
+        if rows.ndim < 2:
+            raise ValueError(f"rows must have shape (n, ...), got {rows.shape}.")
+        return _not_empty("rows", rows)
+
+    @property
+    def feature_names(self) -> list[str]:
+        """One a feature."""
+        if self._given_names is not None:
+            return self._given_names
+        return [f"x[{', '.join(map(str, index))}]" for index in np.ndindex(self.shape)]
+
+    def describe(self) -> list[dict[str, Any]]:
+        """What was decided, of the array as a whole."""
+        size = " x ".join(map(str, self.shape))
+        return [
+            {
+                "column": "x",
+                "kind": f"{size} numbers",
+                "encoding": "each standardised by its mean and standard deviation",
+                "features": self.mean.size,
+                "note": "",
+            }
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that was learnt, as JSON can hold it."""
+        return {
+            "kind": self.kind,
+            "dtype": self.dtype.name,
+            "shape": list(self.shape),
+            "mean": self.mean.tolist(),
+            "scale": self.scale.tolist(),
+            "feature_names": self._given_names,
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> ArrayEncoder:
+        """The encoder that :meth:`to_dict` wrote down."""
+        encoder = cls(state["dtype"], feature_names=state.get("feature_names"))
+        encoder.shape = tuple(state["shape"])
+        encoder.mean, encoder.scale = (np.asarray(state[name], np.float64) for name in ("mean", "scale"))
+        return encoder
+
+
+def _check_finite(block: np.ndarray, first_row: int) -> None:
+    finite = np.isfinite(block)
+    if not finite.all():
+        row, feature = np.argwhere(~finite)[0]
+        raise ValueError(
+            f"row {first_row + row} is NaN or infinite in feature {feature}: remove or impute such values."
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -29,12 +30,14 @@ class Dataset:
     rows : ndarray, pandas.DataFrame or list
         Arrays have shape (n, ...); tables lack the target; text is a list of str; images are an array or a
         list of paths.
-    y : ndarray of shape (n,) or (n, n_out)
-        What is to be predicted, as it was read: labels of any kind, or numbers.
+    y : ndarray of shape (n,) or (n, n_out), or None
+        What is to be predicted, as it was read: labels of any kind, or numbers. None where that is not known.
     target : str
         What y is called.
     test : tuple (rows, y) or None
         Rows to test with, where the source itself says which.
+    feature_names : list of str or None
+        Of an array's features, where they have names.
 
     Examples
     --------
@@ -45,14 +48,27 @@ class Dataset:
     name: str
     kind: str
     rows: Any
-    y: np.ndarray
+    y: Any
     target: str = "y"
     test: tuple[Any, np.ndarray] | None = None
+    feature_names: list[str] | None = None
 
     @property
     def n(self) -> int:
         """Number of rows."""
-        return len(self.y)
+        return len(self.rows)
+
+
+def name_of(path: Path) -> str:
+    """What a data set is called that comes from a file or folder: fit for a file's name.
+
+    Examples
+    --------
+    >>> name_of(Path("data/flowers.csv.gz"))
+    'flowers'
+    """
+    path = path.resolve()
+    return (path.name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem) or "data"
 
 
 def take(rows: Any, indices: np.ndarray) -> Any:
@@ -75,15 +91,19 @@ class Encoder(Protocol):
     ----------
     kind : str
         Of the rows, as in :class:`Dataset`.
-    feature_names : list of str
-        One a feature.
-    embeddings : dict
-        What :class:`fastnn.MLP` takes under that name: features that are numbers of categories.
     """
 
     kind: ClassVar[str]
-    feature_names: list[str]
-    embeddings: dict[int, tuple[int, int]]
+
+    @property
+    def feature_names(self) -> list[str]:
+        """One a feature."""
+        ...
+
+    @property
+    def embeddings(self) -> dict[int, tuple[int, int]]:
+        """What :class:`fastnn.MLP` takes under that name: features that are numbers of categories."""
+        ...
 
     def fit(self, rows: Any) -> Encoder:
         """Learn from rows to train on."""
@@ -94,7 +114,10 @@ class Encoder(Protocol):
         ...
 
     def describe(self) -> list[dict[str, Any]]:
-        """What was decided: a dict for each column or, if there are none, for the whole."""
+        """What was decided: a dict for each column or, if there are none, for the whole.
+
+        Its entries are "column", "kind", "encoding", "features" (how many) and "note".
+        """
         ...
 
     def to_dict(self) -> dict[str, Any]:

@@ -327,6 +327,25 @@ def tile_add_outer(typingctx, tile, left, row, k, right, col):
     return tile(tile, left, n, n, right, n), codegen
 
 
+@intrinsic
+def tile_add_scaled(typingctx, tile, factor, right, row, col):
+    """``tile[0, c] += factor * right[row, col + c]`` of a tile of one row."""
+
+    def codegen(context, builder, signature, args):
+        value, factor, b, row, col = args
+        vector = ir.VectorType(_element_ir(tile), tile.lanes)
+        start, _ = _address(context, builder, right, b, row, col)
+        splatted = _splat(builder, factor, vector)
+        for v in range(tile.vecs):
+            pointer = _vector_pointer(builder, start, vector, _intp(v * tile.lanes))
+            loaded = builder.load(pointer, align=tile.dtype.bitwidth // 8)
+            total = _fma(builder, splatted, loaded, builder.extract_value(value, v))
+            value = builder.insert_value(value, total, v)
+        return value
+
+    return tile(tile, right.dtype, right, types.intp, types.intp), codegen
+
+
 @intrinsic(prefer_literal=True)
 def prefetch(typingctx, array, row, col, n_bytes, level):
     """Ask for the `n_bytes` from ``array[row, col]`` on, into cache `level` (1 or 2), both literal.
@@ -497,6 +516,10 @@ if numba.config.DISABLE_JIT:
         """NumPy form."""
         n_rows, n_cols = tile.shape
         return tile + np.outer(left[row : row + n_rows, k], right[k, col : col + n_cols])
+
+    def tile_add_scaled(tile, factor, right, row, col):
+        """NumPy form."""
+        return tile + factor * right[row, col : col + tile.shape[1]]
 
     def prefetch(array, row, col, n_bytes, level):
         """NumPy form."""

@@ -1,0 +1,426 @@
+"""Images from folders, and their encoder: one size, grey or colour, pixels standardised."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from .. import _checks
+from .arrays import existing
+from .dataset import Dataset, name_of
+from .folders import find_files, read_classes
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+MODES = {"L": 1, "RGB": 3}  # channels
+
+_KEPT_SIDE = 128  # images of one size keep it if no side is longer
+_LONGEST_SIDE = 64  # of others
+_SAMPLE = 2_000  # images, spread over all, from which mean and scale are found; but
+_SAMPLE_PIXELS = 1 << 24  # no more than hold so many pixels, which are 64 MiB
+_GREY_MODES = ("1", "L", "LA", "La", "I", "F")  # and those that start with "I;16"
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, Pillow's
+_EXIF_ORIENTATION = 0x0112
+_ON_ITS_SIDE = range(5, 9)
+
+T = TypeVar("T")
+
+
+def read_images(source: str | Path, *, labelled: bool = True) -> Dataset:
+    """Find images in a folder of folders, one a class.
+
+    Parameters
+    ----------
+    source : str or path
+        The folder. If it holds a folder "train" and one "test" or "val" with those of the classes, they say
+        which rows are to test with. Files are png, jpg, gif (the first picture), bmp, webp and tiff;
+        others, and hidden ones, are left out.
+    labelled : bool, default=True
+        If False, all images in the folder and below it, or a single one: rows to predict.
+
+    Returns
+    -------
+    Dataset
+        Of kind "images", its rows a list of paths: nothing is opened yet.
+
+    Raises
+    ------
+    ValueError
+        If there are no images, no folders of classes, a class without images, or one class only.
+    FileNotFoundError
+        If there is nothing of that name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for label, grey in (("dark", 20), ("light", 200)):
+    ...         Path(folder, label).mkdir()
+    ...         Image.new("L", (8, 8), grey).save(Path(folder, label, "1.png"))
+    ...     data = read_images(folder)
+    ...     x = ImageEncoder().fit(data.rows).transform(data.rows)
+    >>> print(data.y, x.shape, x[:, 0])
+    ['dark' 'light'] (2, 64) [-1.  1.]
+    """
+    path = existing(source)
+    if path.is_file():
+        if path.suffix.lower() not in SUFFIXES:
+            raise ValueError(f"{str(path)!r} is no image: expected {', '.join(SUFFIXES)}, or a folder.")
+        if labelled:
+            raise ValueError(f"{str(path)!r} is a single image: expected a folder with one for each class.")
+        return Dataset(name_of(path), "images", [path], None)
+    if labelled:
+        files, labels, test = read_classes(path, SUFFIXES, "images")
+        return Dataset(name_of(path), "images", files, labels, "label", test)
+    files = find_files(path, SUFFIXES)
+    if not files:
+        raise ValueError(f"{str(path)!r} holds no images: expected {', '.join(SUFFIXES)}.")
+    return Dataset(name_of(path), "images", files, None)
+
+
+class ImageEncoder:
+    """Makes images one size, grey or colour, and standardises their pixels.
+
+    Pixels are scaled to 0 to 1 (what has 16 bits keeps them), then standardised by the mean and the
+    standard deviation of all pixels together. EXIF orientations are followed, transparent images laid on
+    white, and sizes changed by Pillow's antialiased bilinear filter. Files are read by several threads.
+
+    Parameters
+    ----------
+    size : int or (int, int), optional
+        Height and width. By default that of the images if all have the same, of at most 128 pixels a side;
+        else the longer side is at most 64, and the proportions are the median ones.
+    mode : {"L", "RGB"}, optional
+        Grey or colour; by default grey if all images are grey.
+    dtype : {"float32", "float64"}, default="float32"
+        Of the vectors.
+
+    Attributes
+    ----------
+    size : tuple (height, width)
+    mode : {"L", "RGB"}
+    mean, scale : float
+        A vector is ``(pixels / 255 - mean) / scale``, the channels of a pixel side by side; found from at
+        most 2,000 images, spread over those to learn from.
+    feature_names : list of str
+    embeddings : dict
+        Empty: all features are numbers.
+
+    Examples
+    --------
+    >>> images = np.zeros((2, 4, 4, 3), np.uint8)
+    >>> images[1] = 255
+    >>> encoder = ImageEncoder(size=2).fit(images)
+    >>> encoder.transform(images).shape, encoder.mode
+    ((2, 4), 'L')
+    """
+
+    kind: ClassVar[str] = "images"
+
+    def __init__(
+        self, size: int | Sequence[int] | None = None, mode: str | None = None, dtype: Any = "float32"
+    ) -> None:
+        sides = [size, size] if isinstance(size, (int, np.integer)) else size
+        if sides is not None and (isinstance(sides, str) or len(sides) != 2):
+            raise ValueError(f"size must be a number or (height, width), got {size!r}.")
+        self._given_size = None if sides is None else tuple(_checks.check_count("size", n) for n in sides)
+        self._given_mode = None if mode is None else _checks.check_name("mode", mode, MODES)
+        self.dtype = _checks.check_dtype(dtype)
+        self.embeddings: dict[int, tuple[int, int]] = {}
+
+    def fit(self, rows: Any) -> ImageEncoder:
+        """Decide on size and mode, and learn mean and scale of the pixels.
+
+        Parameters
+        ----------
+        rows : list of paths, or array of shape (n, height, width) or (n, height, width, 3)
+            Arrays hold bytes, 16-bit numbers, or anything else that grows with the light.
+
+        Returns
+        -------
+        ImageEncoder
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If there are none, or if files cannot be read: the first of them is named.
+        ImportError
+            If Pillow is not installed.
+        """
+        images = _images(rows)
+        sizes, is_grey = images.survey()
+        if self._given_size is not None:
+            self.size = self._given_size
+            reason = "as asked for"
+        else:
+            self.size, reason = _choose_size(sizes)
+        if self._given_mode is not None:
+            self.mode = self._given_mode
+            self._reason = f"size {reason}"
+        else:
+            self.mode = "L" if is_grey else "RGB"
+            self._reason = f"size {reason}; {'all are grey' if is_grey else 'not all are grey'}"
+        n_sample = min(len(images), _SAMPLE, max(1, _SAMPLE_PIXELS // self.n_features))
+        sample = np.linspace(0, len(images) - 1, n_sample).astype(int)
+        pixels = np.empty((len(sample), self.n_features), np.float32)
+        images.read_into(pixels, sample, self.size, self.mode, 0.0, 1.0)
+        self.mean = float(pixels.mean(dtype=np.float64))
+        self.scale = float(pixels.std(dtype=np.float64)) or 1.0
+        return self
+
+    def transform(self, rows: Any) -> np.ndarray:
+        """Vectors of images.
+
+        Parameters
+        ----------
+        rows : list of paths, or array of shape (n, height, width) or (n, height, width, 3)
+            Of any size; they become what :meth:`fit` decided on.
+
+        Returns
+        -------
+        ndarray of shape (n, height * width * channels)
+
+        Raises
+        ------
+        ValueError
+            If there are none, or if files cannot be read: the first of them is named.
+        """
+        images = _images(rows)
+        x = np.empty((len(images), self.n_features), self.dtype)
+        images.read_into(x, np.arange(len(images)), self.size, self.mode, self.mean, self.scale)
+        return x
+
+    @property
+    def n_features(self) -> int:
+        """Height times width times channels."""
+        return self.size[0] * self.size[1] * MODES[self.mode]
+
+    @property
+    def feature_names(self) -> list[str]:
+        """One a feature."""
+        colours = [""] if self.mode == "L" else [", red", ", green", ", blue"]
+        height, width = self.size
+        return [f"pixel[{r}, {c}{colour}]" for r in range(height) for c in range(width) for colour in colours]
+
+    def describe(self) -> list[dict[str, Any]]:
+        """What was decided, of the images as a whole."""
+        height, width = self.size
+        colour = "grey" if self.mode == "L" else "colour"
+        return [
+            {
+                "column": "image",
+                "kind": "image",
+                "encoding": f"{height} x {width} pixels in {colour}, standardised together",
+                "features": self.n_features,
+                "note": self._reason,
+            }
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that was learnt, as JSON can hold it."""
+        return {
+            "kind": self.kind,
+            "dtype": self.dtype.name,
+            "size": list(self.size),
+            "mode": self.mode,
+            "mean": self.mean,
+            "scale": self.scale,
+            "reason": self._reason,
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> ImageEncoder:
+        """The encoder that :meth:`to_dict` wrote down."""
+        encoder = cls(state["size"], state["mode"], state["dtype"])
+        encoder.size, encoder.mode = tuple(state["size"]), state["mode"]
+        encoder.mean, encoder.scale = float(state["mean"]), float(state["scale"])
+        encoder._reason = state.get("reason", "as learnt")
+        return encoder
+
+
+def _choose_size(sizes: Counter) -> tuple[tuple[int, int], str]:
+    """Height and width, and why these, for images of the sizes that were counted."""
+    if len(sizes) == 1:
+        height, width = next(iter(sizes))
+        if max(height, width) <= _KEPT_SIDE:
+            return (height, width), "as all have it"
+        came = f"{height} x {width}"
+    else:
+        came = f"{len(sizes)} different ones"
+    sides = np.repeat(np.array(list(sizes)), list(sizes.values()), axis=0)
+    ratio = float(np.median(sides[:, 0] / sides[:, 1]))
+    longer = min(_LONGEST_SIDE, int(np.median(sides.max(axis=1))))
+    height = longer if ratio >= 1 else max(1, round(longer * ratio))
+    width = longer if ratio <= 1 else max(1, round(longer / ratio))
+    return (height, width), f"chosen, as they came in {came}: stretched to it"
+
+
+def _images(rows: Any) -> _Files | _Arrays:
+    if isinstance(rows, (str, Path)):
+        raise TypeError(f"rows must be a list of paths or an array, got the single path {str(rows)!r}.")
+    if isinstance(rows, (list, tuple)) and all(isinstance(row, (str, Path)) for row in rows):
+        if not rows:
+            raise ValueError("there are no images: expected at least one.")
+        return _Files([Path(row) for row in rows])
+    try:
+        return _Arrays(np.asanyarray(rows))
+    except ValueError as error:  # NumPy's, of rows that differ in shape
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError("rows must be a list of paths or one array: these differ in shape.") from None
+
+
+class _Files:
+    """Images in files; read by as many threads as there are cores, as Pillow decodes without the GIL."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self.paths = paths
+        self.pil = _checks.require("PIL.Image", "images")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def survey(self) -> tuple[Counter, bool]:
+        """How often each size comes, and whether all are grey: of those stored in colour, a sample."""
+        found = self._map(self._header, self.paths)
+        coloured = [path for path, (_, is_grey) in zip(self.paths, found, strict=True) if not is_grey]
+        step = -(-len(coloured) // _SAMPLE) or 1
+        return Counter(size for size, _ in found), all(map(self._is_grey, coloured[::step]))
+
+    def read_into(self, out, places, size, mode, mean, scale) -> None:
+        """Write ``(pixels - mean) / scale`` of the images at those places, one a row."""
+
+        def read(row: int) -> None:
+            pixels = self._read(self.paths[places[row]], size, mode)
+            out[row] = (pixels.reshape(-1) - mean) / scale
+
+        self._map(read, range(len(places)))
+
+    def _map(self, function: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
+        from .._threads import usable_cores
+
+        try:
+            with ThreadPoolExecutor(usable_cores()) as pool:
+                return list(pool.map(function, items))
+        except Exception:
+            if function != self._damage:
+                self._refuse_damaged()
+            raise
+
+    def _refuse_damaged(self) -> None:
+        """Look for all files that cannot be read; if there are any, raise an error that names the first."""
+        damages = self._map(self._damage, self.paths)
+        broken = [(path, damage) for path, damage in zip(self.paths, damages, strict=True) if damage]
+        if broken:
+            path, damage = broken[0]
+            n = f" ({len(broken)} of {len(self.paths)} files are so)" if len(self.paths) > 1 else ""
+            raise ValueError(f"{str(path)!r} cannot be read: {damage}; remove or replace it{n}.") from None
+
+    def _damage(self, path: Path) -> str:
+        """What is wrong with a file, if anything is."""
+        try:
+            self._open(path, _LONGEST_SIDE)
+        except Exception as error:  # whatever a decoder makes of a damaged file
+            text = str(error).strip().rstrip(".") or type(error).__name__
+            return "it is no image" if "cannot identify" in text else text
+        return ""
+
+    def _header(self, path: Path) -> tuple[tuple[int, int], bool]:
+        """Height and width as it is looked at, and whether it is stored as grey."""
+        with self.pil.open(path) as image:
+            width, height = image.size
+            if image.getexif().get(_EXIF_ORIENTATION) in _ON_ITS_SIDE:
+                width, height = height, width
+            return (height, width), image.mode in _GREY_MODES or image.mode.startswith("I;16")
+
+    def _is_grey(self, path: Path) -> bool:
+        try:
+            pixels = np.asarray(self._open(path, _LONGEST_SIDE).convert("RGB"))
+        except Exception:
+            self._refuse_damaged()
+            raise
+        return bool((pixels == pixels[..., :1]).all())
+
+    def _open(self, path: Path, side: int):
+        """The image upright, without transparency; a JPEG no larger than is needed for that longer side."""
+        ops = _checks.require("PIL.ImageOps", "images")
+        with self.pil.open(path) as file:
+            file.draft(None, (side, side))
+            file.load()
+            image = ops.exif_transpose(file)
+        may_be_clear = image.mode.endswith(("A", "a")) or "transparency" in image.info
+        if may_be_clear and not image.mode.startswith(("I", "F")):
+            image = image.convert("RGBA")
+            white = self.pil.new("RGBA", image.size, "white")
+            image = self.pil.alpha_composite(white, image).convert("RGB")
+        return image
+
+    def _read(self, path: Path, size: tuple[int, int], mode: str) -> np.ndarray:
+        """Pixels on a scale of 0 to 1: (height, width) or (height, width, 3)."""
+        # Twice as many pixels as are needed are left to the antialiasing filter.
+        image = self._open(path, 2 * max(size))
+        deep = image.mode.startswith(("I", "F"))  # more than 8 bits, always grey
+        full = 1.0 if image.mode == "F" else 65535.0 if deep else 255.0
+        image = image.convert("F" if deep else mode)
+        if image.size != (size[1], size[0]):
+            image = image.resize((size[1], size[0]), self.pil.Resampling.BILINEAR)
+        pixels = np.asarray(image, np.float32) / np.float32(full)
+        if deep and not np.isfinite(pixels).all():
+            raise ValueError(f"{str(path)!r} has pixels that are NaN or infinite.")
+        return np.repeat(pixels[..., None], 3, axis=2) if deep and mode == "RGB" else pixels
+
+
+class _Arrays:
+    """Images in an array (n, height, width) or (n, height, width, channels), 1 or 3 of them."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        if images.ndim == 4 and images.shape[3] == 1:
+            images = images[..., 0]
+        if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
+            raise ValueError(
+                "images must be a list of paths or an array of shape (n, height, width) or (n, height, "
+                f"width, 3), got shape {images.shape}."
+            )
+        if images.dtype.kind not in "biuf":
+            raise ValueError(f"images must hold numbers, got dtype {images.dtype}.")
+        if images.size == 0:
+            raise ValueError(f"there are no images in an array of shape {images.shape}.")
+        self.images = images
+        self.full = {"uint8": 255.0, "uint16": 65535.0}.get(images.dtype.name, 1.0)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def survey(self) -> tuple[Counter, bool]:
+        """How often each size comes, and whether all are grey."""
+        sizes = Counter({self.images.shape[1:3]: len(self.images)})
+        grey = self.images.ndim == 3 or all(bool((image == image[..., :1]).all()) for image in self.images)
+        return sizes, grey
+
+    def read_into(self, out, places, size, mode, mean, scale) -> None:
+        """Write ``(pixels - mean) / scale`` of the images at those places, one a row."""
+        for row, place in enumerate(places):
+            pixels = self._read(self.images[place], size, mode)
+            if not np.isfinite(pixels).all():
+                raise ValueError(f"image {place} has pixels that are NaN or infinite.")
+            out[row] = (pixels.reshape(-1) - mean) / scale
+
+    def _read(self, image: np.ndarray, size: tuple[int, int], mode: str) -> np.ndarray:
+        pixels = np.asarray(image, np.float32) / np.float32(self.full)
+        if mode == "L" and pixels.ndim == 3:
+            pixels = pixels @ _LUMA
+        if pixels.shape[:2] != size:
+            pil = _checks.require("PIL.Image", "images")
+            channels = [
+                pil.fromarray(np.ascontiguousarray(channel)).resize(size[::-1], pil.Resampling.BILINEAR)
+                for channel in np.atleast_3d(pixels).transpose(2, 0, 1)
+            ]
+            pixels = np.stack([np.asarray(channel) for channel in channels], axis=-1)
+        pixels = pixels.reshape(*size, -1)
+        return np.repeat(pixels, 3, axis=2) if mode == "RGB" and pixels.shape[2] == 1 else pixels

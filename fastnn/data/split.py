@@ -1,0 +1,241 @@
+"""Rows to train on, to watch the training with, and to test with."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _checks
+from .dataset import Dataset
+from .target import TASKS, guess_task, label_text
+
+WAYS = ("random", "group", "time")
+
+
+class Split(NamedTuple):
+    """Which rows belong to which part.
+
+    Attributes
+    ----------
+    train, validation, test : ndarray of shape (n_part,), int64
+        Numbers of rows, no row in two parts; in ascending order or, by time, from the earliest on.
+    notes : tuple of str
+        What a person should know of it, a sentence each.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def split_rows(
+    data: Any,
+    *,
+    y: Any = None,
+    task: str | None = None,
+    test: float = 0.2,
+    validation: float = 0.1,
+    by: str | None = None,
+    groups: Any = None,
+    times: Any = None,
+    seed: int = 0,
+) -> Split:
+    """Split rows into those to train on, to validate with and to test with.
+
+    At random each class keeps its share; classes too rare to be in all parts stay in the training part. By
+    group no group is in two parts. By time the latest rows are tested, those before them validate, and rows
+    of the same time are not parted.
+
+    Parameters
+    ----------
+    data : Dataset or int
+        Or the number of rows. Where a Dataset says itself which rows are to test with, all of its other rows
+        are split into training and validation, and the test part is empty.
+    y : array-like of shape (n,) or (n, n_out), optional
+        What is predicted; by default the Dataset's. Without it, rows are drawn regardless of classes.
+    task : {"classification", "regression"}, optional
+        By default what y looks like; see :func:`guess_task`.
+    test, validation : float in [0, 1), default=0.2 and 0.1
+        Shares of all rows; 0 means none.
+    by : {"random", "group", "time"}, optional
+        By default what `groups` or `times` ask for, or random.
+    groups, times : array-like of shape (n,) or str, optional
+        Of each row, or the name of a table's column. By time without `times`, rows stand in their order.
+    seed : int, default=0
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    ValueError
+        If a part would be empty, or groups or times are missing.
+
+    Examples
+    --------
+    >>> split = split_rows(10, y=[0, 1] * 5, test=0.2, validation=0.2)
+    >>> split.train, split.validation, split.test
+    (array([2, 3, 4, 5, 6, 7]), array([0, 9]), array([1, 8]))
+    >>> split_rows(5, by="time").test
+    array([4])
+    """
+    test = _checks.check_number("test", test, 0.0, 1.0)
+    validation = _checks.check_number("validation", validation, 0.0, 1.0)
+    rows = None
+    if isinstance(data, Dataset):
+        n, y, rows = data.n, data.y if y is None else y, data.rows
+        test = test if data.test is None else 0.0
+    else:
+        n = _checks.check_count("the number of rows", data)
+    if test + validation >= 1:
+        raise ValueError(
+            f"test and validation take {test + validation:g} of all rows: none are left to train."
+        )
+    if by is None:
+        by = "group" if groups is not None else "time" if times is not None else "random"
+    _checks.check_name("by", by, WAYS)
+    for name, value, way in (("groups", groups, "group"), ("times", times, "time")):
+        if value is not None and by != way:
+            raise ValueError(f"{name} were given, but the split is by {by}: expected by={way!r}.")
+    rng = np.random.default_rng(seed)
+    sizes = [round(n * test), round(n * validation)]
+    for name, share, i in (("test", test, 0), ("validation", validation, 1)):
+        sizes[i] = max(sizes[i], 1) if share > 0 else 0
+        if sizes[0] + sizes[1] >= n:
+            raise ValueError(f"there are too few rows, {n}, to split {share:g} of them off as {name} rows.")
+    notes: list[str] = []
+    if by == "group":
+        if groups is None:
+            raise ValueError("a split by group needs groups: the group of each row, or a column's name.")
+        parts = _by_group(_of_rows("groups", groups, n, rows), sizes, rng)
+    elif by == "time":
+        parts = _by_time(None if times is None else _of_rows("times", times, n, rows), n, sizes)
+    else:
+        if y is not None:
+            _checks.check_lengths("the data", n, "y", len(y))
+        parts, notes = _at_random(n, _labels(y, task), sizes, rng)
+    if by != "time":
+        parts = [np.sort(part) for part in parts]
+    train, validating, testing = parts
+    return Split(train, validating, testing, tuple(notes))
+
+
+def _of_rows(name: str, values: Any, n: int, rows: Any) -> np.ndarray:
+    """One value a row, of which none is missing, as numbers in their order."""
+    what = name
+    if isinstance(values, str):
+        if not hasattr(rows, "columns"):
+            raise ValueError(f"{name}={values!r} names a column, but the rows are no table.")
+        _checks.check_name(name, values, list(rows.columns))
+        what, values = f"the column {values!r}", rows[values]
+    elif not hasattr(values, "dtype"):
+        values = np.asarray(values)
+    _checks.check_lengths("the data", n, name, len(values))
+    if name == "times":
+        ordered, missing = _order_of_times(values)
+    else:
+        ordered, missing = _numbers_of(values)
+    if missing.any():
+        raise ValueError(f"{what} lack {int(missing.sum())} of {n} values: every row needs one.")
+    return ordered
+
+
+def _numbers_of(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    items = values.tolist()
+    numbers: dict[Any, int] = {}
+    missing = np.array([item is None or item != item or type(item).__name__ == "NAType" for item in items])
+    return np.array([numbers.setdefault(item, len(numbers)) for item in items], np.int64), missing
+
+
+def _order_of_times(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Times as float64: of numbers or dates, or text that reads as one of them."""
+    from . import table_columns, tables
+
+    pandas = _checks.require("pandas", "tables")
+    series = pandas.Series(values)
+    series = series.reset_index(drop=True)
+    if table_columns.is_numeric(series):
+        seconds, unread = table_columns.read_numbers(series)
+    else:
+        form = tables.date_form(series)
+        if form is None:
+            raise ValueError(f"times must be numbers or dates, got values such as {series.iloc[0]!r}.")
+        seconds, unread = table_columns.read_dates(series, form, "UTC")
+    return seconds, np.isnan(seconds) | unread
+
+
+def _by_group(groups: np.ndarray, sizes: list[int], rng: np.random.Generator) -> list[np.ndarray]:
+    """Whole groups in an order drawn at random, until a part has the rows that it should."""
+    counts = np.bincount(groups)
+    n_parts = 1 + sum(size > 0 for size in sizes)
+    if len(counts) < n_parts:
+        raise ValueError(f"there are {len(counts)} groups: expected at least {n_parts}, one for each part.")
+    waiting = rng.permutation(len(counts)).tolist()
+    part_of = np.zeros(len(counts), np.int64)
+    for part, size in enumerate(sizes, 1):
+        n_later = 1 + sum(later > 0 for later in sizes[part:])
+        filled = 0
+        # A group that overfills a part does so by less than what would be lacking without it.
+        while size and len(waiting) > n_later and (filled == 0 or filled + counts[waiting[-1]] / 2 <= size):
+            group = waiting.pop()
+            part_of[group], filled = part, filled + counts[group]
+    part_of_row = part_of[groups]
+    return [np.flatnonzero(part_of_row == part) for part in (0, 2, 1)]
+
+
+def _by_time(times: np.ndarray | None, n: int, sizes: list[int]) -> list[np.ndarray]:
+    order = np.arange(n) if times is None else np.argsort(times, kind="stable")
+    cuts = [n - sizes[0] - sizes[1], n - sizes[0]]
+    if times is not None:
+        in_order = times[order]
+        # Rows of the time at a cut all come after it.
+        cuts = [cut if cut == n else int(np.searchsorted(in_order, in_order[cut])) for cut in cuts]
+    train, validation, test = np.split(order, cuts)
+    for name, part, size in (
+        ("training", train, 1),
+        ("validation", validation, sizes[1]),
+        ("test", test, sizes[0]),
+    ):
+        if size and len(part) == 0:
+            raise ValueError(f"too many rows have the same time: none are left for the {name} part.")
+    return [train, validation, test]
+
+
+def _labels(y: Any, task: str | None) -> list[str] | None:
+    """The label of each row as text; None where there are no classes."""
+    if task is not None:
+        _checks.check_name("task", task, TASKS)
+    y = None if y is None else np.asarray(y)
+    if y is None or (y.ndim == 2 and y.shape[1] > 1) or (task or guess_task(y)) == "regression":
+        return None
+    return list(map(label_text, y.ravel().tolist()))
+
+
+def _at_random(
+    n: int, labels: list[str] | None, sizes: list[int], rng: np.random.Generator
+) -> tuple[list[np.ndarray], list[str]]:
+    """Rows drawn at random, of each class as many as is its share; and a sentence on rare classes."""
+    drawn = rng.permutation(n)
+    cuts = [n - sizes[0] - sizes[1], n - sizes[0]]
+    if labels is None:
+        return np.split(drawn, cuts), []
+    names, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    # The rows of a class are spread evenly over [0, 1): every stretch of it has the same share of each.
+    in_class = drawn[np.argsort(classes[drawn], kind="stable")]
+    rank = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = np.empty(n)
+    place[in_class] = np.where(rank == 0, 0, (rank + 0.5) / np.repeat(counts, counts))
+    parts = np.split(drawn[np.argsort(place[drawn], kind="stable")], cuts)
+    notes = []
+    for part, name, size in ((1, "validation", sizes[1]), (2, "test", sizes[0])):
+        lacking = np.setdiff1d(np.arange(len(names)), classes[parts[part]])
+        if size and len(lacking):
+            shown = ", ".join(repr(str(names[c])) for c in lacking[:5]) + (
+                ", ..." if len(lacking) > 5 else ""
+            )
+            what = "class is" if len(lacking) == 1 else "classes are"
+            notes.append(f"{len(lacking)} {what} too rare to be in the {name} part: {shown}.")
+    return parts, notes

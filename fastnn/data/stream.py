@@ -1,0 +1,116 @@
+"""Data larger than memory: rows that come block by block, read ahead of the training by a thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+def read_ahead(items: Iterable[T], n_ahead: int = 2) -> Generator[T, None, None]:
+    """The items, made by a thread that is some of them ahead; what it raises is raised here.
+
+    The thread starts with the first item that is asked for and has ended when the generator has, or has been
+    closed.
+
+    Examples
+    --------
+    >>> list(read_ahead(range(3)))
+    [0, 1, 2]
+    """
+    ready: queue.SimpleQueue = queue.SimpleQueue()
+    room, stopped, end = threading.Semaphore(n_ahead), threading.Event(), object()
+
+    def read() -> None:
+        made: Any = iter(items)
+        try:
+            while room.acquire() and not stopped.is_set():
+                ready.put((next(made, end), None))
+        except BaseException as error:  # whatever it is, it is for the one who asked
+            ready.put((end, error))
+        finally:
+            if hasattr(made, "close"):
+                made.close()
+
+    thread = threading.Thread(target=read, name="fastnn-reader", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is end:
+                return
+            yield item
+            item = None  # else it would be kept while the next is waited for
+            room.release()
+    finally:
+        stopped.set()
+        room.release()
+        thread.join()
+
+
+class Stream(ABC):
+    """Rows that come block by block, for ``Trainer.fit(stream)`` and ``Trainer.evaluate(stream)``.
+
+    Subclass it for data of your own; :class:`ArrayStream` and :class:`TableStream` read files.
+
+    Attributes
+    ----------
+    n_rows : int
+        Of an epoch.
+    n_features : int
+
+    Examples
+    --------
+    >>> class Squares(Stream):
+    ...     n_rows, n_features = 1000, 1
+    ...     def blocks(self, seed=None, first=0, multiple=1):
+    ...         size = -(-100 // multiple) * multiple
+    ...         for begin in range(first, self.n_rows, size):
+    ...             x = np.arange(begin, min(begin + size, self.n_rows))[:, np.newaxis] / self.n_rows
+    ...             yield x, x**2
+    >>> [len(x) for x, y in Squares().blocks(multiple=32)]
+    [128, 128, 128, 128, 128, 128, 128, 104]
+    >>> import fastnn
+    >>> trainer = fastnn.Trainer(fastnn.MLP([1, 8, 1], seed=0), loss="mse", shuffle=False)
+    >>> len(trainer.fit(Squares(), epochs=2, verbose=0))
+    2
+    """
+
+    n_rows: int
+    n_features: int
+
+    @abstractmethod
+    def blocks(self, seed: int | None, first: int = 0, multiple: int = 1) -> Iterator[tuple[Any, ...]]:
+        """An epoch's rows, block by block.
+
+        Parameters
+        ----------
+        seed : int or None
+            Of the order: the same seed gives the same rows in the same order. None: as they stand.
+        first : int, default=0
+            The row of the epoch to begin with, a multiple of `multiple`: what comes is what would have come
+            from there on.
+        multiple : int, default=1
+            Every block but the last has a multiple of so many rows. The trainer asks for whole batches.
+
+        Yields
+        ------
+        tuple (x, y) or (x, y, weight)
+            Of at least one row, as ``Trainer.fit`` takes them.
+        """
+
+    def count_labels(self) -> np.ndarray | None:
+        """How many rows have class 0, 1, ..., for ``class_weight="balanced"``; None if that is not known."""
+        return None
+
+    def fingerprint(self) -> str:
+        """What tells this data from others, for checkpoints."""
+        return f"{type(self).__name__} {self.n_rows} x {self.n_features}"

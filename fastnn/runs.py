@@ -1,0 +1,374 @@
+"""A run: a training with a folder of its own, in which everything that is known of it is kept."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import json
+import os
+import platform
+import re
+import shlex
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+from . import __version__, _checks, machine, model_file
+from ._threads import usable_cores
+from .checkpoint import Checkpoint
+from .config import Config, make_config, read_config, to_toml
+from .evaluation import worst_rows
+from .history import History
+from .logs import JsonLog, TensorBoard
+from .model import Model
+from .preparation import Part, Prepared, early_stopping, make_model, prepare
+from .report import write_model_card
+from .trainer import Trainer
+
+MODEL, CONFIG, HISTORY, SUMMARY = "model.safetensors", "config.toml", "history.json", "summary.json"
+TEST, WORST, LOG, CHECKPOINTS = "test.csv", "worst.json", "log.jsonl", "checkpoints"
+_N_WORST = 20
+_LONGEST = 2000  # characters of a text that is shown
+
+
+class Run:
+    """A run's folder.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no run there.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / CONFIG).is_file():
+            raise FileNotFoundError(f"{str(self.folder)!r} is no folder of a run: expected {CONFIG} in it.")
+
+    @functools.cached_property
+    def config(self) -> Config:
+        """What it was configured by."""
+        return make_config(**read_config(self.folder / CONFIG))
+
+    @functools.cached_property
+    def summary(self) -> dict[str, Any]:
+        """What came of it."""
+        return json.loads((self.folder / SUMMARY).read_text())
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """The trained model."""
+        return Model.load(self.folder / MODEL)
+
+    def write(self, name: str, content: str) -> Path:
+        """Write a file of the run, beside it first and then renamed."""
+        path = self.folder / name
+        model_file.write_atomically(path, content.encode())
+        return path
+
+
+def start_run(config: Config, folder: str | os.PathLike[str] | None = None) -> Run:
+    """A new folder, with the configuration in it.
+
+    Parameters
+    ----------
+    config : Config
+    folder : path-like, optional
+        By default ``runs/NAME-N``, N being the first that is free.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a run in the folder already.
+    """
+    path = _new_folder(Path(config.source).stem or "run") if folder is None else Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    if (path / CONFIG).exists():
+        raise FileExistsError(
+            f"there is a run in {str(path)!r} already: go on with it by --resume, or name another folder."
+        )
+    model_file.write_atomically(path / CONFIG, to_toml(config).encode())
+    return Run(path)
+
+
+def _new_folder(stem: str) -> Path:
+    name = re.sub(r"[^\w.-]+", "-", stem)
+    for number in range(1, 1_000_000):
+        path = Path("runs") / f"{name}-{number}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise FileExistsError("runs/ is full.")
+
+
+def changed(run: Run, settings: dict[str, Any]) -> Run:
+    """The run with some settings changed, in its folder too: to go on with.
+
+    Raises
+    ------
+    ValueError
+        If a setting is not what its field takes.
+    """
+    config = make_config(**run.config.model_dump() | settings)
+    run.write(CONFIG, to_toml(config))
+    return Run(run.folder)
+
+
+def train(
+    run: Run,
+    *,
+    resume: bool = False,
+    tensorboard: bool = False,
+    verbose: int = 1,
+    tell: Callable[[str], Any] = lambda text: None,
+) -> History:
+    """Train as the run's configuration says, and write down what came of it.
+
+    Parameters
+    ----------
+    run : Run
+    resume : bool, default=False
+        Whether to go on from the newest checkpoint.
+    tensorboard : bool, default=False
+        Whether to write TensorBoard's logs, too.
+    verbose : int, default=1
+        As of ``Trainer.fit``.
+    tell : callable, optional
+        Is called with sentences for the user: what was found in the data, and what is trained.
+
+    Returns
+    -------
+    History
+        Without epochs if training was interrupted in the first; then no model is saved.
+    """
+    config = run.config
+    prepared = prepare(config)
+    model, trainer = make_model(config, prepared)
+    for sentence in _introduction(prepared, model, trainer):
+        tell(sentence)
+    checkpoint = None
+    if config.checkpoint_minutes:  # one comes at the end in any case, so that training can go on
+        folder, minutes = run.folder / CHECKPOINTS, config.checkpoint_minutes
+        checkpoint = Checkpoint(folder, every_epochs=None, every_minutes=minutes, resume=resume)
+    watchers: list[Any] = [JsonLog(run.folder / LOG)]
+    if tensorboard:
+        watchers.append(TensorBoard(run.folder / "tensorboard"))
+    validation = prepared.validation
+    started = time.perf_counter()
+    history = trainer.fit(
+        prepared.train.x,
+        prepared.train.y,
+        epochs=config.epochs,
+        validation_data=None if validation is None else (validation.x, validation.y),
+        early_stopping=early_stopping(config),
+        metrics=config.metrics,
+        callbacks=watchers,
+        checkpoint=checkpoint,
+        verbose=verbose,
+    )
+    if len(history):
+        record(run, prepared, model, trainer, time.perf_counter() - started)
+    return history
+
+
+def _introduction(prepared: Prepared, model: Model, trainer: Trainer) -> list[str]:
+    """What is about to be trained on what, and what to know of the data."""
+    train, validation = prepared.train, prepared.validation
+    between = "" if validation is None else f", {validation.n:,} to validate on"
+    net = model.net
+    what = (
+        f"{prepared.dataset.name}: {train.n:,} rows to train on{between}, {prepared.test.n:,} to test with; "
+        f"network {'-'.join(map(str, net.sizes))} ({net.n_params:,} parameters), {trainer.loss.name}"
+    )
+    return [what, *(f"Note: {note}" for note in prepared.notes)]
+
+
+def record(run: Run, prepared: Prepared, model: Model, trainer: Trainer, seconds: float) -> None:
+    """Write the model, and what is known of data, training and test."""
+    history = trainer.history
+    model.save(run.folder / MODEL)
+    columns = {
+        "metric_name": history.metric_name,
+        "best_epoch": history.best_epoch,
+        "stop_reason": history.stop_reason,
+        "columns": history.to_dict(),
+    }
+    run.write(HISTORY, _json(columns))
+    scores = _record_test(run, prepared, model, trainer)
+    net, config = model.net, run.config
+    trained = sum(epoch.seconds for epoch in history.epochs)
+    n_rows = {
+        "train": prepared.train.n,
+        "validation": 0 if prepared.validation is None else prepared.validation.n,
+        "test": prepared.test.n,
+    }
+    summary = {
+        "name": prepared.dataset.name,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "fastnn": __version__,
+        "command": command_of(config),
+        "seed": config.seed,
+        "data": {
+            "source": config.source,
+            "kind": prepared.dataset.kind,
+            "target": prepared.target.name,
+            "task": prepared.target.task,
+            "classes": None if prepared.target.classes is None else list(map(str, prepared.target.classes)),
+            "rows": n_rows,
+            "n_features": net.sizes[0],
+            "columns": prepared.encoder.describe(),
+            "notes": prepared.notes,
+            **_spread(prepared),
+        },
+        "network": {
+            "summary": net.summary(),
+            "n_params": net.n_params,
+            "sizes": net.sizes,
+            "activations": [activation.name for activation in net.activations],
+            "output": net.output,
+        },
+        "training": {
+            "loss": trainer.loss.name,
+            "optimizer": repr(trainer.optimizer),
+            "schedule": config.schedule or "constant",
+            "batch_size": config.batch_size,
+            "l2": config.l2,
+            "epochs": len(history),
+            "best_epoch": history.best_epoch,
+            "stop_reason": history.stop_reason,
+            "seconds": seconds,
+            "samples_per_second": trainer.n_rows * len(history) / trained,
+        },
+        "test": scores,
+        "machine": {
+            "cpu": machine.cpu_name(),
+            "usable_cores": usable_cores(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "python": platform.python_version(),
+            "numba": numba.__version__,
+            "numpy": np.__version__,
+        },
+    }
+    run.write(SUMMARY, _json(summary))
+    run.__dict__.pop("summary", None)
+    write_model_card(run.folder)
+
+
+def command_of(config: Config) -> str:
+    """The command that trains the same again."""
+    words = ["fastnn", "train", config.source]
+    for name, value in config.model_dump(exclude_defaults=True, exclude={"source"}).items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, dict):
+            words += [part for key, kind in value.items() for part in (flag, f"{key}={kind}")]
+        else:
+            words += [flag, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+    return shlex.join(words)
+
+
+def _json(content: Any) -> str:
+    """JSON, in which what is not finite is null and NumPy's numbers are plain ones."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(key): plain(entry) for key, entry in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(entry) for entry in value]
+        if isinstance(value, (np.generic, np.ndarray)):
+            return plain(value.tolist())
+        return None if isinstance(value, float) and not np.isfinite(value) else value
+
+    return json.dumps(plain(content), indent=1, default=str)
+
+
+def _spread(prepared: Prepared) -> dict[str, Any]:
+    """How the target is distributed over the rows to train on."""
+    labels, target = prepared.train.labels, prepared.target
+    if target.classes is not None:
+        counts = np.bincount(prepared.train.y.ravel(), minlength=len(target.classes))
+        return {
+            "target_counts": dict(zip(map(str, target.classes), counts.tolist(), strict=True)),
+            "target_quantiles": None,
+        }
+    values = np.asarray(labels, dtype=np.float64)
+    return {"target_counts": None, "target_quantiles": np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()}
+
+
+def _record_test(run: Run, prepared: Prepared, model: Model, trainer: Trainer) -> dict[str, Any]:
+    """Write each test row's prediction, and the worst of them; their scores."""
+    pandas = _checks.require("pandas", "tables")
+    test = prepared.test
+    outputs = model.net.predict_raw(test.x)
+    losses = trainer.losses(test.x, test.y)
+    columns = model.columns(outputs)
+    truth = np.asarray(test.labels).reshape(test.n, -1)
+    names = [name.replace("prediction", "truth") for name in columns if name.startswith("prediction")]
+    of_truth = {name: truth[:, k] for k, name in enumerate(names)}
+    table = {"row": test.numbers} | of_truth | columns | {"loss": losses}
+    run.write(TEST, pandas.DataFrame(table).to_csv(index=False))
+
+    worst = []
+    for place in map(int, worst_rows(losses, _N_WORST)):
+        entry = {
+            "row": test.numbers[place],
+            "loss": losses[place],
+            "truth": ", ".join(str(values[place]) for values in of_truth.values()),
+            "prediction": ", ".join(
+                str(values[place]) for name, values in columns.items() if name.startswith("prediction")
+            ),
+        }
+        if model.gives_probabilities:
+            entry["probability"] = model.probabilities(outputs[place : place + 1]).max()
+        worst.append(entry | shown(prepared, test, place))
+    run.write(WORST, _json(worst))
+    return model.evaluate(test.rows, test.labels)
+
+
+def shown(prepared: Prepared, part: Part, place: int) -> dict[str, Any]:
+    """A row as a person would look at it: its values, its text, or its image."""
+    kind, rows = prepared.dataset.kind, part.rows
+    if kind == "table":
+        row = rows.iloc[place]
+        return {"values": {str(name): str(value) for name, value in row.items()}}
+    if kind == "text":
+        return {"text": rows[place][:_LONGEST]}
+    row = rows[place]
+    if isinstance(row, np.ndarray) and row.ndim < 2:
+        names = prepared.encoder.feature_names
+        return {"values": {name: f"{value:g}" for name, value in zip(names, row.tolist(), strict=True)}}
+    return {"image": _data_uri(row)}
+
+
+def _data_uri(image: Any) -> str | None:
+    """An image, an array or a path, as a PNG inside a URI; None where Pillow is not installed."""
+    try:
+        pillow = _checks.require("PIL.Image", "images")
+    except ImportError:
+        return None
+    if isinstance(image, np.ndarray):
+        low, high = float(image.min()), float(image.max())
+        if image.dtype != np.uint8:
+            image = ((image - low) * (255 / max(high - low, 1e-30))).astype(np.uint8)
+        picture = pillow.fromarray(image)
+    else:
+        picture = pillow.open(image)
+        picture.thumbnail((256, 256))
+    if picture.mode not in ("L", "RGB"):
+        picture = picture.convert("RGB")
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
