@@ -15,6 +15,7 @@ from . import onnx_functions
 from .steps import Activate, AddInput, BatchNorm, Dense, LayerNorm, Step, as_network, steps_of
 
 IR_VERSION = 9  # of the operators' version, so that older runtimes read the file as well
+_FAR = 1e9  # where smooth clipping is at its limit, and squares are finite
 _LARGEST = 2**31 - 2**20  # bytes that a protocol buffer may have, less room for the rest
 
 # In float32; functions of ours stand in for some of them in float64.
@@ -82,7 +83,9 @@ class _Graph:
         return self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
     def input(self, name: str, dtype: Any, n_columns: int) -> str:
-        self.inputs.append(self.onnx.helper.make_tensor_value_info(name, self.type_of(dtype), ["n", n_columns]))
+        self.inputs.append(
+            self.onnx.helper.make_tensor_value_info(name, self.type_of(dtype), ["n", n_columns])
+        )
         return name
 
     def output(self, value: str, name: str, dtype: Any, shape: list[Any]) -> None:
@@ -100,13 +103,15 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, *, preproces
 
     The input ``x`` has shape (n, n_features) and the network's dtype. The first output, ``output``, holds the
     output layer's activations, of a regression in the target's own unit; a classifier has a second one,
-    ``label``: class numbers, or the classes' labels where they are known, (n,). A batch normalisation uses its
-    running statistics, and dropout is left out.
+    ``label``: class numbers, or the classes' labels where they are known, (n,). A batch normalisation uses
+    its running statistics, and dropout is left out.
 
-    What leads raw rows into the network is part of the file, where ONNX can say it: for arrays and pictures
-    ``x`` then holds raw rows, flattened; for tables of numbers the columns in the order of training, float64,
-    with NaN for missing values. A table that also has categories has an input of shape (n, 1) for each column,
-    by its name, as float64 numbers or strings.
+    What leads raw rows into the network is part of the file, where ONNX can say it. For arrays ``x`` then
+    holds raw rows, flattened; for pictures the pixels of the size and mode trained with, 0 to 255, the
+    channels of a pixel side by side; for tables of numbers the columns in the order of training, float64,
+    with NaN for missing values. A table that also has categories has an input of shape (n, 1) for each
+    column, by its name ("output_column" for "output", "label_column" for "label"): float64 numbers, or
+    strings, with an empty one for a missing value.
 
     Parameters
     ----------
@@ -146,8 +151,8 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, *, preproces
     encoder = encoder if preprocessing else None
     if net.params.nbytes > _LARGEST:
         raise ValueError(
-            f"the network's {net.params.nbytes / 2**30:.1f} GiB of parameters do not fit in an ONNX file, which "
-            "holds 2 GiB."
+            f"the network's {net.params.nbytes / 2**30:.1f} GiB of parameters do not fit in an ONNX file, "
+            "which holds 2 GiB."
         )
     steps = steps_of(net, "ONNX", chain_only=False)
     graph = _Graph(net.dtype)
@@ -221,6 +226,7 @@ def _activate(graph: _Graph, step: Activate, value: str) -> str:
 
 def _embed(graph: _Graph, net: MLP, x: str) -> str:
     """Numeric features in their order, and then the vectors of categories."""
+    graph.place = "embeddings"
     numeric = [column for column in range(net.sizes[0]) if column not in net.embeddings]
     parts = []
     if numeric:
@@ -245,13 +251,15 @@ def _encode(graph: _Graph, encoder: dict[str, Any], net: MLP) -> str:
         x = graph.input("x", net.dtype, net.sizes[0])
         # In float64: the difference of two large numbers would lose most digits of float32.
         wide = graph.cast(x, np.float64)
+        if kind == "images":
+            wide = graph.add("Div", wide, _row(graph, 255.0, "full"))
         centred = graph.add("Sub", wide, _row(graph, encoder["mean"], "mean"))
         return graph.cast(graph.add("Div", centred, _row(graph, encoder["scale"], "scale")), net.dtype)
     if kind == "table":
         return _encode_table(graph, encoder["columns"], net)
     raise ValueError(
-        f"what turns rows of kind {kind!r} into numbers cannot be part of an ONNX file: encode rows before, and "
-        "pass preprocessing=False."
+        f"what turns rows of kind {kind!r} into numbers cannot be part of an ONNX file: encode rows before, "
+        "and pass preprocessing=False."
     )
 
 
@@ -276,7 +284,8 @@ def _encode_table(graph: _Graph, columns: list[dict[str, Any]], net: MLP) -> str
         for column in columns:
             graph.place = f"columns.{column['name']}"
             if column["kind"] == "number":
-                parts.append(_encode_numbers(graph, [column], graph.input(column["name"], np.float64, 1)))
+                x = graph.input(_input_name(column), np.float64, 1)
+                parts.append(_encode_numbers(graph, [column], x))
             else:
                 parts.append(_encode_category(graph, column))
     graph.place = "rows"
@@ -292,8 +301,12 @@ def _encode_numbers(graph: _Graph, columns: list[dict[str, Any]], x: str) -> str
         _row(graph, [column[key] for column in columns], key) for key in ("fill", "center", "scale")
     )
     three, one = _row(graph, 3.0, "three"), _row(graph, 1.0, "one")
-    missing = graph.add("IsNaN", x)
+    most, least = (
+        graph.constant(limit, name, np.float64) for name, limit in (("most", _FAR), ("least", -_FAR))
+    )
+    missing = graph.add("IsNaN", graph.add("Sub", x, x))  # or infinite, which counts as missing
     z = graph.add("Div", graph.add("Sub", graph.add("Where", missing, fill, x), center), scale)
+    z = graph.add("Clip", z, least, most)
     third = graph.add("Div", z, three)
     size = graph.add("Sqrt", graph.add("Add", one, graph.add("Mul", third, third)))
     features = graph.cast(graph.add("Div", z, size), graph.dtype)
@@ -308,28 +321,34 @@ def _encode_numbers(graph: _Graph, columns: list[dict[str, Any]], x: str) -> str
 
 def _encode_category(graph: _Graph, column: dict[str, Any]) -> str:
     """A feature for each category, or the category's number, which is 0 for an unknown one."""
-    categories = column["categories"]
-    if not all(isinstance(category, str) for category in categories):
+    is_embedded = column["encoding"] == "embedding"
+    # None, at the end, is a missing value, which is an empty string here; no embedding has a vector for it.
+    categories = ["" if c is None else c for c in column["categories"] if c is not None or not is_embedded]
+    other = next((category for category in categories if not isinstance(category, str)), None)
+    if other is not None:
         raise ValueError(
-            f"column {column['name']!r} has categories that are no strings, such as "
-            f"{next(c for c in categories if not isinstance(c, str))!r}: encode rows before, and pass "
-            "preprocessing=False."
+            f"column {column['name']!r} has categories that are no strings, such as {other!r}: encode rows "
+            "before, and pass preprocessing=False."
         )
-    helper, onnx = graph.onnx.helper, graph.onnx
-    name = column["name"]
-    graph.inputs.append(helper.make_tensor_value_info(name, onnx.TensorProto.STRING, ["n", 1]))
+    numbers = list(range(1, len(categories) + 1))
     codes = graph.add(
         "LabelEncoder",
-        name,
+        graph.input(_input_name(column), object, 1),
         domain="ai.onnx.ml",
         keys_strings=categories,
-        values_int64s=list(range(1, len(categories) + 1)),
+        values_int64s=numbers,
         default_int64=0,
     )
-    if column["encoding"] == "embedding":
+    if is_embedded:
         return graph.cast(codes, graph.dtype)
-    numbers = graph.constant(np.arange(1, len(categories) + 1).reshape(1, -1), "numbers", np.int64)
-    return graph.cast(graph.add("Equal", codes, numbers), graph.dtype)
+    each = graph.constant([numbers], "numbers", np.int64)
+    return graph.cast(graph.add("Equal", codes, each), graph.dtype)
+
+
+def _input_name(column: dict[str, Any]) -> str:
+    """A column's name, unless an output of the file has it."""
+    name = column["name"]
+    return f"{name}_column" if name in ("output", "label") else name
 
 
 # --- from the network's output to answers ----------------------------------------------------------
@@ -345,17 +364,19 @@ def _answers(graph: _Graph, net: MLP, target: dict[str, Any] | None, value: str)
         value = graph.cast(moved, net.dtype)
     if value in [given.name for given in graph.inputs] or not graph.nodes:
         value = graph.add("Identity", value)
+    shape: list[Any] = ["n"]
     is_classifier = classes is not None or (target is None and net.output in ("softmax", "sigmoid"))
     if is_classifier:
         # Several sigmoids are labels of their own, unless they are known to be classes.
-        if n_out > 1 and (net.output != "sigmoid" or classes is not None):
-            label, shape = graph.add("ArgMax", value, axis=1, keepdims=0), ["n"]
+        if net.output == "softmax" or (n_out > 1 and (net.output != "sigmoid" or classes is not None)):
+            label = graph.add("ArgMax", value, axis=1, keepdims=0)
         else:
             middle = graph.constant(0.5 if net.output == "sigmoid" else 0.0, "middle")
-            label, shape = graph.cast(graph.add("Greater", value, middle), np.int64), ["n", n_out]
+            label = graph.cast(graph.add("Greater", value, middle), np.int64)
             if n_out == 1:
-                axis = graph.constant([1], "axis", np.int64)
-                label, shape = graph.add("Squeeze", label, axis), ["n"]
+                label = graph.add("Squeeze", label, graph.constant([1], "axis", np.int64))
+            else:
+                shape = ["n", n_out]
     graph.output(value, "output", net.dtype, ["n", n_out])
     if is_classifier:
         dtype: Any = np.int64
@@ -366,13 +387,17 @@ def _answers(graph: _Graph, net: MLP, target: dict[str, Any] | None, value: str)
         graph.output(label, "label", dtype, shape)
 
 
-def _file(
-    graph: _Graph, net: MLP, encoder: dict[str, Any] | None, target: dict[str, Any] | None
-) -> bytes:
+def _file(graph: _Graph, net: MLP, encoder: dict[str, Any] | None, target: dict[str, Any] | None) -> bytes:
     helper = graph.onnx.helper
     domains = {"": onnx_functions.OPSET, "ai.onnx.ml": 3, onnx_functions.DOMAIN: 1}
-    used = [helper.make_opsetid(name, version) for name, version in domains.items() if name in {"", *graph.domains}]
-    body = helper.make_graph(graph.nodes, "fastnn", graph.inputs, graph.outputs, list(graph.constants.values()))
+    used = [
+        helper.make_opsetid(name, version)
+        for name, version in domains.items()
+        if name in {"", *graph.domains}
+    ]
+    body = helper.make_graph(
+        graph.nodes, "fastnn", graph.inputs, graph.outputs, list(graph.constants.values())
+    )
     model = helper.make_model(
         body,
         opset_imports=used,

@@ -1,7 +1,7 @@
 """Activations that ONNX Runtime does not know in float64, as functions that travel in the ONNX file.
 
-They are written in ONNX's own text form, of operators that it does know; :func:`fastnn.exchange.from_onnx` knows
-them by their domain and name.
+They are written in ONNX's own text form, of operators that it does know; :func:`fastnn.exchange.from_onnx`
+knows them by their domain and name.
 """
 
 from __future__ import annotations
@@ -10,11 +10,23 @@ import math
 
 from numba import types
 
-from ..kernels.hooks.activations import SELU_ALPHA, SELU_SCALE
+from ..kernels.hooks.activations import GELU_CUBE, GELU_LINE, SELU_ALPHA, SELU_SCALE
 from ..kernels.hooks.functions import _MILLS
 
 DOMAIN = "fastnn"
 OPSET = 20
+NAMES = (
+    "leaky_relu",
+    "prelu",
+    "elu",
+    "selu",
+    "gelu",
+    "gelu_tanh",
+    "mish",
+    "softplus",
+    "hard_sigmoid",
+    "hard_swish",
+)
 
 
 def _numbers(**values: float) -> str:
@@ -69,9 +81,9 @@ def function_text(name: str) -> str:
         "hard_sigmoid": _HARD_SIGMOID + "a = Identity(s)\n",
         "hard_swish": _HARD_SIGMOID + "a = Mul(z, s)\n",
         "gelu": _normal() + "a = Mul(z, p)\n",
+        "gelu_tanh": _numbers(line=GELU_LINE, cube=GELU_CUBE)
+        + "square = Mul(z, z)\ncubed = Mul(cube, square)\nslope = Add(line, cubed)\n"
+        + "steep = Mul(z, slope)\nshare = Sigmoid(steep)\na = Mul(z, share)\n",
     }[name]
     inputs = {"leaky_relu": "z, slope", "prelu": "z, slope", "elu": "z, alpha"}.get(name, "z")
     return f'<opset_import: ["": {OPSET}], domain: "{DOMAIN}">\n{name} ({inputs}) => (a) {{\n{body}}}'
-
-
-NAMES = ("leaky_relu", "prelu", "elu", "selu", "softplus", "mish", "hard_sigmoid", "hard_swish", "gelu")

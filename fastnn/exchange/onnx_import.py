@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,12 @@ _FIXED = {
 }
 _WITH_ALPHA = {"LeakyRelu": ("leaky_relu", 0.01), "Elu": ("elu", 1.0)}
 _GELUS = {"none": "gelu", "tanh": "gelu_tanh"}
+# What z is multiplied by, as operators with their constants: PyTorch's exporter has no other form of these.
+_GATED: dict[str, tuple[tuple[Any, ...], ...]] = {
+    "silu": (("Sigmoid",),),
+    "mish": (("Softplus",), ("Tanh",)),
+    "gelu": (("Div", math.sqrt(2.0)), ("Erf",), ("Add", 1.0)),
+}
 _SILENT = {"Identity", "Dropout", "Cast"}
 
 
@@ -89,30 +97,25 @@ def from_onnx(source: str | os.PathLike[str] | bytes, *, output: str | None = No
     """
     output = checked_output(output)
     onnx = _checks.require("onnx", "onnx")
+    is_content = isinstance(source, (bytes, bytearray, memoryview))
+    source = bytes(source) if is_content else existing(source, "source")  # type: ignore[arg-type]
     with reading(source, "ONNX model"):
         return _Reader(onnx, _read(onnx, source)).network(output)
 
 
-def _read(onnx, source: str | os.PathLike[str] | bytes):
+def _read(onnx, source: Path | bytes):
     from google.protobuf.message import DecodeError
 
     try:
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            model = onnx.load_model_from_string(bytes(source))
-        else:
-            model = onnx.load(existing(source, "source"))
+        model = onnx.load(source) if isinstance(source, Path) else onnx.load_model_from_string(source)
     except FileNotFoundError as error:
-        if os.path.exists(source):
-            raise ValueError(f"its weights are in another file, which is not there ({error}).") from None
-        raise
+        raise ValueError(f"its weights are in another file, which is not there ({error}).") from None
+    except onnx.checker.ValidationError as error:  # also of weights in another file
+        raise ValueError(f"{str(error).strip()}") from None
     except DecodeError:
         raise ValueError("it is damaged or no ONNX file.") from None
     if not model.graph.node or not model.graph.output:
         raise ValueError("it is damaged or no ONNX file: it has no graph.")
-    try:
-        onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
-        raise ValueError(f"it is no valid ONNX file: {str(error).strip().splitlines()[0]}") from None
     return model
 
 
@@ -128,7 +131,7 @@ class _Reader:
         # How many steps a value is away from x.
         self.places: dict[str, int] = {self._input(): 0}
         self.result = self.graph.output[0].name
-        self.nodes = self._needed()
+        self.nodes = [node for node in self._needed() if not self._evaluate(node)]
 
     def _input(self) -> str:
         inputs = [given.name for given in self.graph.input if given.name not in self.constants]
@@ -148,13 +151,8 @@ class _Reader:
     def network(self, output: str | None) -> MLP:
         done: set[str] = set()
         for node in self.nodes:
-            if node.output[0] in done:
-                continue
-            variable = [name for name in node.input if name and name not in self.constants]
-            if not variable:
-                self._evaluate(node)
-            elif not self._is_silu(node, done):
-                self._take(node, variable)
+            if node.output[0] not in done and not self._is_gated(node, done):
+                self._take(node)
         if self.places.get(self.result) != len(self.steps):
             raise ValueError(f"its output {self.result!r} is not at the end of a chain that begins with x.")
         net = network_of(self.steps, output=output)
@@ -165,7 +163,9 @@ class _Reader:
         return net
 
     def _check_width(self, net: MLP) -> None:
-        dims = next(given for given in self.graph.input if given.name in self.places).type.tensor_type.shape.dim
+        dims = next(
+            given for given in self.graph.input if given.name in self.places
+        ).type.tensor_type.shape.dim
         n_features = int(np.prod([dim.dim_value for dim in dims[1:]])) if len(dims) > 1 else 0
         if n_features and n_features != net.sizes[0]:
             raise ValueError(
@@ -174,8 +174,10 @@ class _Reader:
 
     # What a node does.
 
-    def _evaluate(self, node) -> None:
-        """Compute what has constant inputs only."""
+    def _evaluate(self, node) -> bool:
+        """Compute what has constant inputs only; whether it has."""
+        if any(name and name not in self.constants for name in node.input):
+            return False
         helper = self.onnx.helper
         values = {name: self.constants[name] for name in node.input if name}
         inputs = [
@@ -189,22 +191,38 @@ class _Reader:
         model = helper.make_model(graph, opset_imports=self.model.opset_import)
         results = ReferenceEvaluator(model).run(None, values)
         self.constants.update(zip(node.output, map(np.asarray, results), strict=True))
-
-    def _is_silu(self, node, done: set[str]) -> bool:
-        """Whether it is the sigmoid of z sigmoid(z), which is then taken as a whole."""
-        if node.op_type != "Sigmoid" or node.domain:
-            return False
-        users = [other for other in self.nodes if node.output[0] in other.input]
-        if len(users) != 1 or users[0].op_type != "Mul":
-            return False
-        if set(users[0].input) != {node.input[0], node.output[0]}:
-            return False
-        self._expect_chain(node, node.input[0])
-        self._note(users[0], Activate("silu", None, _called(node)))
-        done.add(users[0].output[0])
         return True
 
-    def _take(self, node, variable: list[str]) -> None:
+    def _is_gated(self, node, done: set[str]) -> bool:
+        """Whether one of _GATED begins here, such as z sigmoid(z), which is then taken as a whole."""
+        z, outputs = node.input[0], [node.output[0]]
+        signs: list[tuple[Any, ...]] = []
+        while len(signs) < 3:
+            signs.append(
+                (node.op_type, *(self.constants[n].item() for n in node.input if self._is_number(n)))
+            )
+            users = [other for other in self.nodes if node.output[0] in other.input]
+            if len(users) != 1 or node.domain:
+                return False
+            (user,) = users
+            outputs.append(user.output[0])
+            if user.op_type == "Mul" and set(user.input) == {z, node.output[0]}:
+                break
+            node = user
+        name = next((name for name, form in _GATED.items() if _alike(form, signs)), None)
+        if name is None or self.places.get(z) != len(self.steps):
+            return False
+        self.steps.append(Activate(name, None, _called(user)))
+        # The form that is in use leaves a factor to the next node.
+        self._note(user, Scale(2.0, 0.0, _called(user)) if name == "gelu" else None)
+        done.update(outputs)
+        return True
+
+    def _is_number(self, name: str) -> bool:
+        return name in self.constants and self.constants[name].size == 1
+
+    def _take(self, node) -> None:
+        variable = [name for name in node.input if name and name not in self.constants]
         reader = getattr(self, f"_read_{node.op_type.lower()}", None)
         if node.domain == onnx_functions.DOMAIN and node.op_type in onnx_functions.NAMES:
             self._expect_chain(node, *variable)
@@ -216,8 +234,8 @@ class _Reader:
         elif node.op_type == "Add" and len(variable) == 2:
             step = self._read_residual(node, variable)
         else:
-            step = self._common(node) if reader is None else reader(node)
             self._expect_chain(node, *variable)
+            step = self._common(node) if reader is None else reader(node)
         self._note(node, step)
 
     def _note(self, node, step: Step | None) -> None:
@@ -228,11 +246,14 @@ class _Reader:
     def _expect_chain(self, node, *names: str) -> None:
         """Raise unless a node takes what came last, and nothing else that varies."""
         if len(names) != 1 or self.places.get(names[0]) != len(self.steps):
-            raise ValueError(f"{_called(node)} takes {', '.join(names)}: expected what the node before gives.")
+            raise ValueError(
+                f"{_called(node)} takes {', '.join(names)}: expected what the node before gives."
+            )
 
     def _attributes(self, node) -> dict[str, Any]:
+        """By name, with text as str."""
         values = {each.name: self.onnx.helper.get_attribute_value(each) for each in node.attribute}
-        return {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
+        return {name: _python_value(value) for name, value in values.items()}
 
     def _constant(self, node, index: int, default=None) -> np.ndarray:
         """An input that must be constant, as a float array."""
@@ -253,16 +274,13 @@ class _Reader:
             return Activate(_PLAIN[op], None, where)
         if op in _WITH_ALPHA:
             name, default = _WITH_ALPHA[op]
-            # Attributes are float32: 0.01 shall not become 0.009999999776.
-            alpha = float(str(np.float32(attributes.get("alpha", default))))
-            return Activate(name, alpha, where)
+            return Activate(name, attributes.get("alpha", default), where)
         if op in _FIXED:
             name, expected = _FIXED[op]
             for key, (value, default) in expected.items():
-                if not np.isclose(attributes.get(key, default), value, rtol=1e-5):
-                    raise ValueError(
-                        f"{where} has {key} {attributes.get(key, default):g}, but fastnn's {name} has {value:g}."
-                    )
+                found = attributes.get(key, default)
+                if not np.isclose(found, value, rtol=1e-5):
+                    raise ValueError(f"{where} has {key} {found:g}, but fastnn's {name} has {value:g}.")
             return Activate(name, None, where)
         if op == "Gelu":
             return Activate(_GELUS[attributes.get("approximate", "none")], None, where)
@@ -301,7 +319,7 @@ class _Reader:
         """A scaling by a constant, on whichever side it stands."""
         index = 1 if node.input[1] in self.constants else 0
         constant = self._constant(node, index)
-        if constant.size != constant.shape[-1:][0] if constant.ndim else False:
+        if constant.ndim and constant.size != constant.shape[-1]:
             raise ValueError(f"{_called(node)} has a constant of shape {constant.shape}: expected a row.")
         factor, shift = terms(constant.reshape(-1) if constant.ndim else constant)
         return Scale(factor, shift, _called(node))
@@ -329,8 +347,8 @@ class _Reader:
         attributes = self._attributes(node)
         if attributes.get("training_mode", 0):
             raise ValueError(f"{_called(node)} is in training mode: export the model for inference.")
-        arrays = [self._constant(node, index) for index in range(1, 5)]
-        return BatchNorm(*arrays, eps=attributes.get("epsilon", 1e-5), where=_called(node))
+        gain, shift, mean, variance = (self._constant(node, index) for index in range(1, 5))
+        return BatchNorm(gain, shift, mean, variance, attributes.get("epsilon", 1e-5), _called(node))
 
     def _read_layernormalization(self, node) -> Step:
         self._expect_axis(node, -1)
@@ -345,10 +363,25 @@ class _Reader:
         starts = [k for k, step in enumerate(self.steps) if isinstance(step, Dense)]
         if not starts or places != [starts[-1], len(self.steps)]:
             raise ValueError(
-                f"{_called(node)} adds {' and '.join(variable)}: expected what a single dense layer takes and "
-                "gives."
+                f"{_called(node)} adds {' and '.join(variable)}: expected what a single dense layer takes "
+                "and gives."
             )
         return AddInput(_called(node))
+
+
+def _python_value(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode()
+    # These are float32: 0.01 shall not become 0.009999999776.
+    return float(str(np.float32(value))) if isinstance(value, float) else value
+
+
+def _alike(form: tuple[tuple[Any, ...], ...], signs: list[tuple[Any, ...]]) -> bool:
+    """Whether operators and numbers are those."""
+    return len(form) == len(signs) and all(
+        a[0] == b[0] and len(a) == len(b) and np.allclose(a[1:], b[1:], rtol=1e-5)
+        for a, b in zip(form, signs, strict=True)
+    )
 
 
 def _called(node) -> str:

@@ -111,7 +111,9 @@ def to_sklearn(net: Any, classes: Sequence[Any] | None = None) -> Any:
     dense, hidden, output = _dense_layers(mlp)
     widths = tuple(len(layer.bias) for layer in dense)
     is_classifier = output in ("softmax", "logistic")
-    model = (MLPClassifier if is_classifier else MLPRegressor)(hidden_layer_sizes=widths[:-1], activation=hidden)
+    model = (MLPClassifier if is_classifier else MLPRegressor)(
+        hidden_layer_sizes=widths[:-1], activation=hidden
+    )
     if is_classifier:
         _give_classes(model, _labels(net, mlp, classes, widths[-1], output), widths[-1], output)
     elif classes is not None:
@@ -167,9 +169,13 @@ def _labels(given: Any, net: MLP, classes, n_out: int, output: str) -> np.ndarra
         classes = (net.metadata.get("target") or {}).get("classes")
     labels = np.arange(n_classes) if classes is None else np.asarray(classes)
     if labels.shape != (n_classes,):
-        raise ValueError(f"classes has shape {labels.shape}, but the network tells {n_classes} classes apart.")
+        raise ValueError(
+            f"classes has shape {labels.shape}, but the network tells {n_classes} classes apart."
+        )
     if not np.array_equal(np.unique(labels), labels):
-        raise ValueError(f"classes must be sorted and distinct, as scikit-learn's are, got {labels.tolist()}.")
+        raise ValueError(
+            f"classes must be sorted and distinct, as scikit-learn's are, got {labels.tolist()}."
+        )
     return labels
 
 

@@ -1,7 +1,8 @@
 """A network as a list of simple steps, between fastnn and every other format.
 
-A reader says what it found as steps, in any order that another program may have them; :func:`network_of` makes
-an MLP that gives the same outputs, or says what stands in the way. A writer starts from :func:`steps_of`.
+A reader says what it found as steps, in any order that another program may have them;
+:func:`network_of` makes an MLP that gives the same outputs, or says what stands in the way. A writer starts
+from :func:`steps_of`.
 """
 
 from __future__ import annotations
@@ -125,9 +126,7 @@ def steps_of(net: MLP, form: str, *, chain_only: bool = True) -> list[Step]:
     steps: list[Step] = []
     for depth in range(len(net.sizes) - 1):
         place = f"layers.{depth}"
-        part = {
-            name.rpartition(".")[2]: view for name, view in views.items() if name.startswith(f"{place}.")
-        }
+        part = {name.rpartition(".")[2]: view for name, view in views.items() if name.startswith(f"{place}.")}
         steps.append(Dense(part["weight"], part["bias"], place))
         if depth == len(net.activations):
             steps.append(Activate(net.output or "identity", None, place))
@@ -251,6 +250,8 @@ def _layers(steps: Iterable[Step]) -> list[_Layer]:
     pending: Scale | None = None  # stands between an activation, or x, and the next dense layer
     for step in steps:
         last = layers[-1] if layers and pending is None else None
+        if layers and isinstance(step, (Scale, BatchNorm, LayerNorm)):
+            _check_width(step, layers[-1].dense)
         if isinstance(step, Dense):
             layers.append(_Layer(_checked(step, layers, pending), pending is not None))
             pending = None
@@ -287,6 +288,17 @@ def _layers(steps: Iterable[Step]) -> list[_Layer]:
     return _complete(layers, pending)
 
 
+def _check_width(step: Scale | BatchNorm | LayerNorm, before: Dense) -> None:
+    """Raise unless a step has a number for each value that the layer before it gives."""
+    width = before.weight.shape[1]
+    for array in vars(step).values():
+        if not isinstance(array, str) and np.size(array) not in (1, width):
+            raise ValueError(
+                f"{step.where} takes {np.size(array)} values, but the layer before it, {before.where}, gives "
+                f"{width}."
+            )
+
+
 def _add_residual(step: AddInput, last: _Layer | None) -> None:
     if last is None or last.residual or last.scaled or len(set(last.dense.weight.shape)) > 1:
         raise ValueError(f"{step.where}: this is added to something else than a layer of as many outputs.")
@@ -316,6 +328,8 @@ def _checked(dense: Dense, layers: list[_Layer], pending: Scale | None) -> Dense
         )
     bias = np.broadcast_to(bias, weight.shape[1:])
     if pending is not None:
+        if max(np.size(pending.factor), np.size(pending.shift)) not in (1, weight.shape[0]):
+            raise ValueError(f"{pending.where} scales another number of values than {dense.where} takes.")
         factor, shift = np.atleast_1d(pending.factor), np.broadcast_to(pending.shift, weight.shape[:1])
         bias, weight = bias + shift @ weight, (factor[:, np.newaxis] * weight).astype(weight.dtype)
     return Dense(weight, bias, dense.where)

@@ -51,9 +51,10 @@ _MODULES = {
 def to_state_dict(net: Any) -> dict[str, np.ndarray]:
     """The weights by the names of the ``nn.Sequential`` that computes the same.
 
-    Its modules are, for each layer, ``Linear``, ``BatchNorm1d`` or ``LayerNorm`` if the layer is normalised, and
-    the activation's; none stands for "identity". Dropout, which has no weights and does nothing at prediction,
-    is left out. So a network with ReLU has "0.weight", (n_out, n_in), "0.bias", "2.weight" and so on.
+    Its modules are, for each layer, ``Linear``, ``BatchNorm1d`` or ``LayerNorm`` if the layer is normalised,
+    and the activation's; none stands for "identity". Dropout, which has no weights and does nothing at
+    prediction, is left out. So a network with ReLU has "0.weight", (n_out, n_in), "0.bias", "2.weight" and
+    so on.
 
     Parameters
     ----------
@@ -104,7 +105,9 @@ def save_torch(net: Any, path: str | os.PathLike[str]) -> None:
 
     state, modules = _sequential(as_network(net, "save_torch"))
     # One entry: safetensors writes several in an order that differs from run to run.
-    model_file.write_atomically(path, save(state, metadata={"modules": f"nn.Sequential({', '.join(modules)})"}))
+    model_file.write_atomically(
+        path, save(state, metadata={"modules": f"nn.Sequential({', '.join(modules)})"})
+    )
 
 
 def _sequential(net: MLP) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -149,10 +152,10 @@ def from_state_dict(
 ) -> MLP:
     """A network from the weights of PyTorch's ``nn.Linear`` modules, one after the other.
 
-    Entries of ``BatchNorm1d``, ``LayerNorm`` and ``PReLU`` are recognised by what they hold. Where all modules'
-    names have the same words and differ in their numbers ("0", "2"; "model.fc1", "model.fc2"), the numbers are
-    their order; else it is that of the dict, as PyTorch's ``state_dict()`` gives it. Which activations and
-    which output there are, no state dict says.
+    Entries of ``BatchNorm1d``, ``LayerNorm`` and ``PReLU`` are recognised by what they hold. Where all
+    modules' names have the same words and differ in their numbers ("0", "2"; "model.fc1", "model.fc2"), the
+    numbers are their order; else it is that of the dict, as PyTorch's ``state_dict()`` gives it. Which
+    activations and which output there are, no state dict says.
 
     Parameters
     ----------
@@ -234,8 +237,8 @@ def _modules(state: Mapping[str, Any], is_ordered: bool) -> dict[str, dict[str, 
         return dict(sorted(modules.items(), key=lambda item: _numbers(item[0])))
     if not is_ordered:
         raise ValueError(
-            f"its modules {', '.join(list(modules)[:6])} have no numbers that say their order, which the file "
-            "does not keep: give a dict of its tensors in the order of the layers."
+            f"its modules {', '.join(list(modules)[:6])} have no numbers that say their order, which the "
+            "file does not keep: give a dict of its tensors in the order of the layers."
         )
     return modules
 
@@ -248,7 +251,9 @@ def _network(modules: dict[str, dict[str, np.ndarray]], activation, output: str 
     kinds = {place: _kind(place, entries) for place, entries in modules.items()}
     n_hidden = list(kinds.values()).count("Linear") - 1
     if n_hidden < 0:
-        raise ValueError("there are no weights of a Linear module in it: expected entries such as '0.weight'.")
+        raise ValueError(
+            "there are no weights of a Linear module in it: expected entries such as '0.weight'."
+        )
     given = [activation] * n_hidden if isinstance(activation, (str, Activation)) else list(activation)
     if len(given) != n_hidden:
         raise ValueError(f"activation has {len(given)} entries, but the state has {n_hidden} hidden layers.")
@@ -270,7 +275,9 @@ def _kind(place: str, entries: dict[str, np.ndarray]) -> str:
         if shapes in forms:
             return name
     described = ", ".join(f"{kind} {array.shape}" for kind, array in entries.items())
-    raise ValueError(f"module {place!r} holds {described}: expected {', '.join(known)}, with all their entries.")
+    raise ValueError(
+        f"module {place!r} holds {described}: expected {', '.join(known)}, with all their entries."
+    )
 
 
 def _steps(
@@ -304,8 +311,8 @@ def _steps(
 def _activate(activation: Activation, where: str) -> Step:
     if activation.is_own or activation.name == "prelu":
         raise ValueError(
-            f"activation {activation.name!r} at {where} cannot be given: expected a name, and slopes of a PReLU "
-            "in the state."
+            f"activation {activation.name!r} at {where} cannot be given: expected a name, and slopes of a "
+            "PReLU in the state."
         )
     return Activate(activation.name, activation.alpha, where)
 
@@ -327,7 +334,7 @@ def _follows_activation(places: list[str], kinds: dict[str, str], index: int) ->
     gap_after = after is not None and _numbers(after)[-1] - _numbers(places[index])[-1] > 1
     if gap_before and gap_after:
         raise ValueError(
-            f"module {places[index]!r} is a normalisation with modules before and after it of which the state "
-            "says nothing: whether it comes before or after the activation is not known."
+            f"module {places[index]!r} is a normalisation with modules before and after it of which the "
+            "state says nothing: whether it comes before or after the activation is not known."
         )
     return gap_before
