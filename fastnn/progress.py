@@ -207,7 +207,7 @@ def sparkline(values: Sequence[float], width: int, is_unicode: bool = True) -> s
     '@*-_'
     """
     blocks = _BLOCKS if is_unicode else _ASCII_BLOCKS
-    n = min(width, len(values))
+    n = max(1, min(width, len(values)))
     ends = [round(k * len(values) / n) for k in range(n + 1)]
     means = []
     for k in range(n):

@@ -3,6 +3,7 @@
 import json
 import struct
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_lines_hold_what_the_history_holds(xor, tmp_path):
         assert line["val_metric"] == epoch.val_metric
         assert line["val_f1_macro"] == epoch.more["val_f1_macro"]
     assert (end["stop_reason"], end["epochs"]) == ("epochs", 3)
-    assert all(first["time"] <= second["time"] for first, second in zip(epochs, epochs[1:], strict=False))
+    assert all(first["time"] <= second["time"] for first, second in pairwise(epochs))
 
 
 def test_a_file_is_appended_to_and_a_cut_off_line_ends(xor, tmp_path):
@@ -78,7 +79,7 @@ def test_a_training_that_diverges_says_so(xor, tmp_path):
 
 
 def test_a_folder_that_is_not_there(xor, tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
         make().fit(*xor, callbacks=JsonLog(tmp_path / "nowhere" / "log.jsonl"), verbose=0)
 
 
