@@ -508,7 +508,8 @@ def tune(
         Epochs without improvement after which a trial ends; a fifth of `epochs` by default, 5 at least.
     storage : path-like, optional
         An SQLite file. The same call after a kill goes on with the trials that are in it, and only does what
-        is left; the trial that the kill broke off begins anew. One process at a time.
+        is left; the trial that the kill broke off begins anew. One process at a time. While it is open, and
+        after a kill, files with "-wal" and "-shm" after its name belong to it.
     study_name : str, default="fastnn"
         Of the search in the file, which may hold several.
     space : mapping, optional
