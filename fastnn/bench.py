@@ -55,7 +55,8 @@ def measure(
     seconds : float, default=2.0
         For each library; compiling and the first epochs come on top.
     peers : iterable of {"sklearn", "torch"}, default=()
-        Libraries that train the same network, in turn with fastnn, where they are installed.
+        Libraries that train the same network, in turn with fastnn, where they are installed; on one thread
+        or on all, whichever is faster.
 
     Returns
     -------
@@ -108,7 +109,8 @@ def measure(
             left_out[peer] = f"it is not measured with optimizer {optimizer!r}"
         else:
             lr = as_optimizer(optimizer).lr
-            trains[peer] = PEERS[peer](net.sizes, batch_size, optimizer, lr, threads, x, y)
+            plan = (net.sizes, batch_size, optimizer, lr)
+            trains[peer] = _faster([PEERS[peer](*plan, n, x, y) for n in sorted({1, threads})])
     times = _in_turn(trains, seconds)
     us = {name: 1e6 * statistics.median(its) / n_steps for name, its in times.items()}
     ours, peak = us.pop("fastnn"), peak_gflops(dtype, threads)
@@ -130,22 +132,30 @@ def measure(
     }
 
 
+def _seconds(train: Train, epochs: int) -> float:
+    """Of an epoch."""
+    start = time.perf_counter()
+    train(epochs)
+    return (time.perf_counter() - start) / epochs
+
+
+def _faster(ways: list[Train]) -> Train:
+    """The fastest way of a library: on several threads a small network may well be slower."""
+    for train in ways:
+        train(1)  # loads, allocates
+    return min(ways, key=lambda train: _seconds(train, 1))
+
+
 def _in_turn(trains: Mapping[str, Train], seconds: float) -> dict[str, list[float]]:
     """Seconds of an epoch in each round, by name: all have their turn in every round."""
-
-    def timed(train: Train, epochs: int) -> float:
-        start = time.perf_counter()
-        train(epochs)
-        return (time.perf_counter() - start) / epochs
-
     epochs = {}
     for name, train in trains.items():
         train(1)  # compiles, allocates
-        epochs[name] = max(1, math.ceil(seconds / ROUNDS / timed(train, 1)))
+        epochs[name] = max(1, math.ceil(seconds / ROUNDS / _seconds(train, 1)))
     times: dict[str, list[float]] = {name: [] for name in trains}
     for _ in range(ROUNDS):
         for name, train in trains.items():
-            times[name].append(timed(train, epochs[name]))
+            times[name].append(_seconds(train, epochs[name]))
     return times
 
 
@@ -209,7 +219,8 @@ def table(results: Mapping[str, Any] | Iterable[Mapping[str, Any]]):
     Returns
     -------
     rich.table.Table
-        A row for each result; with a column for each peer that any of them has.
+        A row for each result, with a column for each peer that any of them has: its time for a step, and how
+        many times longer that is.
 
     Examples
     --------
@@ -220,26 +231,23 @@ def table(results: Mapping[str, Any] | Iterable[Mapping[str, Any]]):
 
     rows: list[Any] = [results] if isinstance(results, Mapping) else list(results)
     peers = list(dict.fromkeys(peer for row in rows for peer in (*row["peers"], *row["left_out"])))
-    names = [
-        "network",
-        "batch",
-        "optimizer",
-        "dtype",
-        "threads",
-        "us/step",
-        "samples/s",
-        "GFLOP/s",
-        "of peak",
-    ]
+    names = ["network", "batch", "us/step", "samples/s", "GFLOP/s", "of peak"]
     made = Table(*names, *(PEER_NAMES[peer] for peer in peers), box=None, pad_edge=False)
-    for column in made.columns[4:]:
+    for column in made.columns[1:]:
         column.justify = "right"
     for row in rows:
-        cells = ["-".join(map(str, row["sizes"])), str(row["batch_size"]), row["optimizer"], row["dtype"]]
-        cells += [str(row["threads"]), f"{row['us_per_step']:.4g}", f"{row['samples_per_second']:,.0f}"]
-        cells += [f"{row['gflops']:.3g}", f"{row['share_of_peak']:.0%}"]
+        cells = ["-".join(map(str, row["sizes"])), str(row["batch_size"]), _short(row["us_per_step"])]
+        cells += [f"{row['samples_per_second']:,.0f}", f"{row['gflops']:.3g}", f"{row['share_of_peak']:.0%}"]
         for peer in peers:
             its = row["peers"].get(peer)
-            cells.append("left out" if its is None else f"{its['us_per_step']:.4g} ({its['ratio']:.1f} x)")
+            cells.append(
+                "left out" if its is None else f"{_short(its['us_per_step'])} ({its['ratio']:.1f} x)"
+            )
         made.add_row(*cells)
+    kinds = [f"{row['optimizer']}, {row['dtype']}, at most {row['threads']} threads" for row in rows]
+    made.caption = "; ".join(dict.fromkeys(kinds))
     return made
+
+
+def _short(us: float) -> str:
+    return f"{us:,.0f}" if us >= 100 else f"{us:.3g}"

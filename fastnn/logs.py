@@ -306,9 +306,9 @@ class TensorBoard(_Log):
         """What histograms are made of, by name."""
         kinds = {"weights": trainer.net.weights, "biases": trainer.net.biases}
         if self._rows is not None:
-            _, kinds["gradients of weights"], kinds["gradients of biases"] = trainer.gradient(*self._rows)
+            _, kinds["weight_gradients"], kinds["bias_gradients"] = trainer.gradient(*self._rows)
         return {
-            f"{kind}/layer {depth}": array
+            f"{kind}/layer_{depth}": array
             for kind, arrays in kinds.items()
             for depth, array in enumerate(arrays)
         }

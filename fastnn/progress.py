@@ -15,6 +15,7 @@ PLAIN_LINES = 20  # at most about this many lines of a run where there is no ter
 LIVE_ROWS = 8  # of the last epochs, or trials
 LIVE_REFRESH_SECONDS = 0.25  # a table takes longer to draw than a bar
 CURVE_WIDTH = 48
+CURVE_POINTS = 1000  # at most about twice as many are looked at, however long the training
 SEARCH_WIDTH = 48  # of the columns of a search before the settings
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = "_.-=+*#@"
@@ -124,6 +125,7 @@ class LiveDisplay(Display):
 
     def __init__(self, n_epochs: int, n_rows: int, history: History) -> None:
         super().__init__(n_epochs, n_rows, history)
+        self._best = min(history.epochs, key=_judged, default=None)
         if self._console.is_terminal:
             from rich.live import Live
 
@@ -146,6 +148,8 @@ class LiveDisplay(Display):
     def epoch(self, epoch: Epoch) -> None:
         """Show the epoch's figures."""
         super().epoch(epoch)
+        if self._best is None or _judged(epoch) < _judged(self._best):
+            self._best = epoch
         if self._console.is_terminal:  # they stand in the table
             self._progress.update(self._task, figures=f"{epoch.samples_per_second:,.0f} samples/s")
 
@@ -154,16 +158,15 @@ class LiveDisplay(Display):
         from rich.console import Group
         from rich.table import Table
 
-        epochs = list(self._history.epochs)
-        if not epochs:
+        epochs, best = self._history.epochs, self._best
+        if best is None:
             return self._progress
-        best = min(epochs, key=_judged)
         labels = ["epoch", *(label for label, _, _ in self._named(epochs[-1])), "lr", "seconds", "samples/s"]
         table = Table(*labels, box=None, header_style="bold", pad_edge=False)
         for column in table.columns:
             column.justify = "right"
-        shown = epochs[-LIVE_ROWS:]
-        for epoch in shown if best in shown else [best, *shown[1:]]:
+        shown = epochs[-max(1, min(LIVE_ROWS, self._console.height - 5)) :]
+        for epoch in shown if shown[0].epoch <= best.epoch else [best, *shown[1:]]:
             is_best = epoch is best
             cells = [format_figure(name, value) for _, name, value in self._named(epoch)]
             cells += [
@@ -176,7 +179,8 @@ class LiveDisplay(Display):
         curves = Table.grid(padding=(0, 1))
         is_unicode = self._console.encoding.startswith("utf")
         for label, name in {"cost": "cost", "val cost": "val_cost"}.items():
-            values = [value for epoch in epochs if (value := epoch.figure(name)) is not None]
+            some = epochs[:: max(1, len(epochs) // CURVE_POINTS)]
+            values = [value for epoch in some if (value := epoch.figure(name)) is not None]
             if values:
                 text = f"{format_figure(name, values[0])} to {format_figure(name, values[-1])}"
                 curves.add_row(label, sparkline(values, CURVE_WIDTH, is_unicode), text)
@@ -207,7 +211,7 @@ def sparkline(values: Sequence[float], width: int, is_unicode: bool = True) -> s
     '@*-_'
     """
     blocks = _BLOCKS if is_unicode else _ASCII_BLOCKS
-    n = min(width, len(values))
+    n = max(1, min(width, len(values)))
     ends = [round(k * len(values) / n) for k in range(n + 1)]
     means = []
     for k in range(n):
@@ -317,7 +321,7 @@ class SearchDisplay(SilentSearch):
         table = Table("trial", "score", "ending", "epochs", "seconds", "settings", box=None, pad_edge=False)
         for column in table.columns:
             column.justify = "left" if column.header in ("ending", "settings") else "right"
-        shown = trials[-LIVE_ROWS:]
+        shown = trials[-max(1, min(LIVE_ROWS, self._console.height - 5)) :]
         if best is not None and all(trial is not best for trial, _ in shown):
             shown = [pair for pair in trials if pair[0] is best] + shown[1:]
         for trial, chosen in shown:

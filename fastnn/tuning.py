@@ -508,7 +508,8 @@ def tune(
         Epochs without improvement after which a trial ends; a fifth of `epochs` by default, 5 at least.
     storage : path-like, optional
         An SQLite file. The same call after a kill goes on with the trials that are in it, and only does what
-        is left; the trial that the kill broke off begins anew. One process at a time.
+        is left; the trial that the kill broke off begins anew. One process at a time. While it is open, and
+        after a kill, files with "-wal" and "-shm" after its name belong to it.
     study_name : str, default="fastnn"
         Of the search in the file, which may hold several.
     space : mapping, optional
@@ -596,8 +597,8 @@ def tune(
         "dtype": dtype.name,
         "seed": seed,
     }
-    with _calm(optuna), _storage_errors(optuna, storage):
-        study = _open_study(optuna, storage, study_name, _make_pruner(optuna, pruner, epochs), facts, where)
+    with _calm(optuna), _storage_errors(optuna, storage), _opened(optuna, storage) as opened:
+        study = _open_study(optuna, opened, study_name, _make_pruner(optuna, pruner, epochs), facts, where)
         search = _Search(optuna, study, where, recipe, splits, epochs, patience, n_jobs, callbacks)
         stop_reason = search.run(n_trials, timeout, verbose)
     if not search.trials:
@@ -620,7 +621,7 @@ def tune(
 
 def _n_out(loss: Loss, y: np.ndarray) -> int:
     if loss.kind == "class":
-        return max(2, int(y.max()) + 1) if y.size else 2
+        return max(2, int(y.max()) + 1)
     return y.shape[1]
 
 
@@ -632,8 +633,11 @@ def _check_rows(x_name: str, x, y_name: str, y, loss: Loss, n_out: int | None, d
     y = np.asarray(y)
     _checks.check_lengths(x_name, x.shape[0], y_name, len(y) if y.ndim else 0)
     if n_out is None:
-        is_number = y.dtype.kind in "iufb"
-        n_out = _n_out(loss, y if is_number and (y.ndim == 2 or loss.kind == "class") else y[:, None])
+        if loss.kind == "class":  # where they are no numbers, the check below says so
+            is_number = y.dtype.kind in "iub" or (y.dtype.kind == "f" and np.isfinite(y).all())
+            n_out = _n_out(loss, y) if is_number else 2
+        else:
+            n_out = y.shape[1] if y.ndim == 2 else 1
     else:
         _checks.check_count("n_out", n_out)
     return x, loss.check_targets(y_name, y, n_out, dtype)
@@ -742,8 +746,6 @@ def _open_study(optuna, storage, study_name: str, pruner, facts: dict[str, Any],
     """The study, new or as the storage holds it, without trials that a kill broke off."""
     if not isinstance(study_name, str) or not study_name:
         raise TypeError(f"study_name must be a text, got {study_name!r}.")
-    if storage is not None:
-        storage = _open_storage(optuna, Path(storage))
     try:
         study = optuna.create_study(
             storage=storage, study_name=study_name, pruner=pruner, load_if_exists=True, direction="minimize"
@@ -772,13 +774,18 @@ def _open_study(optuna, storage, study_name: str, pruner, facts: dict[str, Any],
     return study
 
 
-def _open_storage(optuna, path: Path):
-    """An SQLite file as Optuna takes it, made if there is none.
+@contextlib.contextmanager
+def _opened(optuna, storage):
+    """An SQLite file as Optuna takes it, made if there is none; None stays None.
 
     Raises
     ------
     FileNotFoundError, IsADirectoryError, ValueError
     """
+    if storage is None:
+        yield None
+        return
+    path = Path(storage)
     name = repr(str(path))
     if "://" in str(path) or ":/" in str(path)[2:]:
         raise ValueError(f"storage must be the path of an SQLite file, not an address, got {name}.")
@@ -796,12 +803,20 @@ def _open_storage(optuna, path: Path):
                 raise ValueError(f"storage {name} is an SQLite file of something else than Optuna.")
 
     def connect():
-        return sqlite3.connect(path, timeout=60.0, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=60.0, check_same_thread=False)
+        # Each report is a commit. With a log, those need not wait for the disk, and a kill loses none.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        return connection
 
     try:  # a path in an address would have to be quoted, in ways that differ
-        return optuna.storages.RDBStorage("sqlite:///search.db", engine_kwargs={"creator": connect})
+        opened = optuna.storages.RDBStorage("sqlite:///search.db", engine_kwargs={"creator": connect})
     except RuntimeError as error:
         raise ValueError(f"storage {name}: {error}") from error
+    try:
+        yield opened
+    finally:
+        opened.engine.dispose()  # which puts the log into the file; opened again where the study is used
 
 
 def _make_pruner(optuna, name: str, epochs: int):
