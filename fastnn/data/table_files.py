@@ -318,11 +318,13 @@ def _typed(column: Any, *, comma: bool) -> Any:
     if column.null_count == len(column):
         return column.cast(pyarrow.float64())
     trimmed = compute.utf8_trim_whitespace(column)
+    sample = trimmed.slice(0, 10_000).drop_null()
     for kind in (pyarrow.int64(), pyarrow.float64(), pyarrow.bool_()):
         text = trimmed
         if comma and kind == pyarrow.float64() and _any(compute.match_like(text, "%,%")):
-            text = compute.replace_substring(text, ",", ".")
+            text = sample = compute.replace_substring(text, ",", ".")
         try:
+            sample[:50].cast(kind)  # Arrow words an error for each value that does not read
             numbers = text.cast(kind)
         except pyarrow.ArrowInvalid:
             continue
