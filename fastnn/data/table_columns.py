@@ -50,6 +50,8 @@ def center_and_scale(values: np.ndarray) -> tuple[float, float]:
     """
     with np.errstate(all="ignore"):
         low, center, high = (float(q) for q in np.percentile(values, [25, 50, 75]))
+        if not math.isfinite(center):  # between two of the largest numbers there are
+            center = float(np.sort(values)[len(values) // 2])
         for scale in (high - low, float(values.std())):
             if 0 < scale < math.inf and 1 / scale < math.inf:
                 return center, scale
@@ -376,7 +378,7 @@ class Category(Column):
         self.missing, self.distinct = n_missing, len(present)
         n_rare = len(present) - len(kept)
         if n_rare:
-            self.note = f"{n_rare} rare values are taken together"
+            self.note = f"rare values taken together: {n_rare}"
         return self
 
     def feature_names(self) -> list[str]:

@@ -512,7 +512,7 @@ def _learn_number(name: str, series: Any, *, forced: bool) -> Column:
             len(distinct),
             reason="numbers the rows, and says nothing of others",
         )
-    note = f"{n_unread} values are no numbers, and taken as missing" if n_unread else ""
+    note = f"values that are no numbers, taken as missing: {n_unread}" if n_unread else ""
     return Number(name, n_missing, len(distinct), note).learn(values)
 
 
@@ -562,7 +562,7 @@ def _learn_date(name: str, series: Any, form: str) -> Column:
         raise ValueError(f"the column {name!r} has no value that is a date.")
     notes = [f"read as {form}"] if "%" in form else []
     if n_unread:
-        notes.append(f"{n_unread} values are no dates, and taken as missing")
+        notes.append(f"values that are no dates, taken as missing: {n_unread}")
     n_missing = len(seconds) - len(present)
     column = Date(name, n_missing, len(np.unique(present)), "; ".join(notes), form=form, zone=zone)
     return column.learn(seconds)
