@@ -18,6 +18,7 @@ from fastnn.data.table_columns import center_and_scale, smooth_clip
 
 pd = pytest.importorskip("pandas")
 pa = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("sklearn")
 
 N = 200
@@ -198,6 +199,18 @@ def test_files_cut_short(tmp_path, ending, share):
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(ValueError, match=f"{ending}' (is (cut short|empty|no JSON)|holds other JSON)"):
         read_table(path)
+
+
+def test_files_whose_text_is_damaged(tmp_path):
+    """The file is whole, but a word in it is no UTF-8."""
+    offsets, words = pa.array([0, 2, 4], pa.int32()).buffers()[1], pa.py_buffer(b"ab\xe9c")
+    table = pa.table({"x": [1, 2], "c": pa.Array.from_buffers(pa.string(), 2, [None, offsets, words])})
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    with pa.ipc.new_file(tmp_path / "t.feather", table.schema) as file:
+        file.write_table(table)
+    for ending in ("parquet", "feather"):
+        with pytest.raises(ValueError, match=r"damaged or no .* file: .*UTF8"):
+            read_table(tmp_path / f"t.{ending}")
 
 
 def test_bad_sources(tmp_path, monkeypatch):

@@ -196,7 +196,7 @@ def _read_arrow(path: Path, ending: str) -> Any:
             parquet = _checks.require("pyarrow.parquet", "tables")
             table = parquet.read_table(path, partitioning=None)
         else:
-            with pyarrow.memory_map(os.fspath(path)) as file:
+            with pyarrow.OSFile(os.fspath(path)) as file:
                 try:
                     table = pyarrow.ipc.open_file(file).read_all()
                 except pyarrow.ArrowInvalid:
