@@ -139,7 +139,7 @@ def _of_rows(name: str, values: Any, n: int, rows: Any) -> np.ndarray:
     else:
         ordered, missing = _numbers_of(values)
     if missing.any():
-        raise ValueError(f"{what} lack {int(missing.sum())} of {n} values: every row needs one.")
+        raise ValueError(f"{what} lacks {int(missing.sum())} of {n} values: every row needs one.")
     return ordered
 
 

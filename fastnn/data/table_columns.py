@@ -50,6 +50,8 @@ def center_and_scale(values: np.ndarray) -> tuple[float, float]:
     """
     with np.errstate(all="ignore"):
         low, center, high = (float(q) for q in np.percentile(values, [25, 50, 75]))
+        if not math.isfinite(center):  # between two of the largest numbers there are
+            center = float(np.sort(values)[len(values) // 2])
         for scale in (high - low, float(values.std())):
             if 0 < scale < math.inf and 1 / scale < math.inf:
                 return center, scale
@@ -124,26 +126,27 @@ def parse_numbers(values: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of distinct values, NaN for others; and which read as a number or as missing."""
     import pandas
 
-    cleaned = [_plain(value) for value in values]
-    missing = np.array([isinstance(v, str) and v.lower() in NO_VALUE for v in cleaned], bool)
-    switches = {"true": 1.0, "false": 0.0}
-    cleaned = [switches.get(v.lower(), v) if isinstance(v, str) else v for v in cleaned]
-    read = pandas.to_numeric(pandas.Series(cleaned, dtype=object), errors="coerce")
-    numbers = read.to_numpy(np.float64, na_value=np.nan)
-    return numbers, missing | ~np.isnan(numbers)
+    typed = pandas.Series(values, dtype=object)
+    if pandas.api.types.infer_dtype(typed) != "string":
+        typed = typed.map(_as_number)
+    numbers = pandas.to_numeric(typed, errors="coerce").to_numpy(np.float64, na_value=np.nan, copy=True)
+    readable = np.ones(len(values), bool)
+    for i in np.flatnonzero(np.isnan(numbers)):
+        text = str(values[i]).strip().lower()
+        if text in ("true", "false"):
+            numbers[i] = text == "true"
+        else:
+            readable[i] = text in NO_VALUE
+    return numbers, readable
 
 
-def _plain(value: Any) -> Any:
-    """What reads as a number as one, text without space around it."""
-    if isinstance(value, str):
-        return value.strip()
+def _as_number(value: Any) -> Any:
+    """Seconds of Python's durations and clock times, and no number of what else pandas would make one."""
     if isinstance(value, datetime.timedelta):
         return value.total_seconds()
     if isinstance(value, datetime.time):
         return value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6
-    if isinstance(value, (bytes, datetime.date)):
-        return "a date or bytes"
-    return value
+    return str(value) if isinstance(value, (bytes, datetime.date)) else value
 
 
 def read_dates(series: Any, form: str, zone: str) -> tuple[np.ndarray, np.ndarray]:
@@ -375,7 +378,7 @@ class Category(Column):
         self.missing, self.distinct = n_missing, len(present)
         n_rare = len(present) - len(kept)
         if n_rare:
-            self.note = f"{n_rare} rare values are taken together"
+            self.note = f"rare values taken together: {n_rare}"
         return self
 
     def feature_names(self) -> list[str]:
@@ -533,6 +536,10 @@ class Text(Column):
 
     def sparse(self, series: Any, dtype: np.dtype) -> tuple[Any, dict[str, int]]:
         """See :meth:`Column.sparse`."""
+        from scipy.sparse import csr_matrix
+
+        if len(series) == 0:
+            return csr_matrix((0, len(self.vocabulary)), dtype=dtype), {}
         text = _checks.require("sklearn.feature_extraction.text", "sklearn")
         vectorizer = text.TfidfVectorizer(vocabulary=self.vocabulary)
         vectorizer.idf_ = np.array(self.idf)

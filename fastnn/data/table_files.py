@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
 import sys
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,12 @@ def as_frame(rows: Any) -> Any:
 
 def from_arrow(table: Any) -> Any:
     """A pyarrow table as a pandas data frame: dictionaries as categories, days as dates."""
+    import pyarrow
+
+    for i, field in enumerate(table.schema):  # polars makes such, and not every Arrow hands them on
+        if pyarrow.types.is_dictionary(field.type) and str(field.type.index_type).startswith("u"):
+            signed = pyarrow.dictionary(pyarrow.int64(), field.type.value_type, field.type.ordered)
+            table = table.set_column(i, field.name, table.column(i).cast(signed))
     # pandas' own remarks in it would make columns an index.
     frame = table.to_pandas(ignore_metadata=True, date_as_object=False, split_blocks=True)
     hidden = [name for name in frame.columns if str(name).startswith("__index_level_")]
@@ -188,14 +194,16 @@ def _read_arrow(path: Path, ending: str) -> Any:
     try:
         if kind == "Parquet":
             parquet = _checks.require("pyarrow.parquet", "tables")
-            return from_arrow(parquet.read_table(path, partitioning=None))
-        with pyarrow.memory_map(os.fspath(path)) as file:
-            try:
-                table = pyarrow.ipc.open_file(file).read_all()
-            except pyarrow.ArrowInvalid:
-                file.seek(0)
-                table = pyarrow.ipc.open_stream(file).read_all()
-            return from_arrow(table)
+            table = parquet.read_table(path, partitioning=None)
+        else:
+            with pyarrow.OSFile(os.fspath(path)) as file:
+                try:
+                    table = pyarrow.ipc.open_file(file).read_all()
+                except pyarrow.ArrowInvalid:
+                    file.seek(0)
+                    table = pyarrow.ipc.open_stream(file).read_all()
+        table.validate(full=True)  # else text that is no UTF-8 goes through, and offsets may lead anywhere
+        return from_arrow(table)
     except (pyarrow.ArrowException, OSError, ValueError) as error:  # pyarrow's EOF is an OSError
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise ValueError(f"{str(path)!r} is cut short, damaged or no {kind} file: {reason}.") from error
@@ -206,7 +214,7 @@ def _read_excel(path: Path) -> Any:
     pandas = _checks.require("pandas", "tables")
     try:
         return pandas.read_excel(path, engine="openpyxl")
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # openpyxl passes on whatever zip, XML or a missing part make of it
         raise ValueError(f"{str(path)!r} is cut short, damaged or no .xlsx file: {error}.") from error
 
 
@@ -249,9 +257,12 @@ def _parse_text(content: bytes, where: str, delimiter: str | None) -> Any:
     if not content.strip():
         raise ValueError(f"{where} is empty.")
     head = _decode(content[: content.rfind(b"\n", 0, 1 << 16) + 1] or content, where)
-    delimiter = delimiter or _find_delimiter(head)
-    names = next(row for row in csv.reader(io.StringIO(head), delimiter=delimiter) if any(row))
-    names = [name.strip() or f"column {i}" for i, name in enumerate(names, 1)]
+    try:
+        delimiter = delimiter or _find_delimiter(head)
+        header = next(row for row in csv.reader(io.StringIO(head), delimiter=delimiter) if row)
+    except csv.Error as error:
+        raise ValueError(f"{where} cannot be read as a table: {error}.") from error
+    names = [name.strip() or f"column {i}" for i, name in enumerate(header, 1)]
     try:
         table = arrow_csv.read_csv(
             pyarrow.BufferReader(content),
@@ -270,7 +281,8 @@ def _parse_text(content: bytes, where: str, delimiter: str | None) -> Any:
         )
     except pyarrow.ArrowInvalid as error:
         text = _decode(content, where)
-        _refuse_ragged(text, delimiter, where)
+        with contextlib.suppress(csv.Error):  # of fields that are too long for it
+            _refuse_ragged(text, delimiter, where)
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ValueError(f"{where} cannot be read as a table: {reason}.") from error
     table = table.rename_columns(names)
@@ -288,10 +300,7 @@ def _find_delimiter(head: str) -> str:
             return 0.0, 1
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]
 
-    try:
-        return max(_DELIMITERS, key=score)
-    except csv.Error:
-        return ","
+    return max(_DELIMITERS, key=score)
 
 
 def _refuse_ragged(text: str, delimiter: str, where: str) -> None:
@@ -305,8 +314,8 @@ def _refuse_ragged(text: str, delimiter: str, where: str) -> None:
             expected = len(row)
         elif len(row) != expected:
             raise ValueError(
-                f"{where} is ragged: line {reader.line_num} has {len(row)} fields, "
-                f"but the header has {expected}."
+                f"{where} is ragged: the header has {expected} fields, "
+                f"but line {reader.line_num} has {len(row)}."
             )
 
 
@@ -318,11 +327,13 @@ def _typed(column: Any, *, comma: bool) -> Any:
     if column.null_count == len(column):
         return column.cast(pyarrow.float64())
     trimmed = compute.utf8_trim_whitespace(column)
+    sample = trimmed.slice(0, 10_000).drop_null()
     for kind in (pyarrow.int64(), pyarrow.float64(), pyarrow.bool_()):
         text = trimmed
         if comma and kind == pyarrow.float64() and _any(compute.match_like(text, "%,%")):
-            text = compute.replace_substring(text, ",", ".")
+            text = sample = compute.replace_substring(text, ",", ".")
         try:
+            sample[:50].cast(kind)  # Arrow words an error for each value that does not read
             numbers = text.cast(kind)
         except pyarrow.ArrowInvalid:
             continue

@@ -22,6 +22,7 @@ CHOICES = ("number", "category", "one_hot", "embedding", "date", "text", "ignore
 
 _MOST_UNREADABLE = 0.02  # of the values of a column of numbers or dates that are text
 _FEWEST_SHARED = 0.1  # of the rows of a column of categories have one that others have too
+_LEADING_ZERO = re.compile(r"\s*[+-]?0\d").match
 _MOST_EXCEPTIONS = 0.001  # to a column that tells the target
 _WORDS = 3.0  # on average make text of a column
 _ID_NAME = re.compile(r"(?i:(^|[_\W])(id|key|uuid|guid|index|rowid|unnamed: \d+)$)|[a-z](Id|ID)$")
@@ -511,7 +512,7 @@ def _learn_number(name: str, series: Any, *, forced: bool) -> Column:
             len(distinct),
             reason="numbers the rows, and says nothing of others",
         )
-    note = f"{n_unread} values are no numbers, and taken as missing" if n_unread else ""
+    note = f"values that are no numbers, taken as missing: {n_unread}" if n_unread else ""
     return Number(name, n_missing, len(distinct), note).learn(values)
 
 
@@ -532,7 +533,7 @@ def _read_as_numbers(values: list[Any], counts: np.ndarray) -> bool:
     if (counts * ~readable).sum() > _MOST_UNREADABLE * counts.sum() or not (counts * is_number).any():
         return False
     # Postal codes, telephone numbers: 01234 is not 1234.
-    return not any(isinstance(value, str) and re.match(r"\s*[+-]?0\d", value) for value in values)
+    return not any(map(_LEADING_ZERO, (value for value in values if isinstance(value, str))))
 
 
 def _read_as_dates(values: list[Any], counts: np.ndarray, form: str) -> bool:
@@ -561,7 +562,7 @@ def _learn_date(name: str, series: Any, form: str) -> Column:
         raise ValueError(f"the column {name!r} has no value that is a date.")
     notes = [f"read as {form}"] if "%" in form else []
     if n_unread:
-        notes.append(f"{n_unread} values are no dates, and taken as missing")
+        notes.append(f"values that are no dates, taken as missing: {n_unread}")
     n_missing = len(seconds) - len(present)
     column = Date(name, n_missing, len(np.unique(present)), "; ".join(notes), form=form, zone=zone)
     return column.learn(seconds)
@@ -599,6 +600,8 @@ def leaks(frame: Any, y: Any) -> list[str]:
     if y.ndim != 1 or len(y) < 20:
         return []
     tells = _tells_class if guess_task(y) == "classification" else _tells_value
+    step = 1 + len(y) // 100_000  # of many rows some will do
+    frame, y = frame.iloc[::step], y[::step]
     advice = "leave it out unless it is known beforehand"
     return [
         f"the column {name!r} alone tells the target in {how}: {advice}."

@@ -37,7 +37,7 @@ def guess_task(y: Any) -> str:
     if y.dtype.kind not in "iuf":
         return "classification"
     values = np.unique(y)
-    if np.any(np.mod(values, 1) != 0):
+    if np.any(values != np.floor(values)):
         return "regression"
     counts_from_0 = np.array_equal(values, np.arange(len(values)))
     return "classification" if counts_from_0 or len(values) <= _MOST_CLASSES else "regression"
@@ -265,13 +265,14 @@ class Target:
                 f"the target {self.name!r} holds {wrong!r}, which is no number: a regression needs numbers; "
                 "labels are predicted by a classification."
             ) from None
-        wrong = int((~np.isfinite(values)).sum())
+        values = values[:, np.newaxis] if values.ndim == 1 else values
+        wrong = int((~np.isfinite(values)).any(axis=1).sum())
         if wrong:
             raise ValueError(
                 f"the target {self.name!r} is missing or infinite in {wrong} of {len(values)} rows: "
                 "drop them."
             )
-        return values[:, np.newaxis] if values.ndim == 1 else values
+        return values
 
     def _check_outputs(self, values: np.ndarray) -> None:
         if self.mean is None:
