@@ -2,7 +2,7 @@
 
 The first table is of generated rows: classes around centres, written to a `.npy` file that is removed at
 the end. The same network trains on a part of them in memory and on all of them from the file, by turns; the
-memory of the process is looked at all the while. The second, with `--flights`, is of a Parquet file of flights
+memory of the process is looked at meanwhile. The second, with `--flights`, is of a Parquet file of flights
 (npm's vega-datasets has one of 3 million): will a flight be more than 15 minutes late? Rows are decoded and
 encoded as they are read; then once more from what `store` wrote, and in memory.
 """
