@@ -1,4 +1,4 @@
-"""Data larger than memory: the same bits as from memory, every row once, errors in a sentence, no thread left."""
+"""Data larger than memory: the bits of training in memory, every row once, errors that say what is wrong."""
 
 import os
 import signal
@@ -66,8 +66,7 @@ def figures(trainer):
 def test_unshuffled_it_is_training_in_memory_to_the_bit(dtype, weighted, options):
     x, y = make_rows()
     weights = {"sample_weight": np.random.default_rng(0).uniform(0, 2, N_ROWS)} if weighted else {}
-    schedule = fastnn.schedules.Cosine() if hasattr(fastnn, "schedules") else "cosine"
-    ref, comp = (make_trainer(shuffle=False, dtype=dtype, schedule=schedule, **options) for _ in range(2))
+    ref, comp = (make_trainer(shuffle=False, dtype=dtype, schedule="cosine", **options) for _ in range(2))
     held_out = x[:100], y[:100]
     ref.fit(x, y, epochs=3, validation_data=held_out, verbose=0, **weights)
     stream = ArrayStream(x, y, block_rows=100, dtype=dtype, **weights)
@@ -333,7 +332,7 @@ def test_an_error_in_the_reader_is_raised_and_the_trainer_goes_on(npy):
         def on_fit_end(self, trainer):
             ended.append(trainer.history.stop_reason)
 
-    with pytest.raises(OSError, match="^the disk is gone$"):
+    with pytest.raises(OSError, match=r"^the disk is gone$"):
         trainer.fit(Broken(), epochs=9, callbacks=End(), verbose=0)
     assert (len(trainer.history), ended) == (1, ["error"])
     assert np.isfinite(trainer.net.params).all()
@@ -438,7 +437,8 @@ def test_orders_are_those_of_their_seeds_and_mix_places():
     assert (first != other).mean() > 0.99
     blocks = numbers(stream.blocks(1))
     for block in blocks[:-1]:
-        assert np.ptp(block) > 80_000
+        assert np.ptp(block) > 60_000
+        assert len(np.unique(block // 256)) >= 16
         assert abs(np.corrcoef(np.arange(len(block)), block)[0, 1]) < 0.1
     assert abs(np.corrcoef(np.arange(100_000), first)[0, 1]) < 0.1
     # Sorted by class, every batch has rows of most of ten classes.
@@ -462,7 +462,7 @@ def test_split(npy):
     assert again.test.n_rows == pytest.approx(0.2 * parts.train.n_rows, rel=0.1)
     assert np.isin(np.concatenate(numbers(again.test.blocks(None))), rows[0]).all()
     assert again.validation is None
-    with pytest.raises(ValueError, match="take 1.1 of the rows: expected less than 1"):
+    with pytest.raises(ValueError, match=r"take 1\.1 of the rows: expected less than 1"):
         stream.split(validation=0.5, test=0.6)
     with pytest.raises(ValueError, match="of 5 rows, none fell to test"):
         numbered(5).split(test=0.001)
@@ -486,16 +486,7 @@ def test_sample_and_load():
 
 def test_encoders_weights_and_what_is_stored(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (300, 4, 3), dtype=np.uint8)
-    labels = np.array(["cat", "dog"])[images[:, 0, 0] // 128]
-
-    class Classes:
-        def encode(self, y):
-            return (y == "dog").astype(np.int64)
-
-    class Letters(ArrayStream):  # labels that are no numbers need an array that is in memory
-        pass
-
-    numbers_of = (labels == "dog").astype("u1")
+    numbers_of = images[:, 0, 0] // 128
     stream = ArrayStream(
         images,
         numbers_of,
@@ -548,7 +539,7 @@ def test_arrays_that_cannot_be_read(tmp_path, npy):
     with pytest.raises(ValueError, match=r"half\.npy' cannot be read as \.npy"):
         ArrayStream(tmp_path / "half.npy", y)
     np.savez(tmp_path / "x.npz", x=x)
-    with pytest.raises(ValueError, match="is an archive of arrays: expected a .npy file"):
+    with pytest.raises(ValueError, match=r"is an archive of arrays: expected a \.npy file"):
         ArrayStream(tmp_path / "x.npz", y)
     np.save(tmp_path / "columns.npy", np.asfortranarray(x))
     with pytest.raises(ValueError, match="is stored column by column: expected rows one after another"):
@@ -780,9 +771,9 @@ def test_tables_that_cannot_be_read(arrow, folder, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"empty' holds no file with one of \.parquet"):
         TableStream(tmp_path / "empty", "label")
-    with pytest.raises(FileNotFoundError, match="there is no file '.*none.parquet'"):
+    with pytest.raises(FileNotFoundError, match=r"there is no file '.*none\.parquet'"):
         TableStream(tmp_path / "none.parquet", "label")
-    with pytest.raises(ValueError, match="target must be one of .*, got 'lable'. Did you mean 'label'"):
+    with pytest.raises(ValueError, match=r"target must be one of .*, got 'lable'\. Did you mean 'label'"):
         TableStream(folder, "lable")
     with pytest.raises(ValueError, match="sample_weight must be one of"):
         TableStream(folder, "label", sample_weight="wait")
@@ -804,9 +795,9 @@ def test_tables_that_cannot_be_read(arrow, folder, tmp_path):
     write_table(table.slice(0, 0), tmp_path / "none.parquet")
     with pytest.raises(ValueError, match="has no rows"):
         TableStream(tmp_path / "none.parquet", "label")
-    with pytest.raises(ValueError, match="has the ending '.xls'"):
+    with pytest.raises(ValueError, match=r"has the ending '\.xls'"):
         TableStream(tmp_path / "t.xls", "label")
-    with pytest.raises(ValueError, match="holds string|holds dictionary"):
+    with pytest.raises(ValueError, match=r"holds (string|dictionary)"):
         TableStream(tmp_path / "table" / "0.parquet", "weight").load()
     with pytest.raises(ValueError, match="column 'label' holds 'yes', which is no number"):
         TableStream(tmp_path / "table" / "0.parquet", "label", encoder=Plain()).load()

@@ -26,7 +26,7 @@ from .stream import Stream, read_ahead
 # A block has no more rows than this; it has rows of at least so many runs, which so come from many places.
 BLOCK_ROWS, RUNS_OF_BLOCK = 2**17, 16
 # A sample comes from at least so many runs, and of so many pieces, if there are as many.
-SAMPLE_RUNS, SAMPLE_PIECES = 64, 32
+SAMPLE_RUNS, SAMPLE_PIECES = 256, 32
 # At a time, to know how many rows fall to a part.
 _COUNTED_ROWS = 2**20
 
@@ -260,7 +260,7 @@ class RunStream(Stream):
         of_piece = np.bincount(self._pieces, self._kept, len(turns))
         n_pieces = max(SAMPLE_PIECES, 1 + int(np.searchsorted(np.cumsum(of_piece[np.argsort(turns)]), n)))
         runs = rng.permutation(np.flatnonzero((turns[self._pieces] < n_pieces) & (self._kept > 0)))
-        most = max(SAMPLE_RUNS, -(-n // SAMPLE_RUNS))  # of one run
+        most = -(-n // SAMPLE_RUNS)  # of one run
         if np.minimum(self._kept[runs], most).sum() < n:
             most = n
         counts = np.diff(np.minimum(np.cumsum(np.minimum(self._kept[runs], most)), n), prepend=0)

@@ -331,7 +331,7 @@ class TableStream(RunStream):
         file, piece = self._places[0]
         table = file.read(piece, text, text)
         lengths = [len(table.column(name).chunk(0).dictionary) for name in text]
-        return [name for name, n in zip(text, lengths, strict=True) if n <= max(64, table.num_rows // 4)]
+        return [name for name, n in zip(text, lengths, strict=True) if n <= max(16, table.num_rows // 4)]
 
     def _where(self, row: int) -> str:
         if len(self._files) == 1:
