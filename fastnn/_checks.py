@@ -151,7 +151,7 @@ def check_weights(name: str, weights, n_rows: int) -> np.ndarray:
 def _check_finite(name: str, x: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         # A sum is finite unless an element is not, or (rarely) it overflows: then look closer.
-        if np.isfinite(x.sum(dtype=np.float64)):
+        if np.isfinite(x.sum()):
             return x
     finite = np.isfinite(x)
     if not finite.all():

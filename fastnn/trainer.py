@@ -476,6 +476,8 @@ class Trainer:
         else:
             x = net._check_x(x_name, x)
             data = unlabelled(x)
+        if y is None:
+            raise TypeError(f"{y_name} is missing: only a stream brings its own.")
         n_rows = x.shape[0]
         _checks.check_lengths(x_name, n_rows, y_name, np.shape(y)[0] if np.ndim(y) else 0)
         targets = _checks.writable_view(self.loss.check_targets(y_name, y, net.sizes[-1], net.dtype))

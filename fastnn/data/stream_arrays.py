@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
-from .stream_runs import BLOCK_ROWS, RUNS_OF_BLOCK, RunStream, at_places
+from .stream_runs import BLOCK_ROWS, RUNS_OF_BLOCK, RunStream, in_order
 
-# A block holds about so many bytes of features: up to 32 MiB malloc takes memory again that it has already;
-# beyond, every block would be new pages. And how much of a file is read at once.
-BLOCK_BYTES, RUN_BYTES = 2**25, 2**18
+# A block holds about so many bytes of features: malloc then takes memory again that it has already. Beyond
+# 32 MiB every block is new pages, and reading took twice the time. And how much of a file is read at once.
+BLOCK_BYTES, RUN_BYTES = 2**24, 2**18
 
 
 class _Array:
@@ -91,6 +92,34 @@ class _Array:
             yield read
 
 
+def write_rows(paths: list[Path], blocks: Iterable[tuple[np.ndarray, ...]], n_rows: int) -> list[Path]:
+    """Write the parts of blocks to a .npy file each, beside and then renamed; the paths that were written."""
+    beside = [path.with_name(f".{path.name}.part") for path in paths]
+    n_parts = 0
+    try:
+        with contextlib.ExitStack() as stack:
+            files: list[Any] = []
+            for block in blocks:
+                if _checks.is_sparse(block[0]):
+                    raise ValueError("store() writes .npy files, but the encoder gives sparse rows.")
+                if not files:
+                    n_parts = len(block)
+                    files = [stack.enter_context(open(path, "wb")) for path in beside[:n_parts]]
+                    for file, part in zip(files, block, strict=True):
+                        header = np.lib.format.header_data_from_array_1_0(part)
+                        np.lib.format.write_array_header_1_0(
+                            file, header | {"shape": (n_rows, *part.shape[1:]), "fortran_order": False}
+                        )
+                for file, part in zip(files, block, strict=True):
+                    file.write(np.ascontiguousarray(part).data)
+        for path, made in zip(paths, beside[:n_parts], strict=False):
+            os.replace(made, path)
+    finally:
+        for path in beside:
+            path.unlink(missing_ok=True)
+    return paths[:n_parts]
+
+
 class ArrayStream(RunStream):
     """Rows of arrays that need not fit into memory, such as ``.npy`` files.
 
@@ -109,7 +138,7 @@ class ArrayStream(RunStream):
     target_encoder : Target, optional
         Fitted: encodes y.
     block_rows : int, optional
-        About how many rows are in memory and shuffled at once; by default what 32 MiB hold, 131,072 at most.
+        About how many rows are in memory and shuffled at once; by default what 16 MiB hold, 131,072 at most.
     run_rows : int, optional
         How many neighbouring rows are read at once; by default what 256 KiB hold, a sixteenth of a block at
         most.
@@ -181,11 +210,14 @@ class ArrayStream(RunStream):
         y = np.concatenate([source[1](span.rows) for span in spans])
         return y if self.target_encoder is None else self.target_encoder.encode(y)
 
-    def _block(self, source, spans, places):
+    def _block(self, source, spans, order):
         read_x, _, read_weight = source
         n_rows = sum(len(span.rows) for span in spans)
         raw_dtype = self.dtype if self.encoder is None else self._x.dtype
-        x, at = np.empty((n_rows, *self._x.shape[1:]), raw_dtype), 0
+        x, at, places = np.empty((n_rows, *self._x.shape[1:]), raw_dtype), 0, None
+        if order is not None:
+            places = np.empty(n_rows, np.int64)
+            places[order] = np.arange(n_rows)
         with np.errstate(over="ignore"):
             for span in spans:
                 here = slice(at, at + len(span.rows))
@@ -195,11 +227,10 @@ class ArrayStream(RunStream):
             x = x.reshape(n_rows, -1)
         else:
             x = getattr(self.encoder, "transform", self.encoder)(x)
-        y = at_places([self._labels(source, spans)], places)
-        block = [x, y]
+        block = [x, in_order(self._labels(source, spans), order)]
         if read_weight is not None:
-            block.append(at_places([read_weight(span.rows) for span in spans], places))
+            block.append(in_order(np.concatenate([read_weight(span.rows) for span in spans]), order))
         for name, part in zip(("x", "y", "sample_weight"), block, strict=False):
             if not _checks.is_sparse(part):  # else the trainer looks
-                self._refuse_non_finite(name, part, spans, places)
+                self._refuse_non_finite(name, part, spans, order)
         return tuple(block)

@@ -11,32 +11,29 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import os
 import zlib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _checks
-from .stream import Stream
+from .stream import Stream, read_ahead
 
 # A block has no more rows than this; it has rows of at least so many runs, which so come from many places.
 BLOCK_ROWS, RUNS_OF_BLOCK = 2**17, 16
 # A sample comes from at least so many runs, and of so many pieces, if there are as many.
-SAMPLE_RUNS, SAMPLE_PIECES = 64, 32
+SAMPLE_RUNS, SAMPLE_PIECES = 256, 32
 # At a time, to know how many rows fall to a part.
 _COUNTED_ROWS = 2**20
 
 
-def at_places(parts: list[np.ndarray], places: np.ndarray | None) -> np.ndarray:
-    """Parts one after another, then each row at its place."""
-    together = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    if places is None:
-        return together
-    out = np.empty_like(together)
-    out[places] = together
-    return out
+def in_order(rows: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    """The rows, shuffled: row k is row ``order[k]``."""
+    return rows if order is None else np.take(rows, order, axis=0)
 
 
 class Parts(NamedTuple):
@@ -121,8 +118,8 @@ class RunStream(Stream):
         """Rows and targets as they stand in the files."""
 
     @abstractmethod
-    def _block(self, source: Any, spans: list[Span], places: np.ndarray | None) -> tuple[Any, ...]:
-        """Encoded rows, each at its place."""
+    def _block(self, source: Any, spans: list[Span], order: np.ndarray | None) -> tuple[Any, ...]:
+        """Encoded rows, of which row k is row ``order[k]`` of the spans."""
 
     @abstractmethod
     def _labels(self, source: Any, spans: list[Span]) -> np.ndarray:
@@ -190,11 +187,11 @@ class RunStream(Stream):
         size = -(-self.block_rows // multiple) * multiple
         with self._open() as source:
             for begin, spans in self._walk(self._order(seed), size, first):
-                places = None
+                order = None
                 if seed is not None:
                     n_rows = sum(len(span.rows) for span in spans)
-                    places = np.random.default_rng([seed, begin]).permutation(n_rows)
-                block = self._block(source, spans, places)
+                    order = np.random.default_rng([seed, begin]).permutation(n_rows)
+                block = self._block(source, spans, order)
                 yield tuple(part[first - begin :] for part in block) if begin < first else block
 
     # --- parts --------------------------------------------------------------------------------------
@@ -263,7 +260,7 @@ class RunStream(Stream):
         of_piece = np.bincount(self._pieces, self._kept, len(turns))
         n_pieces = max(SAMPLE_PIECES, 1 + int(np.searchsorted(np.cumsum(of_piece[np.argsort(turns)]), n)))
         runs = rng.permutation(np.flatnonzero((turns[self._pieces] < n_pieces) & (self._kept > 0)))
-        most = max(SAMPLE_RUNS, -(-n // SAMPLE_RUNS))  # of one run
+        most = -(-n // SAMPLE_RUNS)  # of one run
         if np.minimum(self._kept[runs], most).sum() < n:
             most = n
         counts = np.diff(np.minimum(np.cumsum(np.minimum(self._kept[runs], most)), n), prepend=0)
@@ -318,6 +315,40 @@ class RunStream(Stream):
             return x, *(np.concatenate(parts) for parts in list(zip(*blocks, strict=True))[1:])
         return tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True))
 
+    def store(self, folder: str | os.PathLike[str], seed: int | None = 0) -> Any:
+        """Encode all rows once, and write them to ``.npy`` files, from which they are read fast.
+
+        For data that takes long to decode and encode, and is trained on for several epochs.
+
+        Parameters
+        ----------
+        folder : path-like
+            Made if there is none. Gets x.npy, y.npy and, if there are weights, weight.npy, in place of such
+            files that are there.
+        seed : int or None, default=0
+            Of the order in which rows are written. None: as they stand.
+
+        Returns
+        -------
+        ArrayStream
+
+        Raises
+        ------
+        OSError
+            If the files cannot be written; what stood there before is then untouched.
+        ValueError
+            If rows are sparse.
+        """
+        from .stream_arrays import ArrayStream, write_rows
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(read_ahead(self.blocks(seed))) as blocks:
+            paths = write_rows([folder / f"{name}.npy" for name in ("x", "y", "weight")], blocks, self.n_rows)
+        weight = paths[2] if len(paths) > 2 else None
+        dtype = np.load(paths[0], mmap_mode="r").dtype
+        return ArrayStream(paths[0], paths[1], sample_weight=weight, dtype=dtype)
+
     def encoded(self, encoder: Any, target_encoder: Any = None) -> Any:
         """The same rows through an encoder, and what is to be predicted through a target.
 
@@ -343,17 +374,17 @@ class RunStream(Stream):
         """A row of the source in words."""
         return str(row)
 
-    def _refuse_rows(self, name: str, problem: str, wrong: np.ndarray, spans: list[Span], places) -> None:
+    def _refuse_rows(self, name: str, problem: str, wrong: np.ndarray, spans: list[Span], order) -> None:
         """Raise, and say which rows of the source are wrong."""
         rows = np.concatenate([span.rows for span in spans])
-        rows = np.sort(rows[wrong if places is None else wrong[places]])
+        rows = np.sort(in_order(rows, order)[wrong])
         more = f" and {len(rows) - 5} more of this block" if len(rows) > 5 else ""
         listed = ", ".join(self._where(int(row)) for row in rows[:5])
         raise ValueError(
             f"{name} {problem} in row{'s' * (len(rows) > 1)} {listed}{more}: remove or impute them."
         )
 
-    def _refuse_non_finite(self, name: str, values: np.ndarray, spans: list[Span], places) -> None:
+    def _refuse_non_finite(self, name: str, values: np.ndarray, spans: list[Span], order) -> None:
         """Raise if there are values that are NaN or infinite."""
         with np.errstate(all="ignore"):
             if values.dtype.kind != "f" or np.isfinite(values.sum()):
@@ -361,7 +392,7 @@ class RunStream(Stream):
         wrong = ~np.isfinite(values)
         wrong = wrong.any(axis=tuple(range(1, wrong.ndim))) if wrong.ndim > 1 else wrong
         if wrong.any():
-            self._refuse_rows(name, "has values that are NaN or infinite", wrong, spans, places)
+            self._refuse_rows(name, "has values that are NaN or infinite", wrong, spans, order)
 
     def _count_features(self) -> int:
         names = getattr(self.encoder, "feature_names", None)

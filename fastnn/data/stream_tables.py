@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import zlib
 from collections.abc import Generator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .stream_runs import BLOCK_ROWS, RUNS_OF_BLOCK, RunStream, Span, at_places
+from .stream_runs import BLOCK_ROWS, RUNS_OF_BLOCK, RunStream, Span, in_order
 
 # Rows of a run, and bytes of the pieces that are open at once.
 RUN_ROWS, OPEN_BYTES = 2**12, 2**27
@@ -227,8 +228,8 @@ def _is_text(kind: Any) -> bool:
 class TableStream(RunStream):
     """Rows of Parquet, Arrow (Feather) or CSV files, one or many, that need not fit into memory.
 
-    Row groups (of Arrow files record batches, of CSV whole files) are decoded as their turn comes; several are open
-    at once, and blocks are gathered from all of them.
+    Row groups (of Arrow files record batches, of CSV whole files) are decoded as their turn comes. Several
+    are open at once, and blocks are gathered from all of them.
 
     Parameters
     ----------
@@ -248,7 +249,8 @@ class TableStream(RunStream):
     block_rows : int, default=131072
         About how many rows are shuffled and encoded at once.
     n_open : int, optional
-        How many row groups are open at once; by default what 128 MiB hold, and at least 2.
+        How many row groups are open at once: by default those of 4 blocks or what 128 MiB hold, whichever is
+        less, and at least 2.
     dtype : {"float32", "float64"}, default="float32"
         Of the features where there is no encoder.
 
@@ -311,8 +313,10 @@ class TableStream(RunStream):
         if not self._places:
             raise ValueError(f"{files[0].path!r} has no rows: expected at least one.")
         if n_open is None:
+            # No more than mix well: all that are open must be decoded before an epoch can begin.
+            rows_of_piece = sum(sum(file.piece_rows) for file in files) / len(self._places)
             most = max(1, *(file.piece_bytes for file in files))
-            n_open = max(2, OPEN_BYTES // most)
+            n_open = max(2, min(OPEN_BYTES // most, 4 * math.ceil(block_rows / rows_of_piece)))
         run_rows = max(1, min(RUN_ROWS, -(-block_rows // RUNS_OF_BLOCK)))
         piece_rows = [file.piece_rows[piece] for file, piece in self._places]
         self._lay_out(piece_rows, run_rows, block_rows, _checks.check_count("n_open", n_open))
@@ -327,7 +331,7 @@ class TableStream(RunStream):
         file, piece = self._places[0]
         table = file.read(piece, text, text)
         lengths = [len(table.column(name).chunk(0).dictionary) for name in text]
-        return [name for name, n in zip(text, lengths, strict=True) if n <= max(64, table.num_rows // 4)]
+        return [name for name, n in zip(text, lengths, strict=True) if n <= max(16, table.num_rows // 4)]
 
     def _where(self, row: int) -> str:
         if len(self._files) == 1:
@@ -405,27 +409,27 @@ class TableStream(RunStream):
             )
         return y
 
-    def _block(self, source, spans, places):
+    def _block(self, source, spans, order):
         table = self._read(source, spans, self._wanted())
         if self.encoder is None:
             x = np.empty((table.num_rows, len(self._columns)), self.dtype)
             for k, name in enumerate(self._columns):
                 values = self._numbers(table, name)
                 with np.errstate(over="ignore"):
-                    x[slice(None) if places is None else places, k] = values
+                    x[:, k] = in_order(values, order)
         else:
             frame = self._frame(table, self._columns)
             x = getattr(self.encoder, "transform", self.encoder)(frame)
-            if places is not None and _checks.is_sparse(x):
-                x = x[np.argsort(places)]
-            elif places is not None:
-                x = at_places([np.asarray(x)], places)
-        block = [x, at_places([self._labels_of(table, spans)], places)]
+            if not _checks.is_sparse(x):
+                x = in_order(np.asarray(x), order)
+            elif order is not None:
+                x = x[order]
+        block = [x, in_order(self._labels_of(table, spans), order)]
         if self._weight is not None:
-            block.append(at_places([self._values(table, self._weight, spans)], places))
+            block.append(in_order(self._values(table, self._weight, spans), order))
         for name, part in zip(("the features", f"column {self._target!r}", "weights"), block, strict=False):
             if not _checks.is_sparse(part):  # else the trainer looks
-                self._refuse_non_finite(name, part, spans, places)
+                self._refuse_non_finite(name, part, spans, order)
         return tuple(block)
 
     def fingerprint(self) -> str:  # noqa: D102
