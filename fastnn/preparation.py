@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +16,18 @@ from .averaging import EMA
 from .config import Config
 from .data import (
     ArrayEncoder,
+    ArrayStream,
     Dataset,
     Encoder,
     ImageEncoder,
+    Stream,
     TableEncoder,
+    TableStream,
     Target,
     TextEncoder,
     guess_task,
     leaks,
+    name_of,
     read_source,
     split_rows,
     take,
@@ -35,6 +41,10 @@ from .trainer import Trainer
 
 if TYPE_CHECKING:
     from .tuning import TuneResult
+
+SAMPLE_ROWS = 200_000  # of a stream, for encoder and target to learn from
+HELD_ROWS = 200_000  # of a stream, at most, to validate on and to test with
+LARGE = 0.05  # share of the machine's memory from which on a compressed file is streamed
 
 _IMAGE_MODES = {"grey": "L", "colour": "RGB", None: None}
 
@@ -51,6 +61,8 @@ class Part:
         As they were read.
     x, y
         As the network takes them.
+    stream : Stream or None
+        Of all rows of the part, where there are more than can be held: the others are then a sample.
     """
 
     numbers: np.ndarray
@@ -58,11 +70,12 @@ class Part:
     labels: np.ndarray
     x: Any
     y: np.ndarray
+    stream: Stream | None = None
 
     @property
     def n(self) -> int:
         """Number of rows."""
-        return len(self.labels)
+        return len(self.labels) if self.stream is None else self.stream.n_rows
 
 
 @dataclass
@@ -95,6 +108,8 @@ def prepare(config: Config) -> Prepared:
     ValueError, TypeError, OSError, ImportError
         If the source or a setting is not what is described in its place.
     """
+    if _is_stream(config):
+        return _prepare_stream(config)
     dataset = read_source(
         config.source, target=config.target, drop=config.drop, drop_missing=config.drop_missing
     )
@@ -138,6 +153,77 @@ def prepare(config: Config) -> Prepared:
         test=test,
         notes=notes,
     )
+
+
+def _is_stream(config: Config) -> bool:
+    """Whether the rows are to come in blocks: if that is said, of folders of tables, and of large files."""
+    path = Path(config.source)
+    if config.stream is not None or not path.exists():
+        return bool(config.stream)
+    if path.is_dir():
+        return any(path.rglob("*.parquet")) or any(path.rglob("*.arrow")) or any(path.rglob("*.feather"))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else np.inf
+    return path.suffix in (".parquet", ".arrow", ".feather") and path.stat().st_size > memory * LARGE
+
+
+def _prepare_stream(config: Config) -> Prepared:
+    """The same with rows that stay in their files: what encodes them learns from a sample of the training."""
+    for flag in ("group", "time"):
+        if getattr(config, flag) is not None:
+            raise ValueError(f"{flag} does not go with a stream, whose rows are split at random.")
+    stream, name = _open_stream(config)
+    rest = 1 - config.test
+    parts = stream.split(validation=config.validation * rest, test=config.test, seed=config.seed)
+    numbers, rows, labels = parts.train.sample(SAMPLE_ROWS, config.seed, numbers=True)
+    task = config.task or guess_task(labels)
+    target = Target(name, task).fit(stream.distinct_labels() if task == "classification" else labels)
+    loss = choose_loss(config, target)
+    kind = "table" if config.target is not None else "array"
+    dataset = Dataset(name_of(Path(config.source)), kind, rows, labels, name)
+    encoder = make_encoder(config, dataset).fit(rows)
+    notes = [
+        f"the rows stay in their files; what encodes them was learnt from {len(labels):,} of them.",
+        *_notes_of(encoder),
+    ]
+    if kind == "table":
+        notes += leaks(rows, labels)
+
+    def held(part: Stream, what: str) -> Part:
+        numbers, rows, labels = part.sample(HELD_ROWS, config.seed, numbers=True)
+        if len(labels) < part.n_rows:
+            notes.append(f"{what} has {part.n_rows:,} rows, of which {len(labels):,} are taken.")
+        return Part(numbers, rows, labels, encoder.transform(rows), target.encode(labels))
+
+    return Prepared(
+        dataset=dataset,
+        encoder=encoder,
+        target=target,
+        loss=loss,
+        train=Part(
+            *(numbers, rows, labels, encoder.transform(rows), target.encode(labels)),
+            stream=parts.train.encoded(encoder, target),
+        ),
+        validation=None if parts.validation is None else held(parts.validation, "the validation part"),
+        test=held(parts.test, "the test part"),
+        notes=notes,
+    )
+
+
+def _open_stream(config: Config) -> tuple[Any, str]:
+    """Rows of the source in blocks, and what their target is called."""
+    path = Path(config.source)
+    if path.is_dir() and (path / "x.npy").exists():
+        return ArrayStream(path / "x.npy", path / "y.npy", dtype=config.dtype), "y"
+    if config.target is None:
+        raise ValueError(f"say which column of {config.source!r} is the target.")
+    stream = TableStream(config.source, config.target, dtype=config.dtype)
+    if config.drop:
+        names = [str(name) for name in stream.sample(1)[0].columns]
+        for name in config.drop:
+            _checks.check_name("a column to leave out", name, names)
+        columns = [name for name in names if name not in config.drop]
+        stream = TableStream(config.source, config.target, columns=columns, dtype=config.dtype)
+    return stream, config.target
 
 
 def _notes_of(encoder: Encoder) -> list[str]:
@@ -215,7 +301,7 @@ def make_model(config: Config, prepared: Prepared) -> tuple[Model, Trainer]:
     activation = config.activation[0] if len(config.activation) == 1 else config.activation
     weights_seed, order_seed = np.random.SeedSequence(config.seed).spawn(2)
     net = MLP(
-        [prepared.train.x.shape[1], *config.hidden, prepared.n_out],
+        [prepared.test.x.shape[1], *config.hidden, prepared.n_out],
         activation,
         dropout=config.dropout,
         norm=config.norm,
@@ -276,6 +362,8 @@ def search(config: Config, *, fixed: Collection[str] = (), **options: Any) -> tu
     from .tuning import tune
 
     prepared = prepare(config)
+    if prepared.train.stream is not None:
+        raise ValueError("the search needs its rows in memory: take a part of them, or --no-stream.")
     space = {name: getattr(config, name) for name in _SEARCHED if name in fixed}
     if len(config.activation) > 1 or len(set(config.hidden)) > 1:
         raise ValueError(

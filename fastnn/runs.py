@@ -158,7 +158,7 @@ def train(
 def _fit(
     run: Run, prepared: Prepared, model: Model, trainer: Trainer, *, resume, tensorboard, verbose
 ) -> None:
-    config, validation = run.config, prepared.validation
+    config, train, validation = run.config, prepared.train, prepared.validation
     checkpoint = None
     if config.checkpoint_minutes:  # one comes at the end in any case, so that training can go on
         folder, minutes = run.folder / CHECKPOINTS, config.checkpoint_minutes
@@ -169,8 +169,7 @@ def _fit(
     started = time.perf_counter()
     try:
         trainer.fit(
-            prepared.train.x,
-            prepared.train.y,
+            *((train.x, train.y) if train.stream is None else (train.stream, None)),
             epochs=config.epochs,
             validation_data=None if validation is None else (validation.x, validation.y),
             early_stopping=early_stopping(config),

@@ -13,6 +13,7 @@ _HOMES = {
     "Dataset": "dataset",
     "Encoder": "dataset",
     "encoder_from_dict": "dataset",
+    "name_of": "dataset",
     "take": "dataset",
     "ArrayEncoder": "arrays",
     "ArrayStream": "stream_arrays",
