@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import zlib
 from collections.abc import Generator, Sequence
@@ -40,7 +39,6 @@ class _File:
         self.path = path
         self.schema: Any
         self.piece_rows: list[int] = []
-        self.piece_bytes = 0
         with self.refusing():
             self._look(like)
 
@@ -85,7 +83,6 @@ class _ParquetFile(_File):
         groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
         self._groups = [i for i, group in enumerate(groups) if group.num_rows > 0]
         self.piece_rows = [groups[i].num_rows for i in self._groups]
-        self.piece_bytes = max((group.total_byte_size for group in groups), default=0)
 
     def read(self, piece: int, columns: list[str], as_codes: list[str]) -> Any:
         parquet = _checks.require("pyarrow.parquet", "tables")
@@ -105,10 +102,7 @@ class _ArrowFile(_File):
         pyarrow = _checks.require("pyarrow", "tables")
         _checks.require("pyarrow.ipc", "tables")
         with pyarrow.OSFile(self.path) as source:
-            file = pyarrow.ipc.open_file(source)
-            self.schema = file.schema
-            batches = [(i, file.get_batch(i)) for i in range(min(1, file.num_record_batches))]
-            self.piece_bytes = max((batch.nbytes for _, batch in batches), default=0)
+            self.schema = pyarrow.ipc.open_file(source).schema
         # How long batches are stands with each of them; a column is read to know.
         options = pyarrow.ipc.IpcReadOptions(included_fields=[0])
         with pyarrow.OSFile(self.path) as source:
@@ -142,7 +136,6 @@ class _CsvFile(_File):
             self.schema = batches.schema
             for batch in batches:
                 n_rows += batch.num_rows
-                self.piece_bytes += batch.nbytes
         self.piece_rows = [n_rows] if n_rows else []
         # As the first block decided: another would mean other features.
         types = dict(zip(self.schema.names, self.schema.types, strict=True))
@@ -249,8 +242,8 @@ class TableStream(RunStream):
     block_rows : int, default=131072
         About how many rows are shuffled and encoded at once.
     n_open : int, optional
-        How many row groups are open at once: by default those of 4 blocks or what 128 MiB hold, whichever is
-        less, and at least 2.
+        How many row groups are open at once: by default what 128 MiB hold once decoded, and at least 2. The
+        more, the better rows of different places mix, which matters where files are sorted.
     dtype : {"float32", "float64"}, default="float32"
         Of the features where there is no encoder.
 
@@ -312,26 +305,29 @@ class TableStream(RunStream):
         self._places = [(file, piece) for file in files for piece in range(len(file.piece_rows))]
         if not self._places:
             raise ValueError(f"{files[0].path!r} has no rows: expected at least one.")
-        if n_open is None:
-            # No more than mix well: all that are open must be decoded before an epoch can begin.
-            rows_of_piece = sum(sum(file.piece_rows) for file in files) / len(self._places)
-            most = max(1, *(file.piece_bytes for file in files))
-            n_open = max(2, min(OPEN_BYTES // most, 4 * math.ceil(block_rows / rows_of_piece)))
         run_rows = max(1, min(RUN_ROWS, -(-block_rows // RUNS_OF_BLOCK)))
         piece_rows = [file.piece_rows[piece] for file, piece in self._places]
-        self._lay_out(piece_rows, run_rows, block_rows, _checks.check_count("n_open", n_open))
-        self._as_codes = self._find_codes([n for n in names if _is_text(files[0].schema.field(n).type)])
+        self._as_codes, as_fit = self._look()
+        n_open = as_fit if n_open is None else _checks.check_count("n_open", n_open)
+        self._lay_out(piece_rows, run_rows, block_rows, n_open)
         self.encoder, self.target_encoder = encoder, target_encoder
         self.n_features = len(self._columns) if encoder is None else self._count_features()
 
-    def _find_codes(self, text: list[str]) -> list[str]:
-        """Columns of text that says the same again and again: as numbers it is read several times faster."""
-        if not text:
-            return []
+    def _look(self) -> tuple[list[str], int]:
+        """By a first piece: which columns are read as numbers of a dictionary, and how many pieces are open.
+
+        Text that says the same again and again is so read several times faster.
+        """
         file, piece = self._places[0]
-        table = file.read(piece, text, text)
-        lengths = [len(table.column(name).chunk(0).dictionary) for name in text]
-        return [name for name, n in zip(text, lengths, strict=True) if n <= max(16, table.num_rows // 4)]
+        text = [name for name in self._wanted() if _is_text(file.schema.field(name).type)]
+        table = file.read(piece, self._wanted(), text)
+        codes = [
+            name
+            for name in text
+            if len(table.column(name).chunk(0).dictionary) <= max(16, table.num_rows // 4)
+        ]
+        most = max(max(other.piece_rows, default=0) for other in self._files)
+        return codes, max(2, int(OPEN_BYTES * table.num_rows / (max(1, table.nbytes) * most)))
 
     def _where(self, row: int) -> str:
         if len(self._files) == 1:
