@@ -274,7 +274,7 @@ class RunStream(Stream):
         picked._rows_of = chosen.__getitem__  # type: ignore[assignment, method-assign]
         yield from picked._walk(np.arange(len(self._starts)), self.block_rows)
 
-    def sample(self, n: int, seed: int = 0) -> tuple[Any, np.ndarray]:
+    def sample(self, n: int, seed: int = 0, *, numbers: bool = False) -> tuple[Any, ...]:
         """Some of the rows from random places, not encoded: what an encoder and a target can be fitted on.
 
         Parameters
@@ -282,6 +282,8 @@ class RunStream(Stream):
         n : int
             How many; all of them if there are fewer.
         seed : int, default=0
+        numbers : bool, default=False
+            Whether the first of three is the rows' numbers in their source.
 
         Returns
         -------
@@ -291,7 +293,8 @@ class RunStream(Stream):
         """
         with self._open() as source:
             spans = [span for _, spans in self._pick(n, seed) for span in spans]
-            return self._raw(source, spans)
+            found = self._raw(source, spans)
+        return (np.concatenate([span.rows for span in spans]), *found) if numbers else found
 
     def load(self, max_rows: int | None = None, seed: int = 0) -> tuple[Any, ...]:
         """The rows, or so many of them from random places, in memory: for ``validation_data``.
@@ -419,6 +422,24 @@ class RunStream(Stream):
                 more = np.bincount(y, minlength=len(counts))
                 counts = more + np.pad(counts, (0, len(more) - len(counts)))
         return counts
+
+    def distinct_labels(self) -> np.ndarray:
+        """All labels that there are, sorted, as they stand in the files."""
+        seen: set[Any] = set()
+
+        class Watcher:
+            """Stands in for a target, and takes note of what it is to encode."""
+
+            def encode(self, y: np.ndarray) -> np.ndarray:
+                seen.update(np.unique(y).tolist())
+                return np.zeros(len(y), np.int64)
+
+        stream = copy.copy(self)
+        stream.target_encoder = Watcher()
+        with stream._open() as source:
+            for _, spans in stream._walk(stream._order(None), stream.block_rows):
+                stream._labels(source, spans)
+        return np.array(sorted(seen))
 
     def fingerprint(self) -> str:
         """What tells this data from others, for checkpoints: sizes, and a few of the rows."""
