@@ -17,6 +17,7 @@ LIVE_REFRESH_SECONDS = 0.25  # a table takes longer to draw than a bar
 CURVE_WIDTH = 48
 CURVE_POINTS = 1000  # at most about twice as many are looked at, however long the training
 SEARCH_WIDTH = 48  # of the columns of a search before the settings
+_MORE_COLUMNS = (("lr", "lr", None), ("seconds", "seconds", None), ("samples/s", "samples_per_second", None))
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = "_.-=+*#@"
 
@@ -161,21 +162,21 @@ class LiveDisplay(Display):
         epochs, best = self._history.epochs, self._best
         if best is None:
             return self._progress
-        labels = ["epoch", *(label for label, _, _ in self._named(epochs[-1])), "lr", "seconds", "samples/s"]
-        table = Table(*labels, box=None, header_style="bold", pad_edge=False)
+        shown = epochs[-max(1, min(LIVE_ROWS, self._console.height - 5)) :]
+        shown = shown if shown[0].epoch <= best.epoch else [best, *shown[1:]]
+        named = [*self._named(epochs[-1]), *_MORE_COLUMNS]
+        columns = {"epoch": [f"{'* ' * (epoch is best)}{epoch.epoch}" for epoch in shown]}
+        for label, name, _ in named:  # an earlier fit may have had other metrics
+            columns[label] = [format_figure(name, getattr(e, name, e.more.get(name))) for e in shown]
+        for label in ("seconds", "samples/s", "lr"):  # a number that is cut off helps nobody
+            words = [[*label.split(), *cells] for label, cells in columns.items()]
+            if sum(max(map(len, column)) + 2 for column in words) - 2 > self._console.width:
+                del columns[label]
+        table = Table(*columns, box=None, header_style="bold", pad_edge=False)
         for column in table.columns:
             column.justify = "right"
-        shown = epochs[-max(1, min(LIVE_ROWS, self._console.height - 5)) :]
-        for epoch in shown if shown[0].epoch <= best.epoch else [best, *shown[1:]]:
-            is_best = epoch is best
-            cells = [format_figure(name, value) for _, name, value in self._named(epoch)]
-            cells += [
-                format_figure("lr", epoch.lr),
-                format_figure("seconds", epoch.seconds),
-                format_figure("samples_per_second", epoch.samples_per_second),
-            ]
-            mark = "* " if is_best else ""
-            table.add_row(f"{mark}{epoch.epoch}", *cells, style="green" if is_best else "")
+        for epoch, *cells in zip(shown, *columns.values(), strict=True):
+            table.add_row(*cells, style="green" if epoch is best else "")
         curves = Table.grid(padding=(0, 1))
         is_unicode = self._console.encoding.startswith("utf")
         for label, name in {"cost": "cost", "val cost": "val_cost"}.items():

@@ -39,7 +39,7 @@ def make():
 def draw(display):
     """What a display draws, as lines without colours."""
     screen = io.StringIO()
-    Console(file=screen, width=110).print(display._draw())
+    Console(file=screen, width=display._console.width).print(display._draw())
     return screen.getvalue().splitlines()
 
 
@@ -63,6 +63,31 @@ def test_the_best_epoch_is_marked_and_stays(screen):
     assert [row[0] for row in rows[1:]] == [str(k) for k in range(24, 31)]
     assert "30/40" in lines[-1]
     assert all(len(line) <= 110 for line in lines)
+
+
+def test_a_narrow_terminal_loses_columns_and_no_digits(screen):
+    history = History("accuracy")
+    display = LiveDisplay(4, 100, history)
+    display._console.width = 50
+    for k in range(1, 4):
+        history.epochs.append(Epoch(k, 1.234e-05, 0.5, 2.345e-05, 0.5, 0.1, 1234567.0, 1e-3))
+        display.epoch(history.epochs[-1])
+    lines = draw(display)
+    assert "1.23e-05" in "".join(lines)
+    assert "2.35e-05" in "".join(lines) or "2.34e-05" in "".join(lines)
+    assert "seconds" not in "".join(lines)
+    assert "…" not in "".join(lines)
+
+
+def test_metrics_that_an_earlier_fit_had_not(screen):
+    history = History("accuracy")
+    history.epochs.append(Epoch(1, 0.5, 0.5, None, None, 0.1, 1000.0))
+    display = LiveDisplay(1, 100, history)
+    history.epochs.append(Epoch(2, 0.25, 0.5, 0.5, 0.5, 0.1, 1000.0, 1e-3, {"val_f1": 0.125}))
+    display.epoch(history.epochs[-1])
+    lines = draw(display)
+    assert "-" in lines[1]
+    assert "0.1250" in lines[2]
 
 
 def test_figures_that_are_not_finite_do_not_stop_it(screen):
