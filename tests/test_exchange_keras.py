@@ -72,7 +72,7 @@ def write_keras(path, layers, version="3.5.0", root="layers"):
 
 @pytest.fixture
 def layers(rng):
-    """Dense tanh, dropout, batch normalisation, dense without bias, batch normalisation, ReLU, dense softmax."""
+    """Normalisation after an activation and before one; a dense layer without bias; what does nothing."""
     return [
         ("InputLayer", {"name": "input", "batch_shape": [None, 4]}, {}),
         dense(rng, "first", 4, 6, "tanh"),
@@ -140,17 +140,51 @@ def test_logits(rng, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rng, layers: layers[1][1].update(activation="softsign"), r"layer 'first' \(Dense\): activation 'softsign'"),
-        (lambda rng, layers: layers.insert(2, ("Conv1D", {"name": "c"}, {})), r"layer 'c' \(Conv1D\) is a layer that"),
-        (lambda rng, layers: layers[6][1].update(max_value=6.0), r"layer 'act' \(ReLU\) is a layer that fastnn has not"),
-        (lambda rng, layers: layers.pop(4), r"layer 'before' .* takes 5 values, but .*'first' \(Dense\), gives 6"),
+        (
+            lambda rng, layers: layers[1][1].update(activation="softsign"),
+            r"layer 'first' \(Dense\): activation 'softsign'",
+        ),
+        (
+            lambda rng, layers: layers.insert(2, ("Conv1D", {"name": "c"}, {})),
+            r"layer 'c' \(Conv1D\) is a layer that",
+        ),
+        (
+            lambda rng, layers: layers[6][1].update(max_value=6.0),
+            r"layer 'act' \(ReLU\) is a layer that fastnn has not",
+        ),
+        (
+            lambda rng, layers: layers.pop(4),
+            r"layer 'before' .* takes 5 values, but .*'first' \(Dense\), gives 6",
+        ),
         (lambda rng, layers: layers[4][2].clear(), r"layer 'second' \(Dense\)"),
         (lambda rng, layers: layers[3][1].update(axis=0), r"layer 'after' .* works along axis 0"),
-        (lambda rng, layers: layers.insert(2, ("ReLU", {"name": "again"}, {})), r"layer 'again' \(ReLU\): .* does not follow"),
-        (lambda rng, layers: layers.append(("Dense", {"name": "x", "activation": {"class_name": "Own"}}, {"kernel": np.ones((3, 1)), "bias": np.ones(1)})), "activation 'Own'"),
-        (lambda rng, layers: layers.insert(2, ("LayerNormalization", {"name": "ln", "epsilon": 0.001, "center": False}, {"gamma": np.ones(6)})), "layer 'ln'"),
+        (
+            lambda rng, layers: layers.insert(2, ("ReLU", {"name": "again"}, {})),
+            r"layer 'again' \(ReLU\): .* does not follow",
+        ),
+        (
+            lambda rng, layers: layers.append(
+                (
+                    "Dense",
+                    {"name": "x", "activation": {"class_name": "Own"}},
+                    {"kernel": np.ones((3, 1)), "bias": np.ones(1)},
+                )
+            ),
+            "activation 'Own'",
+        ),
+        (
+            lambda rng, layers: layers.insert(
+                2,
+                (
+                    "LayerNormalization",
+                    {"name": "ln", "epsilon": 0.001, "center": False},
+                    {"gamma": np.ones(6)},
+                ),
+            ),
+            "layer 'ln'",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("write", [write_h5, write_keras])
 def test_layers_that_fastnn_has_not(change, message, write, layers, rng, tmp_path):
     change(rng, layers)
@@ -209,26 +243,59 @@ def test_what_keras_saves(rng, tmp_path):
     os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras")
     layers = keras.layers
-    names = ("relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "mish", "softplus", "leaky_relu", "hard_sigmoid",
-             "hard_silu", "exponential", "linear")  # fmt: skip
+    names = (
+        "relu",
+        "tanh",
+        "sigmoid",
+        "elu",
+        "selu",
+        "gelu",
+        "silu",
+        "mish",
+        "softplus",
+        "leaky_relu",
+        "hard_sigmoid",
+        "hard_silu",
+        "exponential",
+        "linear",
+    )
     x = rng.normal(0, 1, (300, 4)).astype(np.float32)
     scale = layers.Normalization()
     scale.adapt(3 * x + 1)
     models = [
         keras.Sequential(
-            [keras.Input((4,)), layers.Dense(7, activation=name, name=f"own_{name}"), layers.BatchNormalization(),
-             layers.Dense(6, name="a"), layers.BatchNormalization(scale=False), layers.Activation(name),
-             layers.Dropout(0.1), layers.Dense(3, activation="softmax")]
+            [
+                keras.Input((4,)),
+                layers.Dense(7, activation=name, name=f"own_{name}"),
+                layers.BatchNormalization(),
+                layers.Dense(6, name="a"),
+                layers.BatchNormalization(scale=False),
+                layers.Activation(name),
+                layers.Dropout(0.1),
+                layers.Dense(3, activation="softmax"),
+            ]
         )
         for name in names
-    ]  # fmt: skip
+    ]
     models.append(
         keras.Sequential(
-            [keras.Input((4,)), scale, layers.Dense(8), layers.LayerNormalization(epsilon=1e-5), layers.PReLU(),
-             layers.Dense(8, use_bias=False), layers.LeakyReLU(0.17), layers.Dense(7), layers.ELU(0.4), layers.Dense(6),
-             layers.ReLU(negative_slope=0.2), layers.Dense(2, "relu"), layers.Dense(2, "tanh")]
+            [
+                keras.Input((4,)),
+                scale,
+                layers.Dense(8),
+                layers.LayerNormalization(epsilon=1e-5),
+                layers.PReLU(),
+                layers.Dense(8, use_bias=False),
+                layers.LeakyReLU(0.17),
+                layers.Dense(7),
+                layers.ELU(0.4),
+                layers.Dense(6),
+                layers.ReLU(negative_slope=0.2),
+                layers.Dense(2, "relu"),
+                layers.Dense(2, "tanh"),
+            ]
         )
-    )  # fmt: skip
+    )
     for k, model in enumerate(models):
         for w in model.weights:
             if w.path.endswith(("gamma", "beta", "moving_mean", "moving_variance", "alpha")):

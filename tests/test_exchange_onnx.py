@@ -164,6 +164,7 @@ def test_the_file_passes_the_full_check(dtype):
         onnx.checker.check_model(model, full_check=True)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_estimators_bring_their_labels():
     datasets = pytest.importorskip("sklearn.datasets")
     x, y = datasets.load_iris(return_X_y=True)
@@ -368,7 +369,7 @@ def test_rows_that_onnx_cannot_encode(encoder, message):
 
 
 def test_what_is_no_network():
-    with pytest.raises(TypeError, match="to_onnx takes a fastnn.MLP"):
+    with pytest.raises(TypeError, match=r"to_onnx takes a fastnn.MLP"):
         to_onnx("model.safetensors")
 
     def softsign(z):
@@ -378,6 +379,74 @@ def test_what_is_no_network():
         ValueError, match="activation 'softsign' is a function of your own, which ONNX cannot"
     ):
         to_onnx(fastnn.MLP([2, 3, 1], fastnn.Activation(softsign), seed=0))
+
+
+# --- whole models -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(rng):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "age": np.where(rng.random(N_ROWS) < 0.2, np.nan, rng.uniform(0, 90, N_ROWS)),
+            "fare": rng.exponential(1e5, N_ROWS),
+            "town": rng.choice(["Bonn", "Ulm", "Köln", None], N_ROWS),
+            "post": rng.choice([f"p{k:03}" for k in range(70)], N_ROWS),
+        }
+    )
+    unseen = frame.sample(frac=1, random_state=0).reset_index(drop=True)
+    unseen.loc[:50, ["age", "town", "post"]] = [np.inf, "Rom", "p999"]
+    return frame, unseen
+
+
+def model_of(rows, y, encoder):
+    from fastnn.data import Target
+    from fastnn.model import Model
+
+    encoder, target = encoder.fit(rows), Target("y").fit(y)
+    output = "softmax" if target.classes else "identity"
+    net = make([len(encoder.feature_names), 12, target.n_out], output=output, embeddings=encoder.embeddings)
+    return Model(net, encoder, target)
+
+
+def test_a_model_of_a_table(table, tmp_path):
+    from fastnn.data.tables import TableEncoder
+    from fastnn.model import Model
+
+    frame, unseen = table
+    model = model_of(frame, np.where(frame["fare"] > 7e4, "high", "low"), TableEncoder())
+    assert model.encoder.embeddings
+    given = {name: unseen[[name]].to_numpy(float) for name in ("age", "fare")}
+    text = {name: unseen[[name]].fillna("").to_numpy(object) for name in ("town", "post")}
+    found = run(to_onnx(model), **given, **text)
+    np.testing.assert_allclose(found["output"], model.predict_proba(unseen), rtol=1e-5, atol=1e-6)
+    assert (found["label"] == model.predict(unseen)).mean() >= 0.998
+    model.save(tmp_path / "model.safetensors")
+    again = to_onnx(Model.load(tmp_path / "model.safetensors"))
+    assert again == to_onnx(model) == to_onnx(fastnn.load(tmp_path / "model.safetensors"))
+
+
+def test_a_model_of_numbers(table):
+    from fastnn.data.tables import TableEncoder
+
+    numbers = table[0][["age", "fare"]]
+    model = model_of(numbers, 1e6 + 3 * numbers["fare"], TableEncoder())
+    found = run(to_onnx(model), x=numbers.to_numpy())
+    np.testing.assert_allclose(found["output"][:, 0], model.predict(numbers), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["array", "images"])
+def test_a_model_of_pixels(kind, rng):
+    pytest.importorskip("PIL")
+    from fastnn.data import ArrayEncoder, ImageEncoder
+
+    pixels = rng.integers(0, 256, (N_ROWS, 5, 4, 3)).astype(np.uint8)
+    encoder = ArrayEncoder() if kind == "array" else ImageEncoder((5, 4), "RGB")
+    model = model_of(pixels, rng.integers(3, 6, N_ROWS), encoder)
+    found = run(to_onnx(model), x=pixels.reshape(N_ROWS, -1).astype(np.float32))
+    np.testing.assert_allclose(found["output"], model.predict_proba(pixels), rtol=1e-5, atol=1e-6)
+    assert (found["label"] == model.predict(pixels)).mean() >= 0.998
 
 
 # --- graphs of others -------------------------------------------------------------------------------
@@ -575,7 +644,7 @@ def test_what_is_no_onnx_file(content, tmp_path):
 def test_a_file_cut_anywhere_is_refused():
     content = to_onnx(make([3, 4, 2], "gelu", output="softmax"))
     for end in range(0, len(content) - 1, 7):
-        with pytest.raises(ValueError, match="^what was given is not a usable ONNX model: "):
+        with pytest.raises(ValueError, match=r"^what was given is not a usable ONNX model: "):
             from_onnx(content[:end])
 
 
@@ -611,9 +680,17 @@ def test_what_pytorch_exports(opset, tmp_path, rng):
     ]
     for activation in activations:
         model = nn.Sequential(
-            nn.Flatten(), nn.Linear(4, 7), nn.BatchNorm1d(7), activation, nn.Dropout(0.2), nn.Linear(7, 7),
-            nn.LayerNorm(7), nn.Tanh(), nn.Linear(7, 3), nn.Softmax(1),
-        )  # fmt: skip
+            nn.Flatten(),
+            nn.Linear(4, 7),
+            nn.BatchNorm1d(7),
+            activation,
+            nn.Dropout(0.2),
+            nn.Linear(7, 7),
+            nn.LayerNorm(7),
+            nn.Tanh(),
+            nn.Linear(7, 3),
+            nn.Softmax(1),
+        )
         model(torch.randn(50, 4))  # statistics
         model.eval()
         path = tmp_path / "torch.onnx"

@@ -45,8 +45,8 @@ def test_names_and_shapes(dtype, tmp_path):
 
     with safe_open(tmp_path / "torch.safetensors", framework="numpy") as file:
         assert file.metadata() == {
-            "modules": "nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3), "
-            "nn.Softmax(1))"
+            "modules": "nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 5), nn.ReLU(), "
+            "nn.Linear(5, 3), nn.Softmax(1))"
         }
     back = from_state_dict(tmp_path / "torch.safetensors", output="softmax")
     for name, view in net.parameters().items():
@@ -91,7 +91,7 @@ def test_other_names_have_the_order_of_the_dict(tmp_path):
     state = linear(4, 4, 4, 4, names=["input", "hidden", "head"])
     np.testing.assert_array_equal(from_state_dict(state).weights[1], state["hidden.weight"].T)
     save_file(state, tmp_path / "state.safetensors")
-    with pytest.raises(ValueError, match="state.safetensors' .* have no numbers that say their order"):
+    with pytest.raises(ValueError, match=r"state.safetensors' .* have no numbers that say their order"):
         from_state_dict(tmp_path / "state.safetensors")
 
 
@@ -132,20 +132,40 @@ def test_where_a_normalisation_stands_may_not_be_known():
     [
         ({}, {}, "no weights of a Linear module"),
         ({"0.weight": np.ones(3)}, {}, "no weights of a Linear module"),
-        ({"conv.weight": np.ones((3, 2, 2, 2)), "conv.bias": np.ones(3)}, {}, r"module 'conv' holds weight \(3, 2, 2, 2\)"),
-        (linear(4, 5, 3) | {"2.weight": np.ones((3, 6))}, {}, "module '2' takes 6 values, but .* module '0', gives 5"),
-        (linear(4, 5, 3) | {"2.bias": np.ones(4)}, {}, r"module '2': its weight has shape \(5, 3\) and its bias \(4,\)"),
+        (
+            {"conv.weight": np.ones((3, 2, 2, 2)), "conv.bias": np.ones(3)},
+            {},
+            r"module 'conv' holds weight \(3, 2, 2, 2\)",
+        ),
+        (
+            linear(4, 5, 3) | {"2.weight": np.ones((3, 6))},
+            {},
+            "module '2' takes 6 values, but .* module '0', gives 5",
+        ),
+        (
+            linear(4, 5, 3) | {"2.bias": np.ones(4)},
+            {},
+            r"module '2': its weight has shape \(5, 3\) and its bias \(4,\)",
+        ),
         ({"0.bias": np.ones(3)}, {}, r"module '0' holds bias \(3,\)"),
-        (linear(4, 5, 3) | {"0.weight": np.full((5, 4), np.inf)}, {}, "module '0': its weight has values that are NaN"),
+        (
+            linear(4, 5, 3) | {"0.weight": np.full((5, 4), np.inf)},
+            {},
+            "module '0': its weight has values that are NaN",
+        ),
         (linear(4, 5, 3) | {"2.bias": np.array(["a"])}, {}, "entry '2.bias' is of dtype"),
         (linear(4, 5, 3), {"activation": "rellu"}, "Did you mean 'relu'"),
         (linear(4, 5, 3), {"activation": ["relu", "tanh"]}, "activation has 2 entries, but the state has 1"),
         (linear(4, 5, 3), {"activation": "prelu"}, "slopes of a PReLU in the state"),
         (linear(4, 5, 3), {"output": "gelu"}, "output must be one of"),
-        (linear(4, 5, 3, names=["0", "4"]) | {"2.weight": np.ones(5), "2.bias": np.ones(5), "3.weight": np.ones(5)},
-         {}, "module '2': a layer normalisation does not follow a dense layer"),
+        (
+            linear(4, 5, 3, names=["0", "4"])
+            | {"2.weight": np.ones(5), "2.bias": np.ones(5), "3.weight": np.ones(5)},
+            {},
+            "module '2': a layer normalisation does not follow a dense layer",
+        ),
     ],
-)  # fmt: skip
+)
 def test_states_that_are_no_network(state, options, message):
     with pytest.raises(ValueError, match=message):
         from_state_dict(state, **options)
@@ -193,10 +213,21 @@ def test_files_that_are_none(tmp_path):
 # --- PyTorch itself ---------------------------------------------------------------------------------
 
 MODULES = {
-    "relu": "ReLU()", "tanh": "Tanh()", "sigmoid": "Sigmoid()", "leaky_relu": "LeakyReLU(0.01)", "elu": "ELU()",
-    "selu": "SELU()", "gelu": "GELU()", "gelu_tanh": "GELU('tanh')", "silu": "SiLU()", "mish": "Mish()",
-    "softplus": "Softplus()", "hard_sigmoid": "Hardsigmoid()", "hard_swish": "Hardswish()", "prelu": "PReLU(16)",
-}  # fmt: skip
+    "relu": "ReLU()",
+    "tanh": "Tanh()",
+    "sigmoid": "Sigmoid()",
+    "leaky_relu": "LeakyReLU(0.01)",
+    "elu": "ELU()",
+    "selu": "SELU()",
+    "gelu": "GELU()",
+    "gelu_tanh": "GELU('tanh')",
+    "silu": "SiLU()",
+    "mish": "Mish()",
+    "softplus": "Softplus()",
+    "hard_sigmoid": "Hardsigmoid()",
+    "hard_swish": "Hardswish()",
+    "prelu": "PReLU(16)",
+}
 
 
 @pytest.mark.peers
