@@ -1247,8 +1247,10 @@ def run_pictures(run_folder: str | os.PathLike[str]) -> list[Picture]:
                 if not columns["truth"]:
                     continue
                 for picture in _test_pictures(columns, data.get("task"), data.get("classes")):
-                    own = {"name": f"{picture.name}_{k}", "title": f"{picture.title}: {target}"}
-                    pictures.append(picture._replace(**own) if target else picture)
+                    if target:
+                        name, title = f"{picture.name}_{k}", f"{picture.title}: {target}"
+                        picture = picture._replace(name=name, title=title)
+                    pictures.append(picture)
     if (folder / "model.safetensors").is_file():
         pictures += _network_pictures(load(folder / "model.safetensors"))
     return pictures
