@@ -1190,10 +1190,20 @@ def _read_test(path: Path) -> dict[str, list[str]]:
         header, *lines = list(csv.reader(file)) or [[]]
     if any(len(line) != len(header) for line in lines):
         raise ValueError("its lines have different numbers of fields.")
-    missing = [name for name in ("truth", "prediction") if name not in header]
+    several = [name.removeprefix("truth_") for name in header if name.startswith("truth_")]
+    wanted = [f"{part}_{name}" for name in several for part in ("truth", "prediction")]
+    missing = [name for name in wanted or ("truth", "prediction") if name not in header]
     if missing:
         raise ValueError(f"it has no column {missing[0]}, only {', '.join(header) or 'none'}.")
     return {name: [line[k] for line in lines] for k, name in enumerate(header)}
+
+
+def _by_target(test: dict[str, list[str]]) -> dict[str, dict[str, list[str]]]:
+    """The columns of each target under its name; those of the only one under none."""
+    if "truth" in test:
+        return {"": test}
+    names = [name.removeprefix("truth_") for name in test if name.startswith("truth_")]
+    return {name: {part: test[f"{part}_{name}"] for part in ("truth", "prediction")} for name in names}
 
 
 def run_pictures(run_folder: str | os.PathLike[str]) -> list[Picture]:
@@ -1233,8 +1243,14 @@ def run_pictures(run_folder: str | os.PathLike[str]) -> list[Picture]:
     if (folder / "test.csv").is_file():
         with _blaming(folder / "test.csv"):
             test, data = _read_test(folder / "test.csv"), summary.get("data", {})
-            if test["truth"]:
-                pictures += _test_pictures(test, data.get("task"), data.get("classes"))
+            for k, (target, columns) in enumerate(_by_target(test).items()):
+                if not columns["truth"]:
+                    continue
+                for picture in _test_pictures(columns, data.get("task"), data.get("classes")):
+                    if target:
+                        name, title = f"{picture.name}_{k}", f"{picture.title}: {target}"
+                        picture = picture._replace(name=name, title=title)
+                    pictures.append(picture)
     if (folder / "model.safetensors").is_file():
         pictures += _network_pictures(load(folder / "model.safetensors"))
     return pictures

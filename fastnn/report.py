@@ -154,7 +154,7 @@ def _section(name: str) -> str:
     """Of the report, in which a picture belongs."""
     if name.startswith("first_layer"):
         return "network"
-    return "test" if name in _OF_TEST else "training"
+    return "test" if name.startswith(_OF_TEST) else "training"  # several targets have one each
 
 
 def _svg(picture: Picture) -> Any:

@@ -329,6 +329,11 @@ def test_report_is_complete_and_accessible(run):
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
+def test_several_targets_have_their_pictures(reported):
+    titles = read_page(reported("several targets")).text("figcaption")
+    assert all(f"Predicted against true: {name}" in titles for name in ("width", "height"))
+
+
 def test_report_needs_nothing_else(run):
     """No script, and no address but within the page, its folder, or data that it holds."""
     text = (run / "report.html").read_text("utf-8")
