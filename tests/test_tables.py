@@ -166,6 +166,13 @@ def test_types_are_of_all_rows():
     assert frame["b"].iloc[-1] == 2.5
 
 
+def test_lines_within_values_where_blocks_meet(monkeypatch):
+    monkeypatch.setattr("fastnn.data.table_files._BLOCK", 100)
+    rows = [f'{i},"line {i}\nand\nanother"' for i in range(50)]
+    frame = read_table(io.StringIO("\n".join(["a,b", *rows])))
+    assert frame["b"].tolist() == [f"line {i}\nand\nanother" for i in range(50)]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
