@@ -330,6 +330,11 @@ def test_kinds():
     assert sum(c["features"] for c in encoder.describe()) == len(encoder.feature_names)
 
 
+def test_blank_text_is_no_value():
+    encoder = TableEncoder().fit({"blank": ["", " "] * 10, "x": np.arange(20) % 7})
+    assert encoder.notes() == ["the column 'blank' is left out: it has no values."]
+
+
 def test_row_numbers_of_a_sample_have_gaps(rng):
     rows = np.sort(rng.permutation(500)[:350])
     encoder = TableEncoder().fit({"nr": rows, "x": rng.random(350), "passenger_id": rows**2, "sq": rows**2})
