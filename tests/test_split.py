@@ -74,6 +74,8 @@ def test_rare_classes():
         split = split_rows(60, y=y, seed=seed, task="classification")
         assert set(y[split.train]) == set(y)
         assert "too rare" in split.notes[0]
+        half = split_rows(60, y=y, seed=seed, task="classification", test=0.3, validation=0.2)
+        assert set(y[half.train]) == set(y)
     assert split_rows(60, y=y, task="regression").notes == ()
 
 

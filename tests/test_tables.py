@@ -166,6 +166,13 @@ def test_types_are_of_all_rows():
     assert frame["b"].iloc[-1] == 2.5
 
 
+def test_lines_within_values_where_blocks_meet(monkeypatch):
+    monkeypatch.setattr("fastnn.data.table_files._BLOCK", 100)
+    rows = [f'{i},"line {i}\nand\nanother"' for i in range(50)]
+    frame = read_table(io.StringIO("\n".join(["a,b", *rows])))
+    assert frame["b"].tolist() == [f"line {i}\nand\nanother" for i in range(50)]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -321,6 +328,11 @@ def test_kinds():
     assert "'same' is left out: it says the same in every row" in notes
     assert column(encoder, "city")["categories"] == ["Bern", "Rome", None]
     assert sum(c["features"] for c in encoder.describe()) == len(encoder.feature_names)
+
+
+def test_blank_text_is_no_value():
+    encoder = TableEncoder().fit({"blank": ["", " "] * 10, "x": np.arange(20) % 7})
+    assert encoder.notes() == ["the column 'blank' is left out: it has no values."]
 
 
 def test_row_numbers_of_a_sample_have_gaps(rng):

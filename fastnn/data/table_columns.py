@@ -391,7 +391,7 @@ class Category(Column):
         """For each row the number of its category, from 0 on; -1 for one that is not among them."""
         codes, values = distinct(series)
         numbers = {category: number for number, category in enumerate(self.categories)}
-        missing = -1 if self.encoding == "embedding" else numbers.pop(None, -1)
+        missing = numbers.pop(None, -1)
         labels = [label_text(value) for value in values]
         table = np.array([numbers.get(x, -1) if x else missing for x in labels] + [missing], np.int64)
         unseen = np.array([bool(x) and x not in numbers for x in labels] + [False], bool)

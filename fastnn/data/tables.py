@@ -279,7 +279,9 @@ class TableEncoder:
             if (n_words * counts).sum() >= _WORDS * n_present:
                 return self._learn_text(name, series)
         reason = ""
-        if counts[counts > 1].sum() < _FEWEST_SHARED * n_present:
+        if category.distinct == 0:
+            reason = "has no values"
+        elif counts[counts > 1].sum() < _FEWEST_SHARED * n_present:
             reason = "has a value of its own in nearly every row: it names rows, and says nothing of others"
         elif not category.categories:
             reason = f"has no value that {self._at_least(series)} rows share"

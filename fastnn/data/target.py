@@ -241,7 +241,8 @@ class Target:
             raise ValueError(
                 f"the target {self.name!r} has {y.shape[1]} columns: a classification takes one only."
             )
-        labels = list({label_text(label): label for label in reversed(_distinct(y)[0])}.values())
+        labels = [label.strip() if isinstance(label, str) else label for label in _distinct(y)[0]]
+        labels = list({label_text(label): label for label in labels}.values())
         try:
             labels = sorted(labels)
         except TypeError:  # of several types
