@@ -1,9 +1,9 @@
-"""A CSV as it comes from an office: numbers with gaps, categories, dates, an identifier. Who will cancel?
+"""A CSV as it comes from an office: numbers with gaps, categories, dates, an identifier.
 
-The table is generated, so the truth is known: each customer's real probability, which no model can beat. What
-is seen: what the encoder made of every column, with nothing told about them; the network beside scikit-learn's
-gradient boosting and logistic regression on the same features; and the saved model, loaded and asked for rows
-as they stand in a file, with a town it has never seen.
+Which customers will cancel? The table is generated, so the truth is known: each one's real probability,
+which no model can beat. What is seen: what the encoder made of every column, with nothing told about them;
+the network beside scikit-learn's gradient boosting and logistic regression, which get the same features; and
+the saved model, loaded and asked for rows as they stand in a file, with a town it has never seen.
 
     python scripts/examples/tabular_classification.py
 """
@@ -50,26 +50,35 @@ def write_customers(path: Path, n: int) -> np.ndarray:
 
 def main(small: bool = False) -> None:
     """Read, split, encode, train, compare, save, load, ask."""
-    folder = Path(tempfile.mkdtemp())
-    p_true = write_customers(folder / "customers.csv", 6_000 if small else 40_000)
-    data = read_dataset(folder / "customers.csv", target="cancelled")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "customers.csv"
+        p_true = write_customers(path, 6_000 if small else 40_000)
+        data = read_dataset(path, target="cancelled")
     split = split_rows(data, test=0.25, validation=0.15, seed=0)
     rows = [take(data.rows, numbers) for numbers in (split.train, split.validation, split.test)]
     encoder, target = TableEncoder().fit(rows[0]), Target("cancelled").fit(data.y)
-    print(pd.DataFrame(encoder.describe()).to_string(index=False, max_colwidth=60), "\n")
+    told = pd.DataFrame(encoder.describe()).drop(columns="note")
+    print(told.to_string(index=False, max_colwidth=50), *encoder.notes(), "", sep="\n")
 
     x_train, x_val, x_test = map(encoder.transform, rows)
     y_train, y_val, y_test = (target.encode(data.y[numbers]) for numbers in split[:3])
-    net = fastnn.MLP([x_train.shape[1], 64, 64, 1], "silu", dropout=0.2, embeddings=encoder.embeddings, seed=0)
+    sizes = [x_train.shape[1], 64, 64, 1]
+    net = fastnn.MLP(sizes, "silu", dropout=0.2, embeddings=encoder.embeddings, seed=0)
     trainer = fastnn.Trainer(net, loss="binary_cross_entropy", optimizer=fastnn.AdamW(1e-3), seed=0)
     stop = fastnn.EarlyStopping(patience=5)
     trainer.fit(x_train, y_train, 50, validation_data=(x_val, y_val), early_stopping=stop, verbose=0)
 
+    # The others also get the rows that the network stops early by: one to do the same, one to learn from.
+    x_both, y_both = np.vstack([x_train, x_val]), np.concatenate([y_train, y_val])
     boosting = HistGradientBoostingClassifier(
-        categorical_features=list(encoder.embeddings), early_stopping=True, random_state=0
-    ).fit(x_train, y_train)
-    one_hot = TableEncoder(columns={"town": "one_hot"}).fit(rows[0])
-    linear = LogisticRegression(max_iter=1000).fit(one_hot.transform(rows[0]), y_train)
+        categorical_features=list(encoder.embeddings),
+        early_stopping=True,
+        validation_fraction=len(y_val) / len(y_both),
+        random_state=0,
+    ).fit(x_both, y_both)
+    both = pd.concat(rows[:2])
+    one_hot = TableEncoder(columns={"town": "one_hot"}).fit(both)
+    linear = LogisticRegression(max_iter=1000).fit(one_hot.transform(both), y_both)
     answers = {
         "the truth itself": p_true[split.test],
         "fastnn": net.predict_proba(x_test)[:, -1],
@@ -81,8 +90,10 @@ def main(small: bool = False) -> None:
     for name, p in answers.items():
         print(f"  {name:22} {log_loss(y_test, p):9.4f} {roc_auc_score(y_test, p):8.4f}")
 
-    fastnn.Model(net, encoder, target).save(folder / "model.safetensors")
-    model = fastnn.Model.load(folder / "model.safetensors")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        fastnn.Model(net, encoder, target).save(path)
+        model = fastnn.Model.load(path)
     same = np.array_equal(model.predict_proba(rows[2])[:, 1], answers["fastnn"])
     print("\nloaded, it gives the same bits:", same)
     asked = rows[2].head(3).assign(town=["Atlantis", "Atlantis", "town 7"])

@@ -1,9 +1,9 @@
-"""Text that is on every machine: of which library is this docstring?
+"""Text that is on every machine: the library that a docstring is of.
 
-The docstrings of NumPy, SciPy, pandas and scikit-learn are read from their sources, without their examples and
-without the libraries' names, which would give the answer away. Whole files are held out, so that no test text
-has a neighbour among those learnt from. Two networks, one on TF-IDF and one that learns a vector for every word
-and averages them, stand beside logistic regression.
+The docstrings of NumPy, SciPy, pandas and scikit-learn are read from their sources, without their examples
+and without the libraries' names, which would give the answer away. Whole files are held out, so that no
+test text has a neighbour among those learnt from. Two networks, one on TF-IDF and one that learns a vector
+for every word and averages them, stand beside logistic regression.
 
     python scripts/examples/text_classification.py
 """
@@ -16,13 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import typer
+from scipy.sparse import eye_array
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 import fastnn
-from fastnn.data import Dataset, Target, TextEncoder, split_rows, take
+from fastnn.data import Target, TextEncoder, split_rows, take
 from fastnn.evaluation import evaluate_predictions
 
-LIBRARIES = ["numpy", "scipy", "pandas", "sklearn"]
+LIBRARIES = ["numpy", "pandas", "scipy", "sklearn"]
 NAMES = re.compile(r"\b(numpy|scipy|pandas|sklearn|scikit|learn|np|sp|pd)\b|`\S*`|\w*\.\w+", re.IGNORECASE)
 
 
@@ -33,7 +35,7 @@ def docstrings(library: str) -> Iterator[tuple[str, str]]:
         if "tests" in path.parts:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 text = NAMES.sub(" ", (ast.get_docstring(node) or "").partition("Examples\n---")[0])
                 if len(text.split()) >= 20:
                     yield text, str(path)
@@ -46,13 +48,11 @@ def main(small: bool = False) -> None:
     if small:
         some = np.random.default_rng(0).permutation(len(texts))[:1200]
         texts, labels, paths = take(texts, some), labels[some], paths[some]
-    data = Dataset("docstrings", "text", texts, labels)
-    split = split_rows(data, test=0.25, validation=0.15, groups=paths, seed=0)
     target = Target("library").fit(labels)
-    rows = [take(texts, numbers) for numbers in (split.train, split.validation, split.test)]
+    split = split_rows(len(texts), test=0.25, validation=0.15, groups=paths, seed=0)
+    rows = [take(texts, numbers) for numbers in split[:3]]
     y_train, y_val, y_test = (target.encode(labels[numbers]) for numbers in split[:3])
-    counts = dict(zip(*np.unique(labels, return_counts=True), strict=True))
-    print(f"{len(texts):,} texts from {len(set(paths)):,} files:", ", ".join(f"{n} of {k}" for k, n in counts.items()))
+    print(f"{len(texts):,} texts from {len(set(paths)):,} files, {len(y_test):,} of them to test with")
 
     def show(name: str, p: np.ndarray) -> None:
         scores = evaluate_predictions(y_test, p.argmax(axis=1), probabilities=p, classes=range(4))
@@ -60,28 +60,29 @@ def main(small: bool = False) -> None:
         interval = f"({accuracy['low']:.1%} to {accuracy['high']:.1%})"
         print(f"{name:32} accuracy {accuracy['value']:.1%} {interval}, log loss {loss:.3f}")
 
-    for method in ("tfidf", "bag"):
-        encoder = TextEncoder(method).fit(rows[0])
-        x_train, x_val, x_test = map(encoder.transform, rows)
-        if method == "tfidf":
-            print(f"{x_train.shape[1]:,} words; {len(y_test):,} texts to test with")
-            show("the shares for all", np.tile(np.bincount(y_train) / len(y_train), (len(y_test), 1)))
-            linear = LogisticRegression(C=10, max_iter=1000).fit(x_train, y_train)
-            show("logistic regression on TF-IDF", linear.predict_proba(x_test))
-            net = fastnn.MLP([x_train.shape[1], 64, 4], dropout=0.5, seed=0)
-        else:  # a word's 32 weights into the identity are its vector; the shares of the words average them
-            net = fastnn.MLP([x_train.shape[1], 32, 4], "identity", seed=0)
+    def train(net: fastnn.MLP, x, x_val) -> None:
         trainer = fastnn.Trainer(net, loss="cross_entropy", optimizer=fastnn.Adam(3e-3), lazy=True, seed=0)
         stop = fastnn.EarlyStopping(patience=5)
-        trainer.fit(x_train, y_train, 100, validation_data=(x_val, y_val), early_stopping=stop, verbose=0)
-        show(f"fastnn, {'TF-IDF' if method == 'tfidf' else 'averaged word vectors'}", net.predict_proba(x_test))
+        trainer.fit(x, y_train, 100, validation_data=(x_val, y_val), early_stopping=stop, verbose=0)
 
-    vectors = net.weights[0] / np.linalg.norm(net.weights[0], axis=1, keepdims=True)
-    words = encoder.vocabulary
-    print("words whose vectors point the same way:")
-    for word in ("estimator", "column", "sparse"):
-        near = np.argsort(-(vectors @ vectors[words.index(word)]))[1:6]
-        print(f"  {word}: {', '.join(words[k] for k in near)}")
+    show("the shares of all", np.tile(np.bincount(y_train) / len(y_train), (len(y_test), 1)))
+    x, x_val, x_test = map(TextEncoder("tfidf").fit(rows[0]).transform, rows)
+    linear = [LogisticRegression(C=c, max_iter=1000).fit(x, y_train) for c in (1, 10, 100)]
+    best = min(linear, key=lambda model: log_loss(y_val, model.predict_proba(x_val)))
+    show("logistic regression, TF-IDF", best.predict_proba(x_test))
+    net = fastnn.MLP([x.shape[1], 64, 4], dropout=0.5, seed=0)
+    train(net, x, x_val)
+    show("fastnn, TF-IDF", net.predict_proba(x_test))
+
+    # A word's 32 weights into the identity are its vector; the words' shares of a text average them.
+    encoder = TextEncoder("bag").fit(rows[0])
+    x, x_val, x_test = map(encoder.transform, rows)
+    net = fastnn.MLP([x.shape[1], 32, 4], "identity", seed=0)
+    train(net, x, x_val)
+    show("fastnn, averaged word vectors", net.predict_proba(x_test))
+    print("words that alone would be most telling:")
+    for name, p in zip(LIBRARIES, net.predict_proba(eye_array(x.shape[1], format="csr")).T, strict=True):
+        print(f"  {name:8}", ", ".join(encoder.vocabulary[k] for k in np.argsort(-p)[:7]))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Better settings than the defaults, found by a search that may be broken off at any time.
 
-A search over widths, rates, dropout and more is written to an SQLite file. It is called for a few trials, and
-called again for more: it goes on with those that are there, and ends where an undisturbed search does. Rows that
-the search has never seen then tell what the best settings are worth beside the defaults, over several seeds.
+A search over widths, rates, dropout and more is written to an SQLite file. It is called for a few trials,
+and called again for more: it goes on with those that are there, and ends where an undisturbed search does.
+Rows that the search has never seen then tell what the best settings are worth beside the defaults, over
+several seeds.
 
     python scripts/examples/tune_hyperparameters.py
 """
@@ -41,8 +42,10 @@ def main(small: bool = False) -> None:
     pruned = sum(trial.ending == "pruned" for trial in found.trials)
     print(f"{pruned} trials were hopeless and ended early; trial {found.best.number} is the best:")
     for name, value in found.settings.items():
-        if value != found.default.settings[name]:
-            print(f"  {name:15} {value!s:22} (default {found.default.settings[name]})")
+        default = found.default.settings[name]
+        if value != default:
+            shown = f"{value:.3g}" if isinstance(value, float) else value
+            print(f"  {name:15} {shown!s:10} (default {default})")
 
     print("rows that the search has not seen, means over seeds:")
     for name, result in (("defaults", search(1)), ("best", found)):
