@@ -178,9 +178,24 @@ def _fit(
             checkpoint=checkpoint,
             verbose=verbose,
         )
-    finally:
+    except BaseException:
         if len(trainer.history):
-            record(run, prepared, model, trainer, time.perf_counter() - started)
+            _keep(run, model, trainer.history)
+        raise
+    if len(trainer.history):
+        record(run, prepared, model, trainer, time.perf_counter() - started)
+
+
+def _keep(run: Run, model: Model, history: History) -> None:
+    """Write the model and its history."""
+    model.save(run.folder / MODEL)
+    columns = {
+        "metric_name": history.metric_name,
+        "best_epoch": history.best_epoch,
+        "stop_reason": history.stop_reason,
+        "columns": history.to_dict(),
+    }
+    run.write(HISTORY, _json(columns))
 
 
 def _introduction(prepared: Prepared, model: Model, trainer: Trainer) -> list[str]:
@@ -198,14 +213,7 @@ def _introduction(prepared: Prepared, model: Model, trainer: Trainer) -> list[st
 def record(run: Run, prepared: Prepared, model: Model, trainer: Trainer, seconds: float) -> None:
     """Write the model, and what is known of data, training and test."""
     history = trainer.history
-    model.save(run.folder / MODEL)
-    columns = {
-        "metric_name": history.metric_name,
-        "best_epoch": history.best_epoch,
-        "stop_reason": history.stop_reason,
-        "columns": history.to_dict(),
-    }
-    run.write(HISTORY, _json(columns))
+    _keep(run, model, history)
     scores = _record_test(run, prepared, model, trainer)
     net, config = model.net, run.config
     trained = sum(epoch.seconds for epoch in history.epochs)
