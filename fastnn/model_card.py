@@ -74,7 +74,7 @@ def _card(run: Findings) -> str:
         "In Python, from this folder:",
         _code(run.use(), "python"),
         "From the shell:",
-        _code("fastnn predict . new.csv --output predictions.csv", "bash"),
+        _code(f"fastnn predict . {run.new_rows} --output predictions.csv", "bash"),
         "## Scores",
         f"Of {run.n_rows('test'):,} test rows that took no part in training. {run.method}",
         _table(
