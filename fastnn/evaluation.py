@@ -227,6 +227,8 @@ def baseline(
     ------
     ValueError
         If there are no rows, or shapes do not fit.
+    ImportError
+        Where scikit-learn is not installed.
 
     Examples
     --------
@@ -235,6 +237,7 @@ def baseline(
     >>> baseline([1.0, 3.0], [2.0, 4.0])["mae"]
     1.0
     """
+    _checks.require("sklearn", "sklearn")
     train, test = np.asarray(truth_train), np.asarray(truth_test)
     for name, values in (("truth_train", train), ("truth_test", test)):
         if len(values) == 0:

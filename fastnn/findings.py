@@ -182,6 +182,11 @@ class Findings:
         return kinds.get(str(self.data.get("kind")), ("Arrays of numbers", "an array of numbers"))
 
     @property
+    def notes(self) -> list[str]:
+        """Sentences on the data."""
+        return [text[:1].upper() + text[1:] for text in map(str, self.data.get("notes") or [])]
+
+    @property
     def counts(self) -> dict[str, int]:
         """Training rows of each class, most first."""
         found = self.data.get("target_counts") or {}

@@ -97,7 +97,7 @@ def _card(run: Findings) -> str:
     parts += [
         "## Data",
         _table(["rows", "number", "use"], run.split()),
-        _list(f"Source: {_plain(data.get('source', '?'))}.", *map(_plain, data.get("notes") or [])),
+        _list(f"Source: {_plain(data.get('source', '?'))}.", *map(_plain, run.notes)),
         "## Limits",
         _list(*map(_plain, run.limits())),
         "## Training",
