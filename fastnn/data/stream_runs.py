@@ -262,7 +262,9 @@ class RunStream(Stream):
 
     def _pick(self, n: int | None, seed: int) -> Iterator[tuple[int, list[Span]]]:
         """Blocks of n rows from random places, in the order in which they stand."""
-        n = self.n_rows if n is None else min(_checks.check_count("n", n), self.n_rows)
+        if n is None or _checks.check_count("n", n) >= self.n_rows:
+            yield from self._walk(self._order(None), self.block_rows)
+            return
         rng = np.random.default_rng(seed)
         turns = rng.permutation(len(self._piece_starts))
         of_piece = np.bincount(self._pieces, self._kept, len(turns))
@@ -275,11 +277,15 @@ class RunStream(Stream):
         picked = copy.copy(self)
         picked._kept = np.zeros_like(self._kept)
         picked._kept[runs] = counts
-        chosen = {}
-        for run, count in zip(runs[counts > 0], counts[counts > 0], strict=True):
-            start = int(rng.integers(self._kept[run] - count + 1))
-            chosen[run] = self._rows_of(np.array([run]))[start : start + count]
-        picked._rows_of = lambda runs: np.concatenate([chosen[run] for run in runs])  # type: ignore[method-assign]
+        first = rng.integers(self._kept - picked._kept + 1)
+
+        def rows_of(runs: np.ndarray) -> np.ndarray:
+            rows, kept = self._rows_of(runs), self._kept[runs]
+            ends = np.cumsum(kept)
+            place = np.arange(ends[-1]) - np.repeat(ends - kept + first[runs], kept)
+            return rows[(place >= 0) & (place < np.repeat(picked._kept[runs], kept))]
+
+        picked._rows_of = rows_of  # type: ignore[method-assign]
         yield from picked._walk(np.arange(len(self._starts)), self.block_rows)
 
     def sample(self, n: int, seed: int = 0) -> tuple[Any, np.ndarray]:
