@@ -815,9 +815,8 @@ class Trainer:
         from .lbfgs import minimize_rows
 
         data = run.train.data
-        if (
-            isinstance(run.held_out, _Rows) and run.held_out.x is run.train.x
-        ):  # a part of the rows is held out
+        # Where a part of the rows is held out.
+        if isinstance(run.held_out, _Rows) and run.held_out.x is run.train.x:
             data = run.train.only().data
         start = time.perf_counter()
 
@@ -1117,7 +1116,7 @@ class Trainer:
         """Go on from a checkpoint."""
         for name, array in self._arrays(run).items():
             array[:] = arrays[name]
-        run.first, run.begin, run.seed = state["first"], state["begin"], state["seed"]
+        run.first, run.begin, run.seed = state["first"], state.get("begin", 0), state.get("seed", 0)
         self._batches, self._updates, self._seen = state["batches"], state["updates"], state["seen"]
         self.lr, self._schedule_state = state["lr"], state["schedule"]
         self._rng.bit_generator.state = state["rng"]
