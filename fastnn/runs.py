@@ -169,7 +169,8 @@ def _fit(
     started = time.perf_counter()
     try:
         trainer.fit(
-            *((train.x, train.y) if train.stream is None else (train.stream, None)),
+            train.x if train.stream is None else train.stream,
+            train.y if train.stream is None else None,
             epochs=config.epochs,
             validation_data=None if validation is None else (validation.x, validation.y),
             early_stopping=early_stopping(config),
