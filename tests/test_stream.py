@@ -248,7 +248,7 @@ for n_killed in range(13):
     if pid == 0:
         try:
             rule = Checkpoint(folder, every_steps=7)
-            train(stream, 40, checkpoint=rule, callbacks=Begin()).net.save(folder + ".model")
+            train(stream, 100, checkpoint=rule, callbacks=Begin()).net.save(folder + ".model")
         except BaseException as error:
             os.write(2, repr(error).encode())
             os._exit(1)
@@ -275,7 +275,7 @@ def test_killed_at_any_moment_and_started_again(tmp_path, start):
     errors = [line for line in err.splitlines() if "compiling for this CPU" not in line]
     assert (process.returncode, errors) == (0, [])
     assert int(out) >= 3
-    ref = train(ArrayStream(*make_rows(), block_rows=96), 40)
+    ref = train(ArrayStream(*make_rows(), block_rows=96), 100)
     np.testing.assert_array_equal(fastnn.load(f"{folder}.model").params, ref.net.params)
 
 
