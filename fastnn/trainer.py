@@ -684,7 +684,6 @@ class Trainer:
             record_norms=bool(record_norms),
             batch_size=batch_size,
             rows_of_update=batch_size * self.accumulate,
-            work=self._reserve(batch_size, n_targets),
             n_epochs=len(self.history) + epochs,
         )
         self._check_metrics(run)
@@ -879,6 +878,7 @@ class Trainer:
         end = run.begin + data.indices.size
         pace = self._pace_of(batch_size)
         network = self.net._network(self._dropout_seed)
+        work = self._reserve(batch_size, data.labels.shape[1] + data.targets.shape[1])
         state, rates = self._state_of_block(run)
         lr = self.lr
         while run.first < end and self._stop_reason is None:
@@ -895,7 +895,7 @@ class Trainer:
             first, n_rows = run.first - run.begin, min(n_steps * batch_size, end - run.first)
             plan = (first, n_rows, batch_size, self._batches + 1)
             before = totals.copy()
-            args = (network, run.work, data, self._objective, state, plan, totals)
+            args = (network, work, data, self._objective, state, plan, totals)
             launch(kernels.train_part, self.net.dtype, n_parts, new_team(), *args)
             if totals[kernels.FAILED] == kernels.NOT_TOGETHER:
                 totals[kernels.FAILED] = 0
@@ -1286,7 +1286,6 @@ class _Run:
     record_norms: bool
     batch_size: int
     rows_of_update: int
-    work: kernels.Workspace
     n_epochs: int  # when the history has so many, it is done
     stream: Stream | None
     n_rows: int  # of an epoch
