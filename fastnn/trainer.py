@@ -721,7 +721,6 @@ class Trainer:
             record_norms=bool(record_norms),
             batch_size=batch_size,
             rows_of_update=batch_size * self.accumulate,
-            work=None if stream is not None else self._reserve(batch_size, train.data),
             n_epochs=len(self.history) + epochs,
         )
         self._check_metrics(run)
@@ -909,7 +908,6 @@ class Trainer:
             rows, spread = next(run.blocks)
             rows = self._weigh_classes(rows, run.label_counts)
             self._check_sparse_if_lazy(rows)
-            run.work = self._reserve(run.batch_size, rows.data)
             run.train = _Rows(rows.data._replace(indices=np.arange(rows.n)), rows.x)
             self._run_block(run, display)
             if run.first == run.begin + rows.n:  # else a callback has stopped it
@@ -922,6 +920,7 @@ class Trainer:
         end = run.begin + data.indices.size
         pace = self._pace_of(batch_size)
         network = self.net._network(self._dropout_seed, sparse=data.starts.size > 0)
+        work = self._reserve(batch_size, data)
         state, rates = self._state_of_block(run)
         lr = self.lr
         while run.first < end and self._stop_reason is None:
@@ -938,7 +937,7 @@ class Trainer:
             first, n_rows = run.first - run.begin, min(n_steps * batch_size, end - run.first)
             plan = (first, n_rows, batch_size, self._batches + 1)
             before = totals.copy()
-            args = (network, run.work, data, self._objective, state, plan, totals)
+            args = (network, work, data, self._objective, state, plan, totals)
             launch(kernels.train_part, self.net.dtype, n_parts, new_team(), *args)
             if totals[kernels.FAILED] == kernels.NOT_TOGETHER:
                 totals[kernels.FAILED] = 0
@@ -1330,7 +1329,6 @@ class _Run:
     record_norms: bool
     batch_size: int
     rows_of_update: int
-    work: Any  # kernels.Workspace; of a stream, made for its first block
     n_epochs: int  # when the history has so many, it is done
     stream: Stream | None
     n_rows: int  # of an epoch

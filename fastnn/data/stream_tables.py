@@ -153,14 +153,14 @@ _FILES: dict[str, type[_File]] = {kind.kind: kind for kind in (_ParquetFile, _Ar
 
 
 def _as_codes(table: Any, columns: list[str]) -> Any:
-    """A table whose text is numbers of a dictionary, of the same type in all pieces."""
+    """A table whose text is numbers of a dictionary in these columns, of the same types in all pieces."""
     pyarrow = _checks.require("pyarrow", "tables")
-    wanted = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
-    for name in columns:
-        index = table.schema.get_field_index(name)
-        column = table.column(index)
-        if column.type != wanted:
-            table = table.set_column(index, name, column.cast(pyarrow.string()).dictionary_encode())
+    codes = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+    for index, (name, kind) in enumerate(zip(table.schema.names, table.schema.types, strict=True)):
+        wanted = codes if name in columns else pyarrow.string()
+        if _is_text(kind) and kind != wanted:
+            column = table.column(index).cast(pyarrow.string())
+            table = table.set_column(index, name, column.dictionary_encode() if name in columns else column)
     return table
 
 
@@ -425,7 +425,7 @@ class TableStream(RunStream):
         block = [x, in_order(self._labels_of(table, spans), order)]
         if self._weight is not None:
             block.append(in_order(self._values(table, self._weight, spans), order))
-        for name, part in zip(("the features", f"column {self._target!r}", "weights"), block, strict=False):
+        for name, part in zip(("x", f"column {self._target!r}", "weights"), block, strict=False):
             if not _checks.is_sparse(part):  # else the trainer looks
                 self._refuse_non_finite(name, part, spans, order)
         return tuple(block)
