@@ -87,7 +87,10 @@ def check_x(name: str, x, n_in: int, dtype: np.dtype) -> np.ndarray:
 
 
 def check_sparse(name: str, x, n_in: int, dtype: np.dtype):
-    """`x` as a finite CSR matrix of `dtype` with n_in columns; copied only where it is not one."""
+    """`x` as a finite CSR matrix of `dtype` with n_in columns; copied only where it is not one.
+
+    In every row the columns rise, and none comes twice: values that share a place are added up.
+    """
     x = x.tocsr()
     if x.dtype.kind == "c":
         raise ValueError(f"{name} has complex values, expected real ones.")
@@ -95,8 +98,20 @@ def check_sparse(name: str, x, n_in: int, dtype: np.dtype):
         raise ValueError(f"{name} has {x.shape[1]} features, but the network takes {n_in}.")
     if x.shape[0] == 0:
         raise ValueError(f"{name} is empty: expected at least one row.")
+    starts, columns = x.indptr, x.indices[: x.indptr[-1]]
+    if not (
+        starts[0] == 0
+        and (starts[1:] >= starts[:-1]).all()
+        and starts[-1] <= len(x.indices) == len(x.data)
+        and columns.min(initial=0) >= 0
+        and columns.max(initial=0) < n_in
+    ):
+        raise ValueError(f"{name} is damaged: its indices point outside of the matrix.")
     with np.errstate(over="ignore"):
         x = x.astype(dtype, copy=False)
+    if not x.has_canonical_format:
+        x = x.copy()
+        x.sum_duplicates()
     finite = np.isfinite(x.data)
     if not finite.all():
         raise ValueError(

@@ -12,6 +12,7 @@ from ._tuning import ALIAS_BYTES, BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, PAD, TILE_
 from .kernels.activations import IDENTITY
 from .kernels.hooks.rows import BATCH, N_STATISTICS
 from .kernels.hooks.rows import LAYER as LAYER_NORM
+from .kernels.hooks.sparse import N_COUNTS
 from .kernels.step import LAYER, Workspace
 
 ALIGN_BYTES = 64
@@ -70,8 +71,9 @@ class Layout:
     ----------
     layers : ndarray of LAYER, shape (n_layers + n_embeddings,)
     n_layers : int
-    n_params, n_params_t, n_activations, n_deltas, n_kept : int
-        Lengths of the vectors, padding included; the last three for a batch of one row.
+    n_params, n_params_t, n_activations, n_inputs, n_deltas, n_kept : int
+        Lengths of the vectors, padding included; the last four for a batch of one row. The inputs are the
+        last of the activations: sparse rows, which have none, do without.
     n_running, n_statistics : int
         Lengths of the running and the batch's statistics of batch normalisations, in columns.
     n_sums, n_block : int
@@ -91,8 +93,8 @@ class Layout:
         self.layers["column"] = -1
         width = self.dtype.itemsize
         w_end = t_end = d_end = p_end = k_end = s_end = 0
-        in_cols = row_length(sizes[0] + 1, width)
-        in_start, out_start = 0, in_cols
+        self.n_inputs = in_cols = row_length(sizes[0] + 1, width)
+        in_start, out_start = sum(row_length(n_out + 1, width) for n_out in sizes[1:]), 0
         of_layers = zip(self.layers[: self.n_layers], sizes[:-1], sizes[1:], specs, strict=True)
         for layer, n_in, n_out, spec in of_layers:
             w_rows = n_in + 1 + spec.n_more
@@ -100,7 +102,7 @@ class Layout:
             out_cols = row_length(n_out + 1, width)
             layer["n_in"], layer["n_out"], layer["activation"] = n_in, n_out, spec.activation
             layer["w_start"], layer["w_rows"], layer["w_cols"] = w_end, w_rows, w_cols
-            if in_start > 0 or embeddings:  # else nothing flows back through the first layer
+            if w_end > 0 or embeddings:  # else nothing flows back through the first layer
                 layer["t_start"], layer["t_cols"] = t_end, t_cols
                 t_end += n_out * t_cols
             layer["in_start"], layer["in_cols"] = in_start, in_cols
@@ -130,7 +132,7 @@ class Layout:
             place += n_out
         d_end += row_length(sizes[0], width) if embeddings else 0
         self.n_params, self.n_params_t = w_end, t_end
-        self.n_activations, self.n_deltas, self.n_kept = out_start, d_end, k_end
+        self.n_activations, self.n_deltas, self.n_kept = out_start + self.n_inputs, d_end, k_end
         self.n_running, self.n_statistics, self.n_sums = 2 * s_end, N_STATISTICS * s_end, p_end
         self.n_block = min(BLOCK_ROWS, max(self.layers["w_rows"])) * min(
             BLOCK_COLS, max(self.layers["w_cols"])
@@ -145,18 +147,35 @@ class Layout:
             for layer in self.layers
         ]
 
-    def workspace(self, capacity: int, n_targets: int, backward: bool = True) -> Workspace:
-        """Buffers for batches of up to `capacity` rows; with no room for deltas if not `backward`."""
+    def workspace(
+        self,
+        capacity: int,
+        n_targets: int,
+        backward: bool = True,
+        n_entries: int | None = None,
+        n_parts: int = 1,
+    ) -> Workspace:
+        """Buffers for batches of up to `capacity` rows; with no room for deltas if not `backward`.
+
+        Sparse rows have up to `n_entries` in a batch, which each of `n_parts` sorts; None for dense rows.
+        """
         n_scales = len(self.layers) if LAYER_NORM in self.layers["norm"] else 0
+        sparse = n_entries is not None
+        # A residual connection around the first layer adds the inputs: they are as few as its outputs.
+        n_activations = self.n_activations - self.n_inputs * (sparse and not self.layers["residual"][0])
+        n_sorted = n_entries if sparse and backward else 0
         return Workspace(
             capacity=capacity,
-            activations=aligned_zeros(capacity * self.n_activations, self.dtype),
+            activations=aligned_zeros(capacity * n_activations, self.dtype),
             deltas=aligned_zeros(capacity * self.n_deltas if backward else 0, self.dtype),
             kept=aligned_zeros(capacity * self.n_kept, self.dtype),
             row_scale=aligned_zeros(capacity * n_scales, self.dtype),
             statistics=aligned_zeros(self.n_statistics, np.float64),
             codes=np.zeros((capacity, len(self.layers) - self.n_layers), np.int64),
             y=aligned_zeros((capacity, n_targets), self.dtype),
+            entries=aligned_zeros((2 * n_parts, n_sorted), np.int64),
+            values=aligned_zeros((2 * n_parts, n_sorted), self.dtype),
+            counts=np.zeros((n_parts if sparse and backward else 0, N_COUNTS), np.int64),
             row_loss=aligned_zeros(capacity, np.float64),
             row_score=aligned_zeros(capacity, np.float64),
         )

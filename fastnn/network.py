@@ -16,12 +16,12 @@ from .activations import Activation, as_activation
 from .buffers import LayerSpec, Layout, aligned_zeros
 from .kernels.activations import IDENTITY, OUTPUTS
 from .kernels.address import address_of
+from .kernels.hooks import sparse
 from .kernels.hooks.rows import NORMS, embed_rows, finish_rows, sum_up, unwind_rows
-from .kernels.step import Data, Network, turn_type
-from .predictor import Predictor
+from .kernels.step import Data, Network, Optimizer, pointer_type, turn_type
+from .kernels.updates import SETTINGS
+from .predictor import Predictor, predict_sparse
 from .summary import summary
-
-SPARSE_ROWS = 4096  # of a sparse matrix are made dense at a time, to predict
 
 _SCHEMES = {"glorot": 2.0, "he": 2.0, "lecun": 1.0}
 INITIALIZATIONS = (
@@ -67,7 +67,7 @@ def initial_weights(rng: np.random.Generator, method: str, n_in: int, n_out: int
 
 
 def unlabelled(x: np.ndarray) -> Data:
-    """Rows without labels, targets or indices, as the kernels take them."""
+    """Dense rows without labels, targets or indices, as the kernels take them."""
     return Data(
         x=_checks.writable_view(x),
         labels=np.empty((0, 0), np.int32),
@@ -79,8 +79,18 @@ def unlabelled(x: np.ndarray) -> Data:
     )
 
 
+def sparse_rows(x) -> Data:
+    """The same of a CSR matrix; without a copy where its numbers are of the kernels' types."""
+    starts = _checks.writable_view(x.indptr.astype(np.int64, copy=False))
+    columns = _checks.writable_view(x.indices.astype(np.int32, copy=False))
+    return unlabelled(x.data.reshape(1, -1))._replace(starts=starts, columns=columns)
+
+
 class MLP:
     """A multilayer perceptron: dense layers with an activation each.
+
+    Over CSR rows whose values are 1 / number of words, a first layer with the activation "identity" is an
+    embedding bag: the mean of the words' vectors (fastText; Joulin et al., 2016).
 
     Parameters
     ----------
@@ -360,8 +370,8 @@ class MLP:
                     views[f"layers.{depth}.{name}"] = self._running[start + row * n_cols :][:n_out]
         return views
 
-    def _network(self, seed: int = 0) -> Network:
-        """The network as the kernels see it; `seed` is that of dropout."""
+    def _network(self, seed: int = 0, sparse: bool = False) -> Network:
+        """The network as the kernels see it, for dense or sparse rows; `seed` is that of dropout."""
         network = Network(
             layers=self._layout.layers,
             n_layers=self._layout.n_layers,
@@ -374,16 +384,22 @@ class MLP:
             finish=0,
             unwind=0,
             sum_up=0,
+            sparse_forward=0,
+            sparse_sort=0,
+            sparse_gradient=0,
+            sparse_update=0,
             together="batch" in self.norm,
             seed=seed,
         )
         if self._hooks is None:
             self._hooks = self._compile_hooks(network)
+        if sparse and "sparse_forward" not in self._hooks:
+            self._hooks |= self._compile_sparse_hooks(network)
         return network._replace(**self._hooks)  # type: ignore[arg-type]
 
-    def _network_to_predict(self) -> Network:
+    def _network_to_predict(self, sparse: bool = False) -> Network:
         """The same, where layers that differ from the core's in dropout only are the core's."""
-        network = self._network()
+        network = self._network(sparse=sparse)
         if not any(self.dropout):
             return network
         layers = network.layers.copy()
@@ -408,6 +424,28 @@ class MLP:
         if hooks:
             hooks["sum_up"] = address_of(sum_up, (matrix, turn, 0, 0, 0, 0, 0))
         return hooks
+
+    def _compile_sparse_hooks(self, network: Network) -> dict[str, int]:
+        """The same of what sparse rows need."""
+        matrix, vector = np.empty((0, 0), self.dtype), np.empty(0, self.dtype)
+        numbers, table, settings = np.empty(0), np.empty((0, 0)), np.empty(0, SETTINGS)
+        turn, data = turn_type(network, self._layout.workspace(0, 0)), pointer_type(unlabelled(matrix))
+        states = vector, vector, vector
+        sums = numbers, numbers
+        optimizer = Optimizer(settings, numbers, table, table, *states, matrix, vector, vector, *sums)
+        return {
+            "sparse_forward": address_of(sparse.sparse_forward, (turn, data, 0, 0, 0)),
+            "sparse_sort": address_of(sparse.sparse_sort, (turn, data, 0, 0, 0)),
+            "sparse_gradient": address_of(sparse.sparse_gradient, (matrix, turn, 0, 0, 0, 0)),
+            "sparse_update": address_of(sparse.sparse_update, (turn, optimizer, 0, 0.0, 0.0, 0, 0, 0, 0)),
+        }
+
+    def _row_flops(self, data: Data) -> float:
+        """Floating-point operations of a row's products, of sparse rows on average."""
+        n_weights, layer = self.params.size, self._layout.layers[0]
+        if data.starts.size > 0:
+            n_weights += (data.x.size / (data.starts.size - 1) - layer["n_in"]) * layer["w_cols"]
+        return 2.0 * n_weights
 
     def __getstate__(self) -> dict[str, Any]:
         """Without padding, buffers and addresses, which hold in this process only."""
@@ -470,11 +508,10 @@ class MLP:
 
     def predict_raw(self, x, *, n_threads: int | None = None) -> np.ndarray:
         """The output layer's activations, of shape (n, n_out); arguments as in :meth:`predict_proba`."""
-        if _checks.is_sparse(x):
-            x = x.tocsr()
-            starts = range(0, max(1, x.shape[0]), SPARSE_ROWS)
-            parts = [x[start : start + SPARSE_ROWS].toarray() for start in starts]
-            return np.vstack([self.predict_raw(part, n_threads=n_threads) for part in parts])
+        if _checks.is_sparse(x) and not self.embeddings:
+            x = _checks.check_sparse("x", x, self.sizes[0], self.dtype)
+            return predict_sparse(self, sparse_rows(x), n_threads)
+        x = x.toarray() if _checks.is_sparse(x) else x
         return Predictor(self, n_threads, np.shape(x)[0] if np.ndim(x) else 1)(self._check_x("x", x))
 
     def _check_x(self, name: str, x) -> np.ndarray:

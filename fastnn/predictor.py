@@ -13,7 +13,7 @@ from . import _checks
 from ._jit import compiled_form
 from ._threads import launch, parts_for
 from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK
-from .kernels.step import LAYER, predict_kept_part, predict_part
+from .kernels.step import LAYER, Data, predict_kept_part, predict_part, predict_sparse_part
 
 if TYPE_CHECKING:
     from .network import MLP
@@ -116,3 +116,14 @@ class Predictor:
                 rows = _checks.writable_view(x)
                 launch(self._kernel, self._dtype, n_parts, out, rows, *self._state)
         return out
+
+
+def predict_sparse(net: MLP, data: Data, n_threads: int | None) -> np.ndarray:
+    """Activated outputs of the network for sparse rows."""
+    n_rows = data.starts.size - 1
+    n_blocks = -(-n_rows // ROW_BLOCK)
+    n_parts = parts_for(n_threads, n_rows * net._row_flops(data), PARALLEL_CALL_FLOPS, n_blocks)
+    work = net._layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, 0, backward=False, n_entries=0)
+    out = np.empty((n_rows, net.sizes[-1]), net.dtype)
+    launch(predict_sparse_part, net.dtype, n_parts, out, data, net._network_to_predict(sparse=True), work)
+    return out

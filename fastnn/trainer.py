@@ -31,7 +31,7 @@ from .kernels.team import new_team, run_parts
 from .kernels.updates import N_RATES, SETTINGS, Terms
 from .losses import Loss, as_loss
 from .metrics import Metric, as_metric
-from .network import MLP, unlabelled
+from .network import MLP, sparse_rows, unlabelled
 from .optimizers import LBFGS, SGD, Optimizer, as_optimizer
 from .schedules import Schedule, as_schedule
 from .stopping import MONITORS, Best, EarlyStopping
@@ -49,7 +49,7 @@ class DivergenceError(ArithmeticError):
 # What a training that goes on from a checkpoint must have been given again.
 _SETTINGS = (
     *("net", "loss", "optimizer", "schedule", "batch_size", "l1", "l2", "clip_value", "clip_norm"),
-    *("accumulate", "max_norm", "rate_factors", "average", "class_weight", "shuffle"),
+    *("accumulate", "max_norm", "rate_factors", "average", "class_weight", "shuffle", "lazy"),
 )
 
 
@@ -77,7 +77,7 @@ class _Rows:
     def only(self) -> _Rows:
         """The same as rows of their own, in their order, without indices."""
         data, x = self.data, self.pick(self.x)
-        picked = unlabelled(x) if data.starts.size == 0 else _sparse_data(x)
+        picked = unlabelled(x) if data.starts.size == 0 else sparse_rows(x)
         return _Rows(
             picked._replace(
                 labels=self.pick(data.labels) if data.labels.size else data.labels,
@@ -94,12 +94,6 @@ class _Rows:
         mean = np.average(targets, axis=0, weights=weights).astype(np.float64)
         squares = ((targets - mean) ** 2).sum(axis=1)
         return float(squares.sum() if weights is None else weights @ squares) / targets.shape[1]
-
-
-def _sparse_data(x) -> kernels.Data:
-    """A CSR matrix as the kernels take it."""
-    starts, columns = x.indptr.astype(np.int64), x.indices.astype(np.int32)
-    return unlabelled(x.data.reshape(1, -1))._replace(starts=starts, columns=columns)
 
 
 class Trainer:
@@ -141,6 +135,11 @@ class Trainer:
         Weight of the rows of each class, by number; "balanced" is ``n / (n_classes * count)``.
     shuffle : bool, default=True
         Whether every epoch takes the rows in a new order.
+    lazy : bool, default=False
+        For sparse rows: weights of features that a batch lacks stay as they are in its update, and so do
+        their moments; penalty and decay do not touch them. With many features far less memory is moved; the
+        result is another one (PyTorch's SparseAdam). Plain "sgd", where such a weight has no reason to move,
+        skips it anyway.
     seed : int or numpy.random.Generator, optional
         Of the order of the rows and of dropout. The same seed gives the same weights to the bit, for any
         n_threads.
@@ -185,6 +184,7 @@ class Trainer:
         average: EMA | SWA | None = None,
         class_weight: Mapping[int, float] | str | None = None,
         shuffle: bool = True,
+        lazy: bool = False,
         seed: int | np.random.Generator | None = None,
         n_threads: int | None = None,
     ) -> None:
@@ -209,10 +209,12 @@ class Trainer:
         self.average = average
         self.class_weight = self._check_class_weight(class_weight)
         self.shuffle = bool(shuffle)
+        self.lazy = bool(lazy)
         self.n_threads = None if n_threads is None else _checks.check_count("n_threads", n_threads)
         self._rng = np.random.default_rng(seed)
         self._choose_output()
         self._check_lbfgs()
+        self._check_lazy()
         self.lr = getattr(self.optimizer, "lr", 1.0)
         self.history = History("r2" if self.loss.is_regression else "accuracy")
         self.n_rows = 0
@@ -313,6 +315,26 @@ class Trainer:
             if given:
                 raise ValueError(f"optimizer 'lbfgs' does not go with {what}.")
 
+    def _check_lazy(self) -> None:
+        """Refuse what needs the whole gradient, or moves all weights."""
+        for what, given in {
+            "optimizer 'lbfgs'": isinstance(self.optimizer, LBFGS),
+            "clip_norm": self.clip_norm,
+            "accumulate": self.accumulate > 1,
+            "max_norm": self.max_norm,
+            "embeddings, which need dense rows": self.net.embeddings,
+        }.items():
+            if self.lazy and given:
+                raise ValueError(f"lazy does not go with {what}.")
+
+    @property
+    def _skips(self) -> bool:
+        """Whether weights without a gradient are skipped: they would not move, or shall not."""
+        optimizer = self.optimizer
+        plain = isinstance(optimizer, SGD) and optimizer.momentum == optimizer.weight_decay == 0
+        whole = self.clip_norm is not None or self.accumulate > 1
+        return self.lazy or (plain and self.l1 == self.l2 == 0 and not whole)
+
     def _factors(self) -> np.ndarray:
         """Factors on the learning rate: of the weights of each layer, and of the rest."""
         n_layers = len(self.net.sizes) - 1
@@ -352,6 +374,7 @@ class Trainer:
         record["limit"] = np.inf if self.clip_value is None else self.clip_value
         record["clip_norm"], record["max_norm"] = self.clip_norm or 0.0, self.max_norm or 0.0
         record["decay"] = getattr(optimizer, "weight_decay", 0.0)
+        record["skip"] = self._skips
         record["keep"] = self.average.decay if isinstance(self.average, EMA) else 0.0
         of_core = optimizer.core_kind is not None and self.l1 == 0 and self.clip_value is None
         if of_core and (factors == 1).all():
@@ -387,11 +410,24 @@ class Trainer:
         like = (*[matrix] * 5, vector, vector, terms, 0, 0, 0, 0)
         return address_of(self.optimizer.kernel, like)
 
-    def _reserve(self, capacity: int, n_targets: int) -> kernels.Workspace:
-        """The workspace, made anew only where a larger one is needed."""
-        if self._work is None or self._work.capacity < capacity:
-            self._work = self.net._layout.workspace(capacity, n_targets)
-        return self._work
+    def _reserve(self, capacity: int, data: kernels.Data) -> kernels.Workspace:
+        """The workspace for batches of such rows, made anew only where another one is needed."""
+        work, n_entries = self._work, None
+        if data.starts.size > 0:  # as many as the longest rows have
+            lengths = np.sort(np.diff(data.starts))
+            n_entries = int(lengths[-capacity:].sum())
+        is_sparse = work is not None and work.counts.size > 0
+        if (
+            work is None
+            or work.capacity < capacity
+            or is_sparse != (n_entries is not None)
+            or work.entries.shape[1] < (n_entries or 0)
+        ):
+            n_targets, n_parts = data.labels.shape[1] + data.targets.shape[1], self._state.grad.shape[0]
+            work = self._work = self.net._layout.workspace(
+                capacity, n_targets, n_entries=n_entries, n_parts=n_parts
+            )
+        return work
 
     # --- data ---------------------------------------------------------------------------------------
 
@@ -405,7 +441,7 @@ class Trainer:
                     f"{x_name} is sparse, but the network embeds columns: pass {x_name}.toarray()."
                 )
             x = _checks.check_sparse(x_name, x, net.sizes[0], net.dtype)
-            data = _sparse_data(x)
+            data = sparse_rows(x)
         else:
             x = net._check_x(x_name, x)
             data = unlabelled(x)
@@ -534,6 +570,8 @@ class Trainer:
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
             raise TypeError(f"checkpoint must be a fastnn.Checkpoint, got {checkpoint!r}.")
         rows = self._check_rows(x, y, sample_weight)
+        if self.lazy and rows.data.starts.size == 0:
+            raise ValueError("lazy is for sparse rows, but x is dense.")
         train, held_out = self._split(rows, validation_data, validation_fraction)
         train = self._weigh_classes(train)
         for name, part in {"train on": train, "validate with": held_out}.items():
@@ -550,7 +588,7 @@ class Trainer:
             record_norms=bool(record_norms),
             batch_size=batch_size,
             rows_of_update=batch_size * self.accumulate,
-            work=self._reserve(batch_size, train.data.labels.shape[1] + train.data.targets.shape[1]),
+            work=self._reserve(batch_size, train.data),
             n_epochs=len(self.history) + epochs,
         )
         self._check_metrics(run)
@@ -718,7 +756,7 @@ class Trainer:
         if self.shuffle and run.first == 0:
             shuffle(data.indices, self._rng.integers(2**64, dtype=np.uint64))
         pace = self._pace_of(batch_size)
-        network = self.net._network(self._dropout_seed)
+        network = self.net._network(self._dropout_seed, sparse=data.starts.size > 0)
         state, rates = self._state_of_epoch(run)
         lr = self.lr
         while run.first < n_rows and self._stop_reason is None:
@@ -1002,13 +1040,14 @@ class Trainer:
 
     def _score_rows(self, data: kernels.Data, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Losses and scores of checked data, row by row, not weighted."""
-        flops = 2.0 * n_rows * self.net.params.size
+        flops, sparse = n_rows * self.net._row_flops(data), data.starts.size > 0
         n_parts = parts_for(self.n_threads, flops, PARALLEL_CALL_FLOPS, -(-n_rows // ROW_BLOCK))
         n_targets = data.labels.shape[1] + data.targets.shape[1]
-        work = self.net._layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, n_targets)
+        capacity, n_entries = min(n_rows, ROW_BLOCK) * n_parts, 0 if sparse else None
+        work = self.net._layout.workspace(capacity, n_targets, n_entries=n_entries)
         losses, scores = np.empty(n_rows), np.empty(n_rows)
         data = data._replace(weights=np.empty(0))
-        args = (losses, scores, self.net._network(), work, data, self._objective)
+        args = (losses, scores, self.net._network(sparse=sparse), work, data, self._objective)
         launch(kernels.score_part, self.net.dtype, n_parts, *args)
         return losses, scores
 
@@ -1042,8 +1081,8 @@ class Trainer:
 
     def _gradient_of(self, data: kernels.Data, n_rows: int) -> tuple[float, np.ndarray]:
         """Cost and gradient of the first rows, as a vector laid out as the parameters."""
-        work = self._reserve(n_rows, data.labels.shape[1] + data.targets.shape[1])
-        network = self.net._network(self._dropout_seed)
+        work = self._reserve(n_rows, data)
+        network = self.net._network(self._dropout_seed, sparse=data.starts.size > 0)
         kernels.transpose_weights(network)
         grads = aligned_zeros(network.params.size, self.net.dtype)
         cost = kernels.gradient(grads, network, work, data, self._objective, n_rows)

@@ -225,7 +225,7 @@ def make_objective(loss, dtype):
 
 
 def make_optimizer(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_steps_before=2, **rest):
-    """`rest`: every, clip_norm, max_norm, keep, and scaled for factors on the learning rates.
+    """`rest`: every, clip_norm, max_norm, keep, skip, and scaled for factors on the learning rates.
 
     As in training there is room for what is used, and what the core does itself it is not called for.
     """
@@ -298,7 +298,11 @@ def make_problem(
         data = data._replace(weights=row_weights)
     if sparse:
         data = make_sparse(data)
-    work = net._layout.workspace(capacity, data.labels.shape[1] + data.targets.shape[1])
+        network = net._network(seed=11, sparse=True)
+    n_targets, n_entries = data.labels.shape[1] + data.targets.shape[1], None
+    if sparse:
+        n_entries = capacity * int(np.diff(data.starts).max())
+    work = net._layout.workspace(capacity, n_targets, n_entries=n_entries, n_parts=MOST_PARTS)
     state = make_optimizer(net, OPTIMIZERS[optimizer], n_rows, l2=l2, **rest)
     for array in (*work[1:], state.grad, state.whole, state.penalty, state.norms):
         array.fill(np.nan if array.dtype.kind == "f" else -1)

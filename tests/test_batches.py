@@ -54,25 +54,12 @@ def test_split_is_the_same(make_data, poisoned, dtype):
         np.testing.assert_array_equal(array, entire)
 
 
-@pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled"])
-def test_gather_sparse(make_data, poisoned, rng, dtype, shuffled):
-    """Rows of no value, of some, and of several in one column, which are added."""
-    n_values = rng.integers(0, 9, 30)
-    starts = np.append(0, n_values.cumsum())
-    x = rng.integers(-8, 9, (1, starts[-1])).astype(dtype)  # of which every sum is exact
-    columns = rng.integers(0, 6, starts[-1]).astype(np.int32)
-    data = make_data(6, 1, 0, shuffled)._replace(x=x, starts=starts, columns=columns)
-    comp = poisoned(np.full((12, 6), np.nan), dtype), np.full((12, 1), np.nan, dtype)
-    gather(*comp, data, 8, 5, 6, 1, 12)
-    for r in range(1, 12):
-        row = data.indices[8 + r] if shuffled else 8 + r
-        values = np.zeros(6)
-        for k in range(starts[row], starts[row + 1]):
-            values[columns[k]] += x[0, k]
-        np.testing.assert_array_equal(comp[0][r, :7], [*values, 1])
-        assert comp[1][r, 0] == data.labels[row, 0]
-    assert np.isnan(comp[0][0]).all()
-    assert np.isnan(comp[0][:, 7:]).all()
+def test_gather_leaves_features_to_a_hook(make_data, poisoned, dtype):
+    data = make_data(6, 1, 0, shuffled=True)
+    comp, y = poisoned(np.full((12, 6), np.nan), dtype), np.full((12, 1), np.nan, dtype)
+    gather(comp, y, data, 8, 5, 0, 1, 12)
+    assert np.isnan(comp).all()
+    np.testing.assert_array_equal(y[1:], data.labels[data.indices[9:20]])
 
 
 @pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled"])

@@ -519,9 +519,8 @@ def test_large_finite_values_whose_sum_overflows_are_accepted():
 
 
 @pytest.mark.parametrize("form", ["csr_matrix", "coo_array"])
-def test_sparse_rows(form, monkeypatch):
+def test_sparse_rows(form):
     sparse = pytest.importorskip("scipy.sparse")
-    monkeypatch.setattr("fastnn.network.SPARSE_ROWS", 7)
     net = fastnn.MLP([5, 6, 3], "tanh", norm="batch", output="softmax", seed=0)
     x = np.random.default_rng(0).integers(0, 2, (30, 5)).astype(np.float32)
     rows = getattr(sparse, form)(x)

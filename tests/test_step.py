@@ -240,10 +240,11 @@ def rows_phase(part, n_parts, number, n_rows, team, network, work, data, objecti
 
 
 @jit
-def weights_phase(part, n_parts, number, n_rows, team, network, work, optimizer, mode):
+def weights_phase(part, n_parts, number, n_rows, team, network, work, data, optimizer, start, mode):
     turn = step.Turn(pointer_to(network), pointer_to(work), part, n_parts, team, number, n_rows, True)
     total = np.float64(n_rows)
-    step.weights_phase(turn, network, work, optimizer, number, total, mode, number == 1, 0.5)
+    fresh = number == 1
+    step.weights_phase(turn, network, work, data, optimizer, start, number, total, mode, fresh, 0.5)
 
 
 @pytest.mark.parametrize("n_parts", [2, 3, 7])
@@ -260,8 +261,8 @@ def test_phases_in_parts(problem, n_parts):
             whole = each.optimizer.whole.size > 0
             for mode in (step.COLLECT, step.USE) if whole else (step.AT_ONCE,):
                 for part in parts:
-                    state = each.network, each.work, each.optimizer
-                    weights_phase(part, n, number, n_rows, new_team(), *state, mode)
+                    state = each.network, each.work, each.data, each.optimizer
+                    weights_phase(part, n, number, n_rows, new_team(), *state, start, mode)
     comp.assert_same_bits(ref)
     for name in ("row_loss", "row_score"):
         np.testing.assert_array_equal(getattr(comp.work, name), getattr(ref.work, name))
@@ -366,7 +367,7 @@ def test_score(problem, dtype, n_parts, shuffled):
 
 @pytest.mark.parametrize("n_parts", [1, 2, 3])
 def test_predict(problem, dtype, n_parts):
-    comp = problem(capacity=n_parts * 7)
+    comp = problem(capacity=n_parts * 7, sparse=False)
     network, work = comp.network, comp.work
     n_in, n_out = network.layers["n_in"][0], network.layers["n_out"][network.n_layers - 1]
     x = reference.dense_x(comp.data, n_in)

@@ -46,7 +46,7 @@ def shuffle(indices, seed):
 
 
 @jit(inline=True)
-def _row(data, place):
+def row_at(data, place):
     """The row that is number `place` in the order."""
     return data.indices[place] if data.indices.size > 0 else place
 
@@ -73,30 +73,25 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
     a : (rows, > n_in) (out): the network's input, with the unit that the bias multiplies in column n_in
     y : (rows, n_targets) (out): target values, or labels as numbers
     data : Data; where it has no indices, row = first + r
-    n_in : 0 leaves the features to a hook
+    n_in : 0 leaves the features, and the unit, to a hook
     skip : how many rows after r1 stand before those that this thread will gather next
     Rows r0 to r1; they are independent. Meanwhile rows to come are fetched, those of the next batch too.
     """
     data = borrowed(data)
     n_ahead = max(1, min(ROWS_AHEAD, BYTES_AHEAD // (max(1, n_in) * a.itemsize)))
     n_all = data.indices.size if data.indices.size > 0 else data.x.shape[0]
-    if data.starts.size > 0 or data.x.size * a.itemsize < FETCHED_BYTES:
+    if n_in == 0 or data.x.size * a.itemsize < FETCHED_BYTES:
         n_all = 0
     for r in span(r0, r1):
         place = first + np.int64(r)
         ahead = place + n_ahead if place + n_ahead < first + r1 else place + n_ahead + skip
         if ahead < n_all:
-            _fetch(data, _row(data, ahead), n_in)
-        row = np.uint64(_row(data, place))
-        if data.starts.size > 0:
-            for i in span(0, n_in):
-                a[r, i] = 0
-            for k in span(data.starts[row], data.starts[row + np.uint64(1)]):
-                a[r, data.columns[k]] += data.x[0, k]
-        else:
-            for i in span(0, n_in):
-                a[r, i] = data.x[row, i]
-        a[r, n_in] = 1
+            _fetch(data, row_at(data, ahead), n_in)
+        row = np.uint64(row_at(data, place))
+        for i in span(0, n_in):
+            a[r, i] = data.x[row, i]
+        if n_in > 0:
+            a[r, n_in] = 1
         for j in span(0, data.labels.shape[1]):
             y[r, j] = data.labels[row, j]
         for j in span(0, data.targets.shape[1]):
@@ -126,7 +121,7 @@ def weigh_rows(row_loss, row_score, delta, data, first, n_out, r0, r1):
     """Multiply losses, scores and deltas of rows r0 to r1 by the rows' weights; rows are independent."""
     data = borrowed(data)
     for r in range(r0, r1):
-        weight = data.weights[_row(data, first + r)]
+        weight = data.weights[row_at(data, first + r)]
         row_loss[r] *= weight
         row_score[r] *= weight
         for o in span(0, n_out):

@@ -327,6 +327,36 @@ def tile_add_outer(typingctx, tile, left, row, k, right, col):
     return tile(tile, left, n, n, right, n), codegen
 
 
+@intrinsic
+def tile_add_scaled(typingctx, tile, factor, right, row, col):
+    """``tile[0, c] += factor * right[row, col + c]`` of a tile of one row."""
+
+    def codegen(context, builder, signature, args):
+        value, factor, b, row, col = args
+        vector = ir.VectorType(_element_ir(tile), tile.lanes)
+        start, _ = _address(context, builder, right, b, row, col)
+        splatted = _splat(builder, factor, vector)
+        for v in range(tile.vecs):
+            pointer = _vector_pointer(builder, start, vector, _intp(v * tile.lanes))
+            loaded = builder.load(pointer, align=tile.dtype.bitwidth // 8)
+            total = _fma(builder, splatted, loaded, builder.extract_value(value, v))
+            value = builder.insert_value(value, total, v)
+        return value
+
+    return tile(tile, right.dtype, right, types.intp, types.intp), codegen
+
+
+def _prefetch(builder, start, n_bytes, level):
+    byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    start = builder.bitcast(start, byte)
+    for offset in range(0, n_bytes, CACHE_LINE):
+        line = builder.gep(start, [_intp(offset)])
+        # to read, of that locality, data
+        builder.call(function, [line, flag(0), flag(4 - level), flag(1)])
+
+
 @intrinsic(prefer_literal=True)
 def prefetch(typingctx, array, row, col, n_bytes, level):
     """Ask for the `n_bytes` from ``array[row, col]`` on, into cache `level` (1 or 2), both literal.
@@ -335,18 +365,24 @@ def prefetch(typingctx, array, row, col, n_bytes, level):
     """
 
     def codegen(context, builder, signature, args):
-        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         start, _ = _address(context, builder, array, *args[:3])
-        start = builder.bitcast(start, byte)
-        for offset in range(0, n_bytes.literal_value, CACHE_LINE):
-            line = builder.gep(start, [_intp(offset)])
-            # to read, of that locality, data
-            builder.call(function, [line, flag(0), flag(4 - level.literal_value), flag(1)])
+        _prefetch(builder, start, n_bytes.literal_value, level.literal_value)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, n_bytes, level), codegen
+
+
+@intrinsic
+def tile_prefetch(typingctx, shape, array, row, col):
+    """Ask for a row of a tile, from ``array[row, col]`` on, into L1."""
+    n_bytes = shape.tile.vecs * WIDTH_BYTES
+
+    def codegen(context, builder, signature, args):
+        start, _ = _address(context, builder, array, *args[1:])
+        _prefetch(builder, start, n_bytes, 1)
+        return context.get_dummy_value()
+
+    return types.void(shape, array, types.intp, types.intp), codegen
 
 
 @intrinsic
@@ -498,7 +534,14 @@ if numba.config.DISABLE_JIT:
         n_rows, n_cols = tile.shape
         return tile + np.outer(left[row : row + n_rows, k], right[k, col : col + n_cols])
 
+    def tile_add_scaled(tile, factor, right, row, col):
+        """NumPy form."""
+        return tile + factor * right[row, col : col + tile.shape[1]]
+
     def prefetch(array, row, col, n_bytes, level):
+        """NumPy form."""
+
+    def tile_prefetch(shape, array, row, col):
         """NumPy form."""
 
     def transpose_square(out, out_row, out_col, a, row, col):

@@ -91,6 +91,10 @@ class Network(NamedTuple):
     finish: int  # address of the hook that ends the forward pass of a kept layer
     unwind: int  # and of the one that begins its backward pass
     sum_up: int  # and of the one that sums the gradient of other parameters than weights and biases
+    sparse_forward: int  # of the hook that takes sparse rows through the first layer
+    sparse_sort: int  # of the one that sorts their entries by feature
+    sparse_gradient: int  # of the one that sums the gradient of the first layer's weights from them
+    sparse_update: int  # of the one that updates the weights of features that the batch has, and no others
     together: bool  # whether the rows of a batch depend on each other
     seed: int  # of dropout
 
@@ -106,6 +110,9 @@ class Workspace(NamedTuple):
     statistics: np.ndarray  # float64, of batch normalisations
     codes: np.ndarray  # (capacity, n_embeddings) int64: the categories of the rows
     y: np.ndarray  # (capacity, n_targets)
+    entries: np.ndarray  # (2 * parts, entries of a batch) int64: those of sparse rows, and room to sort them
+    values: np.ndarray  # of the same shape: what they hold
+    counts: np.ndarray  # (parts, hooks.sparse.N_COUNTS) int64: of the sort
     row_loss: np.ndarray  # (capacity,) float64
     row_score: np.ndarray  # (capacity,) float64
 
@@ -113,13 +120,13 @@ class Workspace(NamedTuple):
 class Data(NamedTuple):
     """Rows to train on or to score; what is not there has size 0."""
 
-    x: np.ndarray  # (n, n_in), or (1, number of values) if sparse
+    x: np.ndarray  # (n, n_in), or (1, number of entries) if sparse
     labels: np.ndarray  # (n, n_labels) int32
     targets: np.ndarray  # (n, n_out)
     indices: np.ndarray  # (n,) int64
     weights: np.ndarray  # (n,) float64
-    starts: np.ndarray  # (n + 1,) int64: where the values of a sparse row begin
-    columns: np.ndarray  # (number of values,) int32
+    starts: np.ndarray  # (n + 1,) int64: where the entries of a sparse row begin
+    columns: np.ndarray  # (number of entries,) int32
 
 
 class Objective(NamedTuple):
@@ -165,8 +172,8 @@ class Turn(NamedTuple):
 def turn_type(network: Network, work: Workspace):
     """The numba type of a turn as hooks get it from compiled code."""
     kinds = [
-        types.CPointer(numba.typeof(network)),  # type: ignore[attr-defined]
-        types.CPointer(numba.typeof(work)),  # type: ignore[attr-defined]
+        pointer_type(network),
+        pointer_type(work),
         types.intp,
         types.intp,
         types.Array(types.int64, 1, "C"),
@@ -175,6 +182,11 @@ def turn_type(network: Network, work: Workspace):
         types.boolean,
     ]
     return types.NamedTuple(kinds, Turn)  # type: ignore[attr-defined]
+
+
+def pointer_type(value):
+    """The numba type of what :func:`pointer_to` gives of it."""
+    return types.CPointer(numba.typeof(value))
 
 
 @jit(inline=True)
@@ -227,24 +239,28 @@ def _share(part, n_parts, n):
 
 @jit(inline=True)
 def enter_rows(network, work, data, turn, first, skip, r0, r1):
-    """Rows r0 to r1 of the batch: features, embedded if need be, and targets."""
+    """Rows r0 to r1 of the batch: features, embedded if need be, and targets; of sparse rows these only."""
     layer = network.layers[0]
-    embeds = network.columns.size > 0
-    gather(input_of(layer, work), work.y, data, first, skip, 0 if embeds else layer.n_in, r0, r1)
+    embeds, sparse = network.columns.size > 0, data.starts.size > 0
+    n_in = 0 if embeds or sparse else layer.n_in
+    gather(input_of(layer, work), work.y, data, first, skip, n_in, r0, r1)
     if embeds:
         call_at(network.enter, (turn, data.x, data.indices, first, r0, r1))
-    if layer.input_dropout > 0 and turn.step > 0:
+    if layer.input_dropout > 0 and turn.step > 0 and not sparse:
         call_at(network.finish, (turn, -1, r0, r1))
 
 
 @jit(inline=True)
-def forward_rows(network, work, turn, r0, r1):
-    """Activations of every layer for rows r0 to r1 of the workspace."""
+def forward_rows(network, work, data, sparse, turn, first, r0, r1):
+    """Activations of every layer for rows r0 to r1 of the workspace; data are read only if sparse."""
     for depth in range(network.n_layers):
         layer = network.layers[depth]
-        w = weights_of(layer, network.params)
-        a_in, a_out = input_of(layer, work), output_of(layer, work)
-        dense_forward(a_out, a_in, w, layer.activation, layer.n_in, layer.n_out, r0, r1)
+        if sparse and depth == 0:
+            call_at(network.sparse_forward, (turn, pointer_to(data), first, r0, r1))
+        else:
+            w = weights_of(layer, network.params)
+            a_in, a_out = input_of(layer, work), output_of(layer, work)
+            dense_forward(a_out, a_in, w, layer.activation, layer.n_in, layer.n_out, r0, r1)
         if layer.kept > 0:
             call_at(network.finish, (turn, depth, r0, r1))
 
@@ -304,6 +320,7 @@ def rows_phase(turn, network, work, data, objective, first, total):
     # Rows that depend on each other go through all at once: a part meets the others at every such layer,
     # even if it has no rows itself.
     block = max(n_rows, 1) if network.together else ROW_BLOCK
+    sparse = data.starts.size > 0
     goes_on = row < end or network.together
     while goes_on:
         # The blocks that are left share the rows that are left: each reads all the weights, so that a
@@ -312,7 +329,7 @@ def rows_phase(turn, network, work, data, objective, first, total):
         stop = max(row, min(end, row + _tiled((end - row + n_left - 1) // n_left)))
         skip = n_rows - end + begin if stop == end else 0
         enter_rows(network, work, data, turn, first, skip, row, stop)
-        forward_rows(network, work, turn, row, stop)
+        forward_rows(network, work, data, sparse, turn, first, row, stop)
         loss_rows(network, work, data, objective, first, total, row, stop)
         backward_rows(network, work, turn, row, stop)
         row = stop
@@ -384,12 +401,12 @@ def _update_block(layer, depth, network, optimizer, grad_start, rates, index, l2
         of_weights = optimizer.factors[depth, 0], l2, l1, settings.decay
         of_rest = optimizer.factors[depth, 1], 0.0, 0.0, 0.0
         row = optimizer.rates[index]
-        _update_at(settings, optimizer, row, w, g, m, v, u, of_weights, i0, i_weights, o0, o_weights)
-        _update_at(settings, optimizer, row, w, g, m, v, u, of_rest, i_bias, i1, o_bias, o1)
+        update_at(settings, optimizer, row, w, g, m, v, u, of_weights, i0, i_weights, o0, o_weights)
+        update_at(settings, optimizer, row, w, g, m, v, u, of_rest, i_bias, i1, o_bias, o1)
 
 
 @jit
-def _update_at(settings, optimizer, row, w, g, m, v, u, numbers, i0, i1, o0, o1):
+def update_at(settings, optimizer, row, w, g, m, v, u, numbers, i0, i1, o0, o1):
     """Update ``w[i0:i1, o0:o1]`` by the kernel whose address stands in the settings."""
     factor, l2, l1, decay = numbers
     number = w.dtype.type
@@ -422,9 +439,10 @@ def _use(grad_w, whole, scale, i0, i1, o0, o1):
 
 
 @jit(inline=True)
-def weights_phase(turn, network, work, optimizer, index, total, mode, fresh, scale):
+def weights_phase(turn, network, work, data, optimizer, first, index, total, mode, fresh, scale):
     """Gradient and update of the part's weights, and the transposed copy of them, block by block.
 
+    first : where the batch begins in the order of the data
     index : the row of the optimiser's rates
     total : what the rows weigh that the update is for
     mode : AT_ONCE for all of it, COLLECT for the gradient only, USE for the rest
@@ -438,9 +456,15 @@ def weights_phase(turn, network, work, optimizer, index, total, mode, fresh, sca
     for depth in range(network.layers.size):
         layer = network.layers[depth]
         i_begin, i_end, o_begin, o_end = _weights_share(turn.part, turn.n_parts, network, layer)
+        sparse = depth == 0 and data.starts.size > 0
+        i_middle = i_begin
+        if sparse and mode != USE:
+            call_at(network.sparse_sort, (turn, pointer_to(data), first, i_begin, i_end))
+            if settings.skip > 0:
+                i_middle = max(i_begin, min(i_end, layer.n_in))
         w, a_in, delta = weights_of(layer, network.params), input_of(layer, work), delta_of(layer, work)
         whole = weights_of(layer, optimizer.whole)
-        for i0 in range(i_begin, i_end, BLOCK_ROWS):
+        for i0 in range(i_middle, i_end, BLOCK_ROWS):
             i1 = min(i_end, i0 + BLOCK_ROWS)
             for o0 in range(o_begin, o_end, BLOCK_COLS):
                 o1 = min(o_end, o0 + BLOCK_COLS)
@@ -451,7 +475,10 @@ def weights_phase(turn, network, work, optimizer, index, total, mode, fresh, sca
                     _use(grad_w, whole, scale, i0, i1, o0, o1)
                 else:
                     stop = min(i1, layer.n_in + 1) if layer.column < 0 else i0
-                    dense_backward_weights(grad_w, a_in, delta, turn.n_rows, i0, stop, o0, o1)
+                    if sparse:
+                        call_at(network.sparse_gradient, (grad_w, turn, i0, stop, o0, o1))
+                    else:
+                        dense_backward_weights(grad_w, a_in, delta, turn.n_rows, i0, stop, o0, o1)
                     if i1 > stop:
                         call_at(network.sum_up, (grad_w, turn, depth, i0, i1, o0, o1))
                 if mode == COLLECT:
@@ -467,6 +494,10 @@ def weights_phase(turn, network, work, optimizer, index, total, mode, fresh, sca
                     if layer.t_cols > 0:
                         w_t = _transposed(layer, network)
                         transpose(w_t, w, i0, max(i0, min(i1, layer.n_in)), o0, min(o1, layer.n_out))
+        if i_middle > i_begin:
+            call_at(
+                network.sparse_update, (turn, optimizer, index, l2, l1, i_begin, i_middle, o_begin, o_end)
+            )
 
 
 @jit(inline=True)
@@ -527,7 +558,8 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
         mode, scale = COLLECT if optimizer.whole.size > 0 else AT_ONCE, 1.0
         goes_on = True
         while goes_on:
-            weights_phase(turn, network, work, optimizer, index, total, mode, first == begin, scale)
+            fresh = first == begin
+            weights_phase(turn, network, work, data, optimizer, first, index, total, mode, fresh, scale)
             goes_on = mode == COLLECT and updates
             if goes_on:
                 team_meet(team, n_parts)
@@ -570,7 +602,11 @@ def gradient(grads, network, work, data, objective, n_rows):
         grad_w, a_in, delta = weights_of(layer, grads), input_of(layer, work), delta_of(layer, work)
         n_cols = padded(layer.n_out)
         stop = layer.n_in + 1 if layer.column < 0 else 0
-        dense_backward_weights(grad_w, a_in, delta, n_rows, 0, stop, 0, n_cols)
+        if depth == 0 and data.starts.size > 0:
+            call_at(network.sparse_sort, (turn, pointer_to(data), 0, 0, layer.w_rows))
+            call_at(network.sparse_gradient, (grad_w, turn, 0, stop, 0, n_cols))
+        else:
+            dense_backward_weights(grad_w, a_in, delta, n_rows, 0, stop, 0, n_cols)
         if layer.w_rows > stop:
             call_at(network.sum_up, (grad_w, turn, depth, 0, layer.w_rows, 0, n_cols))
     return work.row_loss[:n_rows].sum() / total
@@ -595,7 +631,7 @@ def score_part(part, n_parts, losses, scores, network, work, data, objective):
         first = b * block
         n = min(block, n_rows - first)
         enter_rows(network, work, data, turn, first - own, 0, own, own + n)
-        forward_rows(network, work, turn, own, own + n)
+        forward_rows(network, work, data, data.starts.size > 0, turn, first - own, own, own + n)
         loss_rows(network, work, data, objective, first - own, float(n_rows), own, own + n)
         for r in range(n):
             losses[first + r] = work.row_loss[own + r]
@@ -603,10 +639,9 @@ def score_part(part, n_parts, losses, scores, network, work, data, objective):
 
 
 @jit(inline=True)
-def _predict(part, n_parts, out, x, network, work):
-    """The network's activated outputs for the rows of x: the blocks of rows of one part."""
-    out, x, network, work = borrowed(out), borrowed(x), borrowed(network), borrowed(work)
-    n_rows, n_in = x.shape
+def _predict(part, n_parts, out, x, data, sparse, network, work):
+    """The network's activated outputs for the rows of x, or of data if sparse: the blocks of one part."""
+    n_rows, n_in = out.shape[0], x.shape[1]
     block = min(ROW_BLOCK, work.capacity // n_parts)
     own = part * block
     n_blocks = (n_rows + block - 1) // block
@@ -620,12 +655,12 @@ def _predict(part, n_parts, out, x, network, work):
         n = min(block, n_rows - first)
         if network.columns.size > 0:
             call_at(network.enter, (turn, x, no_words(), first - own, own, own + n))
-        else:
+        elif not sparse:
             for r in span(0, n):
                 for i in span(0, n_in):
                     a_in[own + np.int64(r), i] = x[first + np.int64(r), i]
                 a_in[own + np.int64(r), n_in] = 1
-        forward_rows(network, work, turn, own, own + n)
+        forward_rows(network, work, data, sparse, turn, first - own, own, own + n)
         activate_output(a_out, work.row_loss, work.row_score, network.output, last.n_out, own, own + n)
         for r in span(0, n):
             for o in span(0, last.n_out):
@@ -642,16 +677,25 @@ def predict_part(part, n_parts, out, x, layers, params, output, activations, row
     Takes arrays one by one, for a call from Python to cost as little as it can. Each part works in rows of
     its own of the workspace.
     """
-    a, of_rows = activations, row_total
-    none = no_words()
+    out, x, layers, params = borrowed(out), borrowed(x), borrowed(layers), borrowed(params)
+    a, of_rows, row_largest = borrowed(activations), borrowed(row_total), borrowed(row_largest)
+    none, no, codes = no_words(), np.bool_(False), no_codes()
     network = Network(
-        layers, layers.size, none, params, params, output, params, 0, 0, 0, 0, np.bool_(False), 0
+        layers, layers.size, none, params, params, output, params, 0, 0, 0, 0, 0, 0, 0, 0, no, 0
     )
-    work = Workspace(row_total.size, a, a, a, a, of_rows, no_codes(), out, row_total, row_largest)
-    _predict(part, n_parts, out, x, network, work)
+    work = Workspace(of_rows.size, a, a, a, a, of_rows, codes, out, codes, out, codes, of_rows, row_largest)
+    _predict(part, n_parts, out, x, x, no, network, work)
 
 
 @jit
 def predict_kept_part(part, n_parts, out, x, network, work):
     """The activated outputs of any network; arguments as of :func:`predict_part`."""
-    _predict(part, n_parts, out, x, network, work)
+    out, x, network, work = borrowed(out), borrowed(x), borrowed(network), borrowed(work)
+    _predict(part, n_parts, out, x, x, np.bool_(False), network, work)
+
+
+@jit
+def predict_sparse_part(part, n_parts, out, data, network, work):
+    """The activated outputs of any network for sparse rows; arguments as of :func:`predict_part`."""
+    out, data, network, work = borrowed(out), borrowed(data), borrowed(network), borrowed(work)
+    _predict(part, n_parts, out, data.x, data, np.bool_(True), network, work)

@@ -16,7 +16,7 @@ SGD, ADAM = OPTIMIZERS.values()
 SETTINGS = np.dtype(
     (
         np.record,  # whose fields plain Python, too, reads as attributes
-        [(name, np.int64) for name in ("kind", "nesterov", "update", "after", "every")]
+        [(name, np.int64) for name in ("kind", "nesterov", "update", "after", "every", "skip")]
         + [
             (name, np.float64)
             for name in (

@@ -45,7 +45,7 @@ def _mix(bits):
 
 
 @jit
-def _row_key(seed, step, depth, r):
+def row_key(seed, step, depth, r):
     """32 random bits of a row, from which those of its elements are made."""
     key = _mix(np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * np.uint64(step))
     key = _mix(key + (np.uint64(depth + 1) << np.uint64(32)) + np.uint64(r))
@@ -53,7 +53,7 @@ def _row_key(seed, step, depth, r):
 
 
 @jit
-def _random(key, c):
+def random_of(key, c):
     """32 random bits of column c: a hash of two multiplications (Wellons, 2018, "lowbias32")."""
     bits = np.uint32(key + np.uint32(c) * np.uint32(0x9E3779B9))
     bits = np.uint32((bits ^ (bits >> np.uint32(16))) * np.uint32(0x7FEB352D))
@@ -62,7 +62,13 @@ def _random(key, c):
 
 
 if numba.config.DISABLE_JIT:  # arithmetic modulo 2**64 and 2**32 is meant, of which NumPy would warn
-    _row_key, _random = map(np.errstate(over="ignore"), (_row_key, _random))
+    row_key, random_of = map(np.errstate(over="ignore"), (row_key, random_of))
+
+
+@jit
+def drop_limit(rate):
+    """An element whose random number is below this is dropped."""
+    return np.uint32(min(rate * 4294967296.0, 4294967295.0))
 
 
 @jit
@@ -71,12 +77,12 @@ def drop(a, network, rate, turn, depth, n_out, r0, r1):
 
     Which ones depends on seed, step, layer, row and column alone; another matrix loses the same.
     """
-    limit = np.uint32(min(rate * 4294967296.0, 4294967295.0))
+    limit = drop_limit(rate)
     zero, scale = a.dtype.type(0), a.dtype.type(1 / (1 - rate))
     for r in span(r0, r1):
-        key = _row_key(network.seed, turn.step, depth, r)
+        key = row_key(network.seed, turn.step, depth, r)
         for c in span(0, n_out):
-            a[r, c] *= zero if _random(key, c) < limit else scale
+            a[r, c] *= zero if random_of(key, c) < limit else scale
 
 
 @jit
