@@ -216,6 +216,12 @@ def test_a_damaged_matrix_is_refused(rng, change):
             call(x)
 
 
+def test_a_single_row_is_refused():
+    net = fastnn.MLP([3, 2], seed=0)
+    with pytest.raises(ValueError, match=r"x must have 2 dimensions \(rows, features\), got shape \(3,\)"):
+        net.predict(scipy_sparse.coo_array([0, 1.0, 0]))
+
+
 def test_rows_without_any_entry(dtype):
     x = scipy_sparse.csr_matrix((6, 4), dtype=dtype)
     nets = [fastnn.MLP([4, 3, 2], dtype=dtype, seed=0) for _ in range(2)]
