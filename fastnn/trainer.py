@@ -619,7 +619,11 @@ class Trainer:
             seed = None
             if self.shuffle:
                 seed = int(np.random.SeedSequence([run.seed, epoch]).generate_state(1, np.uint64)[0])
-            yield from self._check_blocks(stream, seed, first, run.rows_of_update)
+            for rows, spread in self._check_blocks(stream, seed, first, run.rows_of_update):
+                # All here that can be: whenever the training thread lets go of the interpreter, it waits
+                # for this one, and training stands still.
+                rows = self._weigh_classes(rows, run.label_counts)
+                yield _Rows(rows.data._replace(indices=np.arange(rows.n)), rows.x), spread
             first = 0
 
     # --- the loop -----------------------------------------------------------------------------------
@@ -905,13 +909,11 @@ class Trainer:
             self._run_block(run, display)
             return
         while run.first < run.n_rows and self._stop_reason is None:
-            rows, spread = next(run.blocks)
-            rows = self._weigh_classes(rows, run.label_counts)
-            self._check_sparse_if_lazy(rows)
-            run.train = _Rows(rows.data._replace(indices=np.arange(rows.n)), rows.x)
+            run.train, spread = next(run.blocks)
+            self._check_sparse_if_lazy(run.train)
             self._run_block(run, display)
-            if run.first == run.begin + rows.n:  # else a callback has stopped it
-                run.begin += rows.n
+            if run.first == run.begin + run.train.n:  # else a callback has stopped it
+                run.begin += run.train.n
                 run.spread.add(spread)
 
     def _run_block(self, run: _Run, display: progress.Silent) -> None:
