@@ -26,7 +26,7 @@ from .checkpoint import Checkpoint
 from .config import Config, make_config, read_config, to_toml
 from .evaluation import worst_rows
 from .history import History
-from .logs import JsonLog, TensorBoard
+from .logs import JsonLog, TensorBoard, as_json
 from .model import Model
 from .preparation import Part, Prepared, early_stopping, make_model, prepare
 from .report import write_model_card
@@ -290,18 +290,7 @@ def command_of(config: Config) -> str:
 
 
 def _json(content: Any) -> str:
-    """JSON, in which what is not finite is null and NumPy's numbers are plain ones."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {str(key): plain(entry) for key, entry in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [plain(entry) for entry in value]
-        if isinstance(value, (np.generic, np.ndarray)):
-            return plain(value.tolist())
-        return None if isinstance(value, float) and not np.isfinite(value) else value
-
-    return json.dumps(plain(content), indent=1, default=str)
+    return json.dumps(as_json(content), indent=1)
 
 
 def _spread(prepared: Prepared) -> dict[str, Any]:
