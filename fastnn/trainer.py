@@ -1117,7 +1117,7 @@ class Trainer:
         """Go on from a checkpoint."""
         for name, array in self._arrays(run).items():
             array[:] = arrays[name]
-        run.first, run.begin, run.seed = state["first"], state.get("begin", 0), state.get("seed", 0)
+        run.first, run.begin, run.seed = state["first"], state["begin"], state["seed"]
         self._batches, self._updates, self._seen = state["batches"], state["updates"], state["seen"]
         self.lr, self._schedule_state = state["lr"], state["schedule"]
         self._rng.bit_generator.state = state["rng"]
