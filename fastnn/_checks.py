@@ -91,6 +91,8 @@ def check_sparse(name: str, x, n_in: int, dtype: np.dtype):
 
     In every row the columns rise, and none comes twice: values that share a place are added up.
     """
+    if x.ndim != 2:
+        raise ValueError(f"{name} must have 2 dimensions (rows, features), got shape {x.shape}.")
     x = x.tocsr()
     if x.dtype.kind == "c":
         raise ValueError(f"{name} has complex values, expected real ones.")

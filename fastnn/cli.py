@@ -79,7 +79,7 @@ def _with_settings(command):
         text = "" if shown in (None, "", {}) or shown is False else f" [dim]\\[default: {shown}][/]"
         option = typer.Option(
             help=f"{field.description}{text}",
-            rich_help_panel=field.json_schema_extra["panel"],  # type: ignore[index]
+            rich_help_panel=field.json_schema_extra["panel"],
             show_default=False,
             metavar="COLUMN=KIND" if isinstance(default, dict) else None,
         )
@@ -104,7 +104,7 @@ def _with_settings(command):
 
     run.__doc__ = command.__doc__
     run.__name__ = command.__name__
-    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature(
         [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + flags
     )
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *flags]}
@@ -375,7 +375,7 @@ def export(
     _checks.check_name("the ending of FILE", output.suffix, (".onnx", ".safetensors"))
     loaded = _load(model)
     if output.suffix == ".onnx":
-        exchange.to_onnx(loaded if preprocessing else loaded.net, output)
+        exchange.to_onnx(loaded, output, preprocessing=preprocessing)
     else:
         exchange.save_torch(loaded.net, output)
     _say(f"written to {output}")

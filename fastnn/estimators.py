@@ -218,6 +218,7 @@ class _BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "lazy": ["boolean"],
         "average": [EMA, SWA, None],
         "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
         "callbacks": [Callback, callable, list, tuple, None],
@@ -465,6 +466,7 @@ class _BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             l2=self.alpha * (1 - self.l1_ratio),
             clip_norm=self.clip_norm,
             max_norm=self.max_norm,
+            lazy=self.lazy,
             average=self.average,
             shuffle=self.shuffle,
             seed=seed,
@@ -728,6 +730,9 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         The gradient of a batch is scaled down to this norm.
     max_norm : float, optional
         After every step the weights into each unit are scaled down to this norm.
+    lazy : bool, default=False
+        For sparse X: weights of features that a batch lacks are left as they are; see
+        :class:`fastnn.Trainer`. Much faster where features are many.
     average : EMA or SWA, optional
         An average of the weights over training, such as ``fastnn.EMA(0.999)``: it is what is scored and what
         training ends with.
@@ -804,6 +809,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         l1_ratio=0.0,
         clip_norm=None,
         max_norm=None,
+        lazy=False,
         average=None,
         scoring=None,
         callbacks=None,
@@ -984,6 +990,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         l1_ratio=0.0,
         clip_norm=None,
         max_norm=None,
+        lazy=False,
         average=None,
         scoring=None,
         callbacks=None,

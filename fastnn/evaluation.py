@@ -73,7 +73,8 @@ def evaluate_predictions(
     that only few resamples are taken, it is the normal one about the value, with their standard deviation
     (chapter 12). Accuracy is a share of independent hits, of which more is known: it gets the score interval
     of Wilson (1927, *Journal of the American Statistical Association* 22), which is also honest where every
-    row is right. ROC AUC of more than two classes is the mean of each class against the rest.
+    row is right. ROC AUC of more than two classes is the mean of each class against the rest. A class that a
+    resample lacks keeps its score of all rows.
 
     The interval knows of the choice of test rows only, not of that of training rows or of the seed.
 
@@ -226,6 +227,8 @@ def baseline(
     ------
     ValueError
         If there are no rows, or shapes do not fit.
+    ImportError
+        Where scikit-learn is not installed.
 
     Examples
     --------
@@ -234,6 +237,7 @@ def baseline(
     >>> baseline([1.0, 3.0], [2.0, 4.0])["mae"]
     1.0
     """
+    _checks.require("sklearn", "sklearn")
     train, test = np.asarray(truth_train), np.asarray(truth_test)
     for name, values in (("truth_train", train), ("truth_test", test)):
         if len(values) == 0:
@@ -326,30 +330,26 @@ def _classification(labels: _Labels) -> tuple[dict[str, float], dict[str, Weight
 
     truth, prediction, k = labels.truth, labels.prediction, labels.n_classes
     present = np.unique(truth)
+    seen = np.union1d(present, prediction)
+    recalls = metrics.recall_score(truth, prediction, labels=present, average=None)
+    f1s = metrics.f1_score(truth, prediction, labels=seen, average=None, zero_division=0.0)
     hits = (truth == prediction).astype(np.float64)
 
-    def counts(weights):
-        return (
-            np.bincount(truth, weights, k),
-            np.bincount(prediction, weights, k),
-            np.bincount(truth, weights * hits, k),
-        )
-
+    # A class that is not among the rows of a resample keeps its score of all rows: left out of the mean, a
+    # rare one that the model never finds would seem to be found now and then.
     def balanced(weights):
-        true, _, right = counts(weights)
-        return float(np.mean(right[true > 0] / true[true > 0]))
+        true, right = np.bincount(truth, weights, k)[present], np.bincount(truth, weights * hits, k)[present]
+        return float(np.mean(np.divide(right, true, out=recalls.copy(), where=true > 0)))
 
     def f1(weights):
-        true, predicted, right = counts(weights)
-        both = true + predicted
-        return float(np.mean(2 * right[both > 0] / both[both > 0]))
+        both = (np.bincount(truth, weights, k) + np.bincount(prediction, weights, k))[seen]
+        right = np.bincount(truth, weights * hits, k)[seen]
+        return float(np.mean(np.divide(2 * right, both, out=f1s.copy(), where=both > 0)))
 
     values = {
         "accuracy": metrics.accuracy_score(truth, prediction),
-        "balanced_accuracy": float(
-            np.mean(metrics.recall_score(truth, prediction, labels=present, average=None))
-        ),
-        "f1_macro": metrics.f1_score(truth, prediction, average="macro", zero_division=0.0),
+        "balanced_accuracy": np.mean(recalls),
+        "f1_macro": np.mean(f1s),
     }
     weighted: dict[str, Weighted] = {
         "accuracy": lambda weights: float(weights @ hits / weights.sum()),
@@ -362,10 +362,9 @@ def _classification(labels: _Labels) -> tuple[dict[str, float], dict[str, Weight
         weighted["log_loss"] = lambda weights: float(weights @ losses / weights.sum())
         curves = _auc_curves(labels)
         if curves:
-            values["roc_auc"] = np.mean(
-                [metrics.roc_auc_score(truth == c, labels.scores[:, c]) for c in curves]
-            )
-            weighted["roc_auc"] = lambda weights: _mean_auc(list(curves.values()), weights)
+            areas = [metrics.roc_auc_score(truth == c, labels.scores[:, c]) for c in curves]
+            values["roc_auc"] = np.mean(areas)
+            weighted["roc_auc"] = lambda weights: _mean_auc(list(curves.values()), areas, weights)
     return {name: float(value) for name, value in values.items()}, weighted
 
 
@@ -388,17 +387,17 @@ def _auc_curves(labels: _Labels) -> dict[int, tuple[np.ndarray, ...]]:
     return curves
 
 
-def _mean_auc(curves: list[tuple[np.ndarray, ...]], weights: np.ndarray) -> float:
+def _mean_auc(curves: list[tuple[np.ndarray, ...]], areas: list[float], weights: np.ndarray) -> float:
     """Areas under ROC curves, averaged: the share of pairs, a positive and a negative, in the right order."""
-    areas = []
+    areas = list(areas)
     below = np.zeros(len(weights) + 1)
-    for order, negative, positives, first, last in curves:
+    for place, (order, negative, positives, first, last) in enumerate(curves):
         np.cumsum(weights[order] * negative, out=below[1:])
         mine = weights[positives]
         pairs = mine.sum() * below[-1]
         if pairs > 0:
-            areas.append(mine @ (below[first] + below[last]) / (2 * pairs))
-    return float(np.mean(areas)) if areas else math.nan
+            areas[place] = mine @ (below[first] + below[last]) / (2 * pairs)
+    return float(np.mean(areas))
 
 
 def _values(truth, prediction) -> tuple[np.ndarray, np.ndarray]:

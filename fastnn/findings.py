@@ -182,6 +182,11 @@ class Findings:
         return kinds.get(str(self.data.get("kind")), ("Arrays of numbers", "an array of numbers"))
 
     @property
+    def notes(self) -> list[str]:
+        """Sentences on the data."""
+        return [text[:1].upper() + text[1:] for text in map(str, self.data.get("notes") or [])]
+
+    @property
     def counts(self) -> dict[str, int]:
         """Training rows of each class, most first."""
         found = self.data.get("target_counts") or {}
@@ -198,10 +203,13 @@ class Findings:
         how = "were bootstrapped (Efron and Tibshirani, 1993)"
         if self.classifies:
             how = f"of accuracy and of single classes are Wilson's (1927), the others {how}"
-        return (
-            f"The intervals say how far chance in the choice of test rows may reach; those {how}. They say "
-            "nothing of other training rows, another seed, or rows from elsewhere."
-        )
+        sentences = [
+            f"The intervals say how far chance in the choice of test rows may reach; those {how}.",
+            "They say nothing of other training rows, another seed, or rows from elsewhere.",
+        ]
+        if any(_width(score) == 0 for score in self.tests.values()):
+            sentences.append("Where all resamples agree, as on rows that are all right, they are not known.")
+        return " ".join(sentences)
 
     def n_rows(self, part: str) -> int:
         """Rows of a part of the split."""
@@ -276,7 +284,11 @@ class Findings:
             if guess is not None:
                 sentences.append(f"Always answering {self.guess} would get {as_percent(guess, width)} right.")
         else:
-            r2 = f"; R squared is {as_number(self.tests['r2']['value'], 0.01)}" if "r2" in self.tests else ""
+            r2 = (
+                f"; R squared is {as_number(self.tests['r2']['value'], _width(self.tests['r2']))}"
+                if "r2" in self.tests
+                else ""
+            )
             first = f"The model is typically {as_number(value, width)} off when it predicts {target}"
             of = (
                 f"root mean squared error of {n} test rows, which it had never seen; 95 % interval {interval}"
@@ -391,6 +403,13 @@ class Findings:
         found |= {name: self.machine.get(name) for name in ("numba", "numpy", "python")}
         return [(name, str(value)) for name, value in found.items() if value]
 
+    @property
+    def new_rows(self) -> str:
+        """What a file of rows to predict may be called."""
+        return {"table": "new.csv", "text": "new.txt", "images": "new/"}.get(
+            str(self.data.get("kind")), "new.npy"
+        )
+
     def use(self) -> str:
         """Lines of Python that use the model."""
         reads = {
@@ -462,10 +481,8 @@ def as_interval(score: dict[str, Any], percent: bool) -> str:
     '0.12 to 0.62'
     """
     low, high, width = score.get("low"), score.get("high"), _width(score)
-    if low is None or high is None:
+    if low is None or high is None or width == 0:
         return "not known"
-    if width == 0:
-        return "none: all resamples agree"
     if percent:
         return f"{as_percent(low, width).partition(SPACE)[0]} to {as_percent(high, width)}"
     return f"{as_number(low, width)} to {as_number(high, width)}"

@@ -112,7 +112,7 @@ class Model:
             columns = {"prediction": answers[:, middle]}
             columns |= {f"q_{level:g}": answers[:, k] for k, level in enumerate(levels)}
         else:
-            names = self.target.name.split(",")
+            names = [name.strip() for name in self.target.name.split(",")]
             if len(names) != answers.shape[1]:
                 names = [f"{self.target.name}_{k}" for k in range(answers.shape[1])]
             columns = {f"prediction_{name}": answers[:, k] for k, name in enumerate(names)}

@@ -74,7 +74,7 @@ def _card(run: Findings) -> str:
         "In Python, from this folder:",
         _code(run.use(), "python"),
         "From the shell:",
-        _code("fastnn predict . new.csv --output predictions.csv", "bash"),
+        _code(f"fastnn predict . {run.new_rows} --output predictions.csv", "bash"),
         "## Scores",
         f"Of {run.n_rows('test'):,} test rows that took no part in training. {run.method}",
         _table(
@@ -97,7 +97,7 @@ def _card(run: Findings) -> str:
     parts += [
         "## Data",
         _table(["rows", "number", "use"], run.split()),
-        _list(f"Source: {_plain(data.get('source', '?'))}.", *map(_plain, data.get("notes") or [])),
+        _list(f"Source: {_plain(data.get('source', '?'))}.", *map(_plain, run.notes)),
         "## Limits",
         _list(*map(_plain, run.limits())),
         "## Training",

@@ -89,6 +89,9 @@ def sparse_rows(x) -> Data:
 class MLP:
     """A multilayer perceptron: dense layers with an activation each.
 
+    Over CSR rows whose values are 1 / number of words, a first layer with the activation "identity" is an
+    embedding bag: the mean of the words' vectors (fastText; Joulin et al., 2016).
+
     Parameters
     ----------
     sizes : sequence of int
@@ -432,9 +435,9 @@ class MLP:
         matrix, vector = np.empty((0, 0), self.dtype), np.empty(0, self.dtype)
         numbers, table, settings = np.empty(0), np.empty((0, 0)), np.empty(0, SETTINGS)
         turn, data = turn_type(network, self._layout.workspace(0, 0)), pointer_type(unlabelled(matrix))
-        optimizer = Optimizer(
-            settings, numbers, table, table, *[vector] * 3, matrix, vector, vector, numbers, numbers
-        )
+        states = vector, vector, vector
+        sums = numbers, numbers
+        optimizer = Optimizer(settings, numbers, table, table, *states, matrix, vector, vector, *sums)
         return {
             "sparse_forward": address_of(sparse.sparse_forward, (turn, data, 0, 0, 0)),
             "sparse_sort": address_of(sparse.sparse_sort, (turn, data, 0, 0, 0)),

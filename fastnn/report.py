@@ -245,9 +245,9 @@ def _mistake(run: Findings, entry: dict[str, Any]) -> dict[str, Any]:
     truth, prediction = str(entry.get("truth")), str(entry.get("prediction"))
     wrong, off = truth != prediction, None
     if not run.classifies:
-        with contextlib.suppress(ValueError):  # there are several targets
-            off = f"{float(prediction) - float(truth):+,.4g}"
-            truth, prediction = (f"{float(text):,.5g}" for text in (truth, prediction))
+        truth, prediction = (", ".join(map(_rounded, text.split(", "))) for text in (truth, prediction))
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # there are several targets
+            off = f"{float(entry['prediction']) - float(entry['truth']):+,.4g}"
     sure, loss = entry.get("probability"), entry.get("loss")
     facts = [
         ("truth", as_text(truth, 200)),
@@ -271,6 +271,14 @@ def _mistake(run: Findings, entry: dict[str, Any]) -> dict[str, Any]:
         "image": image if own else None,
         "alt": f"Test row {row}: {truth}, predicted as {prediction}",
     }
+
+
+def _rounded(text: str) -> str:
+    """A number as people read it, if it is one."""
+    try:
+        return f"{float(text):,.5g}"
+    except ValueError:
+        return text
 
 
 def _files(run: Findings, path: Path) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from .checkpoint import Checkpoint
 from .config import Config, make_config, read_config, to_toml
 from .evaluation import worst_rows
 from .history import History
-from .logs import JsonLog, TensorBoard
+from .logs import JsonLog, TensorBoard, as_json
 from .model import Model
 from .preparation import Part, Prepared, early_stopping, make_model, prepare
 from .report import write_model_card
@@ -169,7 +169,8 @@ def _fit(
     started = time.perf_counter()
     try:
         trainer.fit(
-            *((train.x, train.y) if train.stream is None else (train.stream, None)),
+            train.x if train.stream is None else train.stream,
+            train.y if train.stream is None else None,
             epochs=config.epochs,
             validation_data=None if validation is None else (validation.x, validation.y),
             early_stopping=early_stopping(config),
@@ -178,9 +179,24 @@ def _fit(
             checkpoint=checkpoint,
             verbose=verbose,
         )
-    finally:
+    except BaseException:
         if len(trainer.history):
-            record(run, prepared, model, trainer, time.perf_counter() - started)
+            _keep(run, model, trainer.history)
+        raise
+    if len(trainer.history):
+        record(run, prepared, model, trainer, time.perf_counter() - started)
+
+
+def _keep(run: Run, model: Model, history: History) -> None:
+    """Write the model and its history."""
+    model.save(run.folder / MODEL)
+    columns = {
+        "metric_name": history.metric_name,
+        "best_epoch": history.best_epoch,
+        "stop_reason": history.stop_reason,
+        "columns": history.to_dict(),
+    }
+    run.write(HISTORY, _json(columns))
 
 
 def _introduction(prepared: Prepared, model: Model, trainer: Trainer) -> list[str]:
@@ -198,14 +214,7 @@ def _introduction(prepared: Prepared, model: Model, trainer: Trainer) -> list[st
 def record(run: Run, prepared: Prepared, model: Model, trainer: Trainer, seconds: float) -> None:
     """Write the model, and what is known of data, training and test."""
     history = trainer.history
-    model.save(run.folder / MODEL)
-    columns = {
-        "metric_name": history.metric_name,
-        "best_epoch": history.best_epoch,
-        "stop_reason": history.stop_reason,
-        "columns": history.to_dict(),
-    }
-    run.write(HISTORY, _json(columns))
+    _keep(run, model, history)
     scores = _record_test(run, prepared, model, trainer)
     net, config = model.net, run.config
     trained = sum(epoch.seconds for epoch in history.epochs)
@@ -281,18 +290,7 @@ def command_of(config: Config) -> str:
 
 
 def _json(content: Any) -> str:
-    """JSON, in which what is not finite is null and NumPy's numbers are plain ones."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {str(key): plain(entry) for key, entry in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [plain(entry) for entry in value]
-        if isinstance(value, (np.generic, np.ndarray)):
-            return plain(value.tolist())
-        return None if isinstance(value, float) and not np.isfinite(value) else value
-
-    return json.dumps(plain(content), indent=1, default=str)
+    return json.dumps(as_json(content), indent=1)
 
 
 def _spread(prepared: Prepared) -> dict[str, Any]:

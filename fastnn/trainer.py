@@ -619,7 +619,11 @@ class Trainer:
             seed = None
             if self.shuffle:
                 seed = int(np.random.SeedSequence([run.seed, epoch]).generate_state(1, np.uint64)[0])
-            yield from self._check_blocks(stream, seed, first, run.rows_of_update)
+            for rows, spread in self._check_blocks(stream, seed, first, run.rows_of_update):
+                # All here that can be: whenever the training thread lets go of the interpreter, it waits
+                # for this one, and training stands still.
+                rows = self._weigh_classes(rows, run.label_counts)
+                yield _Rows(rows.data._replace(indices=np.arange(rows.n)), rows.x), spread
             first = 0
 
     # --- the loop -----------------------------------------------------------------------------------
@@ -721,7 +725,6 @@ class Trainer:
             record_norms=bool(record_norms),
             batch_size=batch_size,
             rows_of_update=batch_size * self.accumulate,
-            work=None if stream is not None else self._reserve(batch_size, train.data),
             n_epochs=len(self.history) + epochs,
         )
         self._check_metrics(run)
@@ -815,9 +818,8 @@ class Trainer:
         from .lbfgs import minimize_rows
 
         data = run.train.data
-        if (
-            isinstance(run.held_out, _Rows) and run.held_out.x is run.train.x
-        ):  # a part of the rows is held out
+        # Where a part of the rows is held out.
+        if isinstance(run.held_out, _Rows) and run.held_out.x is run.train.x:
             data = run.train.only().data
         start = time.perf_counter()
 
@@ -907,14 +909,11 @@ class Trainer:
             self._run_block(run, display)
             return
         while run.first < run.n_rows and self._stop_reason is None:
-            rows, spread = next(run.blocks)
-            rows = self._weigh_classes(rows, run.label_counts)
-            self._check_sparse_if_lazy(rows)
-            run.work = self._reserve(run.batch_size, rows.data)
-            run.train = _Rows(rows.data._replace(indices=np.arange(rows.n)), rows.x)
+            run.train, spread = next(run.blocks)
+            self._check_sparse_if_lazy(run.train)
             self._run_block(run, display)
-            if run.first == run.begin + rows.n:  # else a callback has stopped it
-                run.begin += rows.n
+            if run.first == run.begin + run.train.n:  # else a callback has stopped it
+                run.begin += run.train.n
                 run.spread.add(spread)
 
     def _run_block(self, run: _Run, display: progress.Silent) -> None:
@@ -923,6 +922,7 @@ class Trainer:
         end = run.begin + data.indices.size
         pace = self._pace_of(batch_size)
         network = self.net._network(self._dropout_seed, sparse=data.starts.size > 0)
+        work = self._reserve(batch_size, data)
         state, rates = self._state_of_block(run)
         lr = self.lr
         while run.first < end and self._stop_reason is None:
@@ -939,7 +939,7 @@ class Trainer:
             first, n_rows = run.first - run.begin, min(n_steps * batch_size, end - run.first)
             plan = (first, n_rows, batch_size, self._batches + 1)
             before = totals.copy()
-            args = (network, run.work, data, self._objective, state, plan, totals)
+            args = (network, work, data, self._objective, state, plan, totals)
             launch(kernels.train_part, self.net.dtype, n_parts, new_team(), *args)
             if totals[kernels.FAILED] == kernels.NOT_TOGETHER:
                 totals[kernels.FAILED] = 0
@@ -1331,7 +1331,6 @@ class _Run:
     record_norms: bool
     batch_size: int
     rows_of_update: int
-    work: Any  # kernels.Workspace; of a stream, made for its first block
     n_epochs: int  # when the history has so many, it is done
     stream: Stream | None
     n_rows: int  # of an epoch

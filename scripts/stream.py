@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 import fastnn
-from fastnn.data import ArrayStream, TableEncoder, TableStream
+from fastnn.data import ArrayStream, TableStream
 from fastnn.machine import describe
 
 MIB = 2**20
@@ -137,6 +137,8 @@ def flights(
     path: Path, folder: Path, hidden: list[int], batch: int, threads: int | None, epochs: int
 ) -> list[dict[str, Any]]:
     """Speed, memory and accuracy of training on flights, from Parquet, from what was stored, in memory."""
+    from fastnn.data import TableEncoder
+
     with Memory() as looking:
         parts = TableStream(path, "delay").split(validation=0.05, test=0.1)
         encoder = TableEncoder().fit(parts.train.sample(100_000)[0])

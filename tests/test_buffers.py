@@ -84,14 +84,15 @@ def test_workspace(layout, sizes, specs, dtype, capacity):
     assert {work.activations.dtype, work.deltas.dtype, work.y.dtype} == {dtype}
 
     # Every matrix of the table from its start to its end, once each: they fill the vectors exactly.
-    ends = {"in": [0], "out": [], "d": [0]}
+    ends = {"out": [0], "d": [0]}
     t_end = k_end = s_end = 0
     for layer, (n_in, n_out), (spec, _, n_kept) in zip(layout.layers, pairwise(sizes), specs, strict=True):
         assert (layer["kept"], layer["norm"], layer["prelu"]) == (spec.kept, spec.norm, spec.prelu)
         assert (layer["dropout"], layer["alpha"]) == (spec.dropout, spec.alpha)
         assert (layer["t_start"], layer["k_start"], layer["s_start"]) == (t_end, k_end, s_end)
         # Nothing flows back through the first layer.
-        t_end += n_out * layer["t_cols"] if layer["in_start"] > 0 else 0
+        is_first = layer["w_start"] == 0
+        t_end += n_out * layer["t_cols"] if not is_first else 0
         k_end += n_kept * layer["w_cols"]
         s_end += layer["w_cols"] * (spec.norm == BATCH)
         assert (layer["n_in"], layer["n_out"]) == (n_in, n_out)
@@ -99,14 +100,21 @@ def test_workspace(layout, sizes, specs, dtype, capacity):
         assert layer["in_cols"] > n_in
         assert layer["out_cols"] > n_out
         assert min(layer["out_cols"], layer["d_cols"], layer["w_cols"]) >= padded(n_out)
-        assert layer["t_cols"] >= padded(n_in) or layer["in_start"] == 0
-        assert layer["in_start"] == ends["in"][-1]
+        assert layer["t_cols"] >= padded(n_in) or is_first
+        assert layer["out_start"] == ends["out"][-1]
         assert layer["d_start"] == ends["d"][-1]
-        ends["in"].append(layer["in_start"] + layer["in_cols"])
         ends["out"].append(layer["out_start"] + layer["out_cols"])
         ends["d"].append(layer["d_start"] + layer["d_cols"])
-        assert layer["out_start"] == ends["in"][-1]
-    assert capacity * ends["out"][-1] == work.activations.size
+    for before, layer in pairwise(layout.layers):
+        assert (layer["in_start"], layer["in_cols"]) == (before["out_start"], before["out_cols"])
+    # The inputs are the last, so that sparse rows can do without.
+    first = layout.layers[0]
+    assert first["in_start"] == ends["out"][-1]
+    assert capacity * (first["in_start"] + first["in_cols"]) == work.activations.size
+    sparse = layout.workspace(capacity, 3, n_entries=5, n_parts=2)
+    assert sparse.activations.size == capacity * (ends["out"][-1] + first["in_cols"] * first["residual"])
+    assert sparse.entries.shape == sparse.values.shape == (4, 5)
+    assert work.entries.size == work.values.size == work.counts.size == 0
     assert capacity * ends["d"][-1] == work.deltas.size
     assert t_end == layout.n_params_t
     assert capacity * k_end == work.kept.size

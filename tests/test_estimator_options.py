@@ -158,6 +158,22 @@ def test_limits_and_penalties_are_the_trainers(options, wine):
     assert np.abs(plain.coefs_[0] - model.coefs_[0]).max() > 1e-2
 
 
+def test_lazy_is_the_trainers():
+    sparse = pytest.importorskip("scipy.sparse")
+    x = sparse.random(60, 40, 0.05, format="csr", random_state=np.random.default_rng(0))
+    y = np.arange(60) % 2
+    options = {"solver": fastnn.Adam(0.01), "batch_size": 10, "max_iter": 8}
+    lazy, eager = (classifier(lazy=flag, **options).fit(x, y) for flag in (True, False))
+    unused = np.flatnonzero(np.diff(x.tocsc().indptr) == 0)
+    assert unused.size
+    assert np.abs(lazy.coefs_[0] - eager.coefs_[0]).max() > 1e-3
+    # Its own weight decay moves a weight without a feature, but not if that is left alone.
+    start = classifier(**options | {"solver": fastnn.SGD(1e-300)}).fit(x, y)
+    np.testing.assert_array_equal(lazy.coefs_[0][unused], start.coefs_[0][unused])
+    with pytest.raises(ValueError, match="lazy is for sparse rows"):
+        classifier(lazy=True).fit(x.toarray(), y)
+
+
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_average_is_what_is_scored_and_kept(early_stopping, wine):
     x, y = wine

@@ -153,6 +153,19 @@ def test_intervals_hold_the_truth_as_often_as_they_say(rng):
         assert n >= 95 - 4 * math.sqrt(100 * 0.95 * 0.05), f"{name}: {n} of 100"
 
 
+def test_a_rare_class_that_is_never_found_widens_nothing(rng):
+    """A resample without its two rows must not score as if the class were not to be found."""
+    truth = np.array(["rare"] * 2 + ["a", "b"] * 100)
+    prediction = np.where(rng.random(202) < 0.9, truth, "a")
+    prediction[:2] = "a"
+    p = np.column_stack([prediction == name for name in ("a", "b", "rare")]) * 0.8 + 0.1
+    found = evaluate_predictions(truth, prediction, probabilities=p, classes=["a", "b", "rare"])
+    for name in ("balanced_accuracy", "f1_macro"):
+        assert found[name]["value"] < 0.67
+        assert found[name]["high"] < found[name]["value"] + 0.05
+    assert found["roc_auc"]["high"] - found["roc_auc"]["low"] < 0.1
+
+
 def test_many_rows_take_few_resamples_and_agree(rng, monkeypatch):
     truth, prediction, p = classified(rng, 4000, 2)
     options = {"probabilities": p, "classes": [0, 1]}

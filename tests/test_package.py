@@ -7,7 +7,10 @@ import pytest
 
 import fastnn
 
-HEAVY = ("numba", "numpy", "sklearn", "rich", "pandas", "typer", "safetensors")
+HEAVY = (
+    *("numba", "numpy", "sklearn", "rich", "pandas", "typer", "safetensors", "matplotlib", "pyarrow"),
+    *("pydantic", "optuna", "onnx", "h5py", "PIL", "jinja2", "tensorboardX"),
+)
 
 
 def test_public_names():

@@ -71,6 +71,24 @@ def test_add_outer(rng, dtype, run, n_rows, n_vecs, order):
     np.testing.assert_array_equal(comp, ref)
 
 
+@numba.njit
+def add_scaled(out, right, row):
+    shape = simd.tile_shape(out, 1, VECS)
+    simd.tile_prefetch(shape, right, row, 1)
+    tile = simd.tile_load(shape, out, 1, 1)
+    simd.tile_store(simd.tile_add_scaled(tile, right[0, 0], right, row, 2), out, 1, 1)
+
+
+def test_add_scaled(rng, dtype):
+    n_cols = VECS * simd.lanes(dtype)
+    right = rng.integers(-9, 9, (4, n_cols + 3)).astype(dtype)
+    comp = rng.integers(-9, 9, (3, n_cols + 2)).astype(dtype)
+    ref = comp.copy()
+    add_scaled(comp, right, 3)
+    ref[1, 1:-1] += right[0, 0] * right[3, 2:-1]  # exact: small integers
+    np.testing.assert_array_equal(comp, ref)
+
+
 def test_multiply_and_add_round_once_where_the_cpu_can(dtype):
     # (1 + e)(1 - e) - 1 = -e^2, all of which a product that is rounded first loses.
     e = np.finfo(dtype).eps

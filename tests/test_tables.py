@@ -333,6 +333,8 @@ def test_kinds():
 def test_blank_text_is_no_value():
     encoder = TableEncoder().fit({"blank": ["", " "] * 10, "x": np.arange(20) % 7})
     assert encoder.notes() == ["the column 'blank' is left out: it has no values."]
+    unknown = TableEncoder().fit({"word": ["unknown", "?"] * 10})
+    assert unknown.feature_names == ["word=?", "word=unknown"]
 
 
 def test_row_numbers_of_a_sample_have_gaps(rng):

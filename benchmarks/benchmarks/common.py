@@ -90,6 +90,42 @@ def make_rows(network: Network, n_rows: int, dtype: str = "float32") -> tuple[np
     return x, rng.integers(network.sizes[-1], size=n_rows)
 
 
+def make_text(n_rows: int, n_features: int, n_entries: int = 80, n_classes: int = 10):
+    """Random rows such as a text's words give, in float32 CSR, and labels; always the same ones.
+
+    Words come as often as Zipf's law has it, and stand in no order of their frequency. A text repeats some
+    of its `n_entries` words; the values of a row are scaled to a norm of 1.
+
+    Parameters
+    ----------
+    n_rows, n_features : int
+    n_entries, n_classes : int, default=80, 10
+
+    Returns
+    -------
+    x : csr_matrix of shape (n_rows, n_features)
+    y : int64 ndarray of shape (n_rows,)
+
+    Examples
+    --------
+    >>> make_text(5, 100)[0].shape
+    (5, 100)
+    """
+    from scipy import sparse
+
+    rng = np.random.default_rng(0)
+    share = 1 / np.arange(1, n_features + 1)
+    words = rng.permutation(n_features)[
+        np.searchsorted(share.cumsum() / share.sum(), rng.random((n_rows, n_entries)))
+    ]
+    rows = np.repeat(np.arange(n_rows), n_entries)
+    ones = np.ones(words.size, np.float32)
+    x = sparse.csr_matrix((ones, (rows, words.ravel())), shape=(n_rows, n_features))
+    x.data = np.log1p(x.data)
+    x.data /= np.repeat(np.sqrt(np.add.reduceat(x.data**2, x.indptr[:-1])), np.diff(x.indptr))
+    return x, rng.integers(n_classes, size=n_rows)
+
+
 def load_split(load) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """One of scikit-learn's data sets, standardised, a quarter of the rows held out for testing.
 

@@ -34,7 +34,7 @@ _TARGETS = {
     "wine": "cultivar",
     "breast_cancer": "diagnosis",
     "diabetes": "progression",
-    "linnerud": "body",
+    "linnerud": "Weight, Waist, Pulse",
 }
 
 _IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

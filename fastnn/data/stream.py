@@ -43,13 +43,13 @@ def read_ahead(items: Iterable[T], n_ahead: int = 2) -> Generator[T, None, None]
     try:
         while True:
             item, error = ready.get()
+            room.release()
             if error is not None:
                 raise error
             if item is end:
                 return
             yield item
             item = None  # else it would be kept while the next is waited for
-            room.release()
     finally:
         stopped.set()
         room.release()

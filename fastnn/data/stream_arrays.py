@@ -165,6 +165,8 @@ class ArrayStream(RunStream):
     >>> history = trainer.fit(train, epochs=5, validation_data=validation, verbose=0)
     >>> trainer.evaluate(test)["accuracy"] > 0.95
     True
+    >>> np.concatenate([trainer.net.predict(x) for x, y in test.blocks()]).shape == (test.n_rows,)
+    True
     """
 
     def __init__(

@@ -68,10 +68,10 @@ class _Share(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Rows of a run, to be read at once."""
+    """Rows that are read at once: of a run or, where a piece is read as a whole, all those of a piece."""
 
     piece: int
-    rows: np.ndarray  # their numbers, rising
+    rows: np.ndarray  # their numbers; of a run rising
     is_last: bool  # of its piece
 
 
@@ -94,6 +94,7 @@ class RunStream(Stream):
 
     encoder: Any
     target_encoder: Any
+    _by_piece = False  # whether a block's rows of a piece are read together, of whatever runs they are
 
     def _lay_out(self, piece_rows: Sequence[int], run_rows: int, block_rows: int, n_open: int) -> None:
         ends = np.cumsum(np.asarray(piece_rows, np.int64))
@@ -133,9 +134,11 @@ class RunStream(Stream):
             rows = rows[share.has(rows)]
         return rows
 
-    def _rows_of(self, run: int) -> np.ndarray:
-        """The numbers of a run's rows that belong to the stream."""
-        return self._of_stream(np.arange(self._starts[run], self._stops[run]))
+    def _rows_of(self, runs: np.ndarray) -> np.ndarray:
+        """The numbers of the rows of some runs that belong to the stream."""
+        lengths = self._stops[runs] - self._starts[runs]
+        shifts = self._starts[runs] - (np.cumsum(lengths) - lengths)
+        return self._of_stream(np.arange(lengths.sum()) + np.repeat(shifts, lengths))
 
     def _order(self, seed: int | None) -> np.ndarray:
         """The runs, as an epoch takes them.
@@ -150,21 +153,26 @@ class RunStream(Stream):
         scattered = self._n_open * rng.random(len(self._starts))
         return np.argsort(turns[self._pieces] + scattered, kind="stable")
 
-    def _spans(self, order: np.ndarray, begin: int, end: int, ends: np.ndarray, last: np.ndarray):
+    def _spans(
+        self, order: np.ndarray, begin: int, end: int, ends: np.ndarray, last: np.ndarray
+    ) -> list[Span]:
         """What rows begin to end of an order are made of."""
-        k = int(np.searchsorted(ends, begin, "right"))
-        spans = []
-        while begin < end:
-            run = order[k]
-            start = int(ends[k] - self._kept[run])
-            rows = self._rows_of(run)[begin - start : end - start]
-            piece = int(self._pieces[run])
-            spans.append(Span(piece, rows, bool(last[piece] == k) and end >= ends[k]))
-            begin = int(ends[k])
-            k += 1
-            while k < len(order) and self._kept[order[k]] == 0:
-                k += 1
-        return spans
+        k, stop = int(np.searchsorted(ends, begin, "right")), int(np.searchsorted(ends, end)) + 1
+        runs = order[k:stop]
+        counts = self._kept[runs]
+        skipped, left = int(counts[0] - ends[k] + begin), int(ends[stop - 1] - end)
+        rows = self._rows_of(runs)[skipped:][: end - begin]
+        counts[0] -= skipped
+        counts[-1] -= left
+        pieces = self._pieces[runs]
+        if self._by_piece:
+            pieces, of_runs = np.unique(pieces, return_inverse=True)
+            # Of 16 bits the stable sort takes no comparisons.
+            of_rows = np.repeat(of_runs.astype(np.uint16 if len(pieces) < 2**16 else np.int64), counts)
+            rows, counts = rows[np.argsort(of_rows, kind="stable")], np.bincount(of_rows)
+        done = last[pieces] < (stop if left == 0 else stop - 1)
+        parts = np.split(rows, np.cumsum(counts)[:-1])
+        return [Span(int(p), part, bool(d)) for p, part, d in zip(pieces, parts, done, strict=True)]
 
     def _walk(self, order: np.ndarray, size: int, first: int = 0) -> Iterator[tuple[int, list[Span]]]:
         """Blocks of so many rows of an order of runs: where each begins, and what it is made of."""
@@ -254,7 +262,9 @@ class RunStream(Stream):
 
     def _pick(self, n: int | None, seed: int) -> Iterator[tuple[int, list[Span]]]:
         """Blocks of n rows from random places, in the order in which they stand."""
-        n = self.n_rows if n is None else min(_checks.check_count("n", n), self.n_rows)
+        if n is None or _checks.check_count("n", n) >= self.n_rows:
+            yield from self._walk(self._order(None), self.block_rows)
+            return
         rng = np.random.default_rng(seed)
         turns = rng.permutation(len(self._piece_starts))
         of_piece = np.bincount(self._pieces, self._kept, len(turns))
@@ -267,11 +277,15 @@ class RunStream(Stream):
         picked = copy.copy(self)
         picked._kept = np.zeros_like(self._kept)
         picked._kept[runs] = counts
-        chosen = {}
-        for run, count in zip(runs[counts > 0], counts[counts > 0], strict=True):
-            start = int(rng.integers(self._kept[run] - count + 1))
-            chosen[run] = self._rows_of(run)[start : start + count]
-        picked._rows_of = chosen.__getitem__  # type: ignore[assignment, method-assign]
+        first = rng.integers(self._kept - picked._kept + 1)
+
+        def rows_of(runs: np.ndarray) -> np.ndarray:
+            rows, kept = self._rows_of(runs), self._kept[runs]
+            ends = np.cumsum(kept)
+            place = np.arange(ends[-1]) - np.repeat(ends - kept + first[runs], kept)
+            return rows[(place >= 0) & (place < np.repeat(picked._kept[runs], kept))]
+
+        picked._rows_of = rows_of  # type: ignore[method-assign]
         yield from picked._walk(np.arange(len(self._starts)), self.block_rows)
 
     def sample(self, n: int, seed: int = 0, *, numbers: bool = False) -> tuple[Any, ...]:
@@ -451,7 +465,7 @@ class RunStream(Stream):
 
     def _raw_sample(self) -> str:
         with self._open() as source:
-            run = int(np.argmax(self._kept > 0))
-            block = self._block(source, [Span(int(self._pieces[run]), self._rows_of(run), True)], None)
+            run = np.flatnonzero(self._kept)[:1]
+            block = self._block(source, [Span(int(self._pieces[run[0]]), self._rows_of(run), True)], None)
         x = block[0].toarray() if _checks.is_sparse(block[0]) else block[0]
         return str([zlib.crc32(np.ascontiguousarray(part).data) for part in (x, *block[1:])])

@@ -15,8 +15,9 @@ import numpy as np
 from .. import _checks
 from .stream_runs import BLOCK_ROWS, RUNS_OF_BLOCK, RunStream, Span, in_order
 
-# Rows of a run, and bytes of the pieces that are open at once.
-RUN_ROWS, OPEN_BYTES = 2**12, 2**27
+# Runs are short, for neighbours in files are often alike, but no more than so many, unless they were longer
+# than so many rows. And bytes of the pieces that are open at once.
+RUNS, RUN_ROWS, OPEN_BYTES = 2**17, 2**12, 2**27
 
 _ENDINGS = {
     **dict.fromkeys((".parquet", ".pq"), "Parquet"),
@@ -152,14 +153,14 @@ _FILES: dict[str, type[_File]] = {kind.kind: kind for kind in (_ParquetFile, _Ar
 
 
 def _as_codes(table: Any, columns: list[str]) -> Any:
-    """A table whose text is numbers of a dictionary, of the same type in all pieces."""
+    """A table whose text is numbers of a dictionary in these columns, of the same types in all pieces."""
     pyarrow = _checks.require("pyarrow", "tables")
-    wanted = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
-    for name in columns:
-        index = table.schema.get_field_index(name)
-        column = table.column(index)
-        if column.type != wanted:
-            table = table.set_column(index, name, column.cast(pyarrow.string()).dictionary_encode())
+    codes = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+    for index, (name, kind) in enumerate(zip(table.schema.names, table.schema.types, strict=True)):
+        wanted = codes if name in columns else pyarrow.string()
+        if _is_text(kind) and kind != wanted:
+            column = table.column(index).cast(pyarrow.string())
+            table = table.set_column(index, name, column.dictionary_encode() if name in columns else column)
     return table
 
 
@@ -305,8 +306,8 @@ class TableStream(RunStream):
         self._places = [(file, piece) for file in files for piece in range(len(file.piece_rows))]
         if not self._places:
             raise ValueError(f"{files[0].path!r} has no rows: expected at least one.")
-        run_rows = max(1, min(RUN_ROWS, -(-block_rows // RUNS_OF_BLOCK)))
         piece_rows = [file.piece_rows[piece] for file, piece in self._places]
+        run_rows = max(1, min(RUN_ROWS, sum(piece_rows) // RUNS, -(-block_rows // RUNS_OF_BLOCK)))
         self._as_codes, as_fit = self._look()
         n_open = as_fit if n_open is None else _checks.check_count("n_open", n_open)
         self._lay_out(piece_rows, run_rows, block_rows, n_open)
@@ -336,6 +337,8 @@ class TableStream(RunStream):
         first = self._places.index((file, 0))
         return f"{row - int(self._piece_starts[first])} of {Path(file.path).name!r}"
 
+    _by_piece = True
+
     @contextlib.contextmanager
     def _open(self) -> Generator[dict[int, Any]]:
         yield {}  # the pieces that are open
@@ -348,10 +351,9 @@ class TableStream(RunStream):
             if span.piece not in source:
                 file, piece = self._places[span.piece]
                 codes = [name for name in self._as_codes if name in columns]
-                source[span.piece] = file.read(piece, columns, codes)
-            rows = span.rows - self._piece_starts[span.piece]
-            table = source[span.piece].slice(rows[0], rows[-1] + 1 - rows[0])
-            parts.append(table if len(rows) == table.num_rows else table.take(rows - rows[0]))
+                source[span.piece] = file.read(piece, columns, codes).combine_chunks()
+            rows, table = span.rows - self._piece_starts[span.piece], source[span.piece]
+            parts.append(table.select(columns).take(rows))
             if span.is_last:
                 del source[span.piece]
         table = pyarrow.concat_tables(parts, promote_options="permissive")
@@ -423,7 +425,7 @@ class TableStream(RunStream):
         block = [x, in_order(self._labels_of(table, spans), order)]
         if self._weight is not None:
             block.append(in_order(self._values(table, self._weight, spans), order))
-        for name, part in zip(("the features", f"column {self._target!r}", "weights"), block, strict=False):
+        for name, part in zip(("x", f"column {self._target!r}", "weights"), block, strict=False):
             if not _checks.is_sparse(part):  # else the trainer looks
                 self._refuse_non_finite(name, part, spans, order)
         return tuple(block)

@@ -203,6 +203,8 @@ def guess_date_form(values: list[Any]) -> str | None:
     if all(not isinstance(value, str) for value in values):
         return "ISO8601"
     texts = [value for value in values if isinstance(value, str) and value.strip().lower() not in NO_VALUE]
+    if not texts:
+        return None
     sample = texts[:: max(1, len(texts) // 200)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a day that can only be the first

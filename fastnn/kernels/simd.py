@@ -346,6 +346,17 @@ def tile_add_scaled(typingctx, tile, factor, right, row, col):
     return tile(tile, right.dtype, right, types.intp, types.intp), codegen
 
 
+def _prefetch(builder, start, n_bytes, level):
+    byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    start = builder.bitcast(start, byte)
+    for offset in range(0, n_bytes, CACHE_LINE):
+        line = builder.gep(start, [_intp(offset)])
+        # to read, of that locality, data
+        builder.call(function, [line, flag(0), flag(4 - level), flag(1)])
+
+
 @intrinsic(prefer_literal=True)
 def prefetch(typingctx, array, row, col, n_bytes, level):
     """Ask for the `n_bytes` from ``array[row, col]`` on, into cache `level` (1 or 2), both literal.
@@ -354,18 +365,24 @@ def prefetch(typingctx, array, row, col, n_bytes, level):
     """
 
     def codegen(context, builder, signature, args):
-        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         start, _ = _address(context, builder, array, *args[:3])
-        start = builder.bitcast(start, byte)
-        for offset in range(0, n_bytes.literal_value, CACHE_LINE):
-            line = builder.gep(start, [_intp(offset)])
-            # to read, of that locality, data
-            builder.call(function, [line, flag(0), flag(4 - level.literal_value), flag(1)])
+        _prefetch(builder, start, n_bytes.literal_value, level.literal_value)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, n_bytes, level), codegen
+
+
+@intrinsic
+def tile_prefetch(typingctx, shape, array, row, col):
+    """Ask for a row of a tile, from ``array[row, col]`` on, into L1."""
+    n_bytes = shape.tile.vecs * WIDTH_BYTES
+
+    def codegen(context, builder, signature, args):
+        start, _ = _address(context, builder, array, *args[1:])
+        _prefetch(builder, start, n_bytes, 1)
+        return context.get_dummy_value()
+
+    return types.void(shape, array, types.intp, types.intp), codegen
 
 
 @intrinsic
@@ -522,6 +539,9 @@ if numba.config.DISABLE_JIT:
         return tile + factor * right[row, col : col + tile.shape[1]]
 
     def prefetch(array, row, col, n_bytes, level):
+        """NumPy form."""
+
+    def tile_prefetch(shape, array, row, col):
         """NumPy form."""
 
     def transpose_square(out, out_row, out_col, a, row, col):

@@ -186,7 +186,7 @@ def turn_type(network: Network, work: Workspace):
 
 def pointer_type(value):
     """The numba type of what :func:`pointer_to` gives of it."""
-    return types.CPointer(numba.typeof(value))  # type: ignore[attr-defined]
+    return types.CPointer(numba.typeof(value))
 
 
 @jit(inline=True)
@@ -495,7 +495,9 @@ def weights_phase(turn, network, work, data, optimizer, first, index, total, mod
                         w_t = _transposed(layer, network)
                         transpose(w_t, w, i0, max(i0, min(i1, layer.n_in)), o0, min(o1, layer.n_out))
         if i_middle > i_begin:
-            call_at(network.sparse_update, (turn, optimizer, index, l2, l1, i_begin, i_middle, o_begin, o_end))
+            call_at(
+                network.sparse_update, (turn, optimizer, index, l2, l1, i_begin, i_middle, o_begin, o_end)
+            )
 
 
 @jit(inline=True)
@@ -681,9 +683,7 @@ def predict_part(part, n_parts, out, x, layers, params, output, activations, row
     network = Network(
         layers, layers.size, none, params, params, output, params, 0, 0, 0, 0, 0, 0, 0, 0, no, 0
     )
-    work = Workspace(
-        of_rows.size, a, a, a, a, of_rows, codes, out, codes, out, codes, of_rows, row_largest
-    )
+    work = Workspace(of_rows.size, a, a, a, a, of_rows, codes, out, codes, out, codes, of_rows, row_largest)
     _predict(part, n_parts, out, x, x, no, network, work)
 
 

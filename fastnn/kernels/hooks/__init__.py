@@ -2,8 +2,8 @@
 
 The core (``step.py``) has in itself what every training needs. What one may ask for besides stands here: an
 activation, a loss or an optimiser the core does not know, and the user's own; normalisation, dropout and
-residual connections; what happens after an update. The core calls such a kernel by its address, which is
-data to it. So a new one makes the core neither larger nor slower, and compiles in about a second.
+residual connections; sparse rows; what happens after an update. The core calls such a kernel by its address,
+which is data to it. So a new one makes the core neither larger nor slower, and compiles in about a second.
 
 All of one kind have one signature:
 

@@ -16,20 +16,24 @@ of each row rise, the results have the same bits.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..._jit import jit, span
-from ..._tuning import BLOCK_COLS, GRAIN_COLS, TILE_ROWS
+from ..._tuning import BLOCK_COLS, ENTRIES_AHEAD, GRAIN_COLS, TILE_ROWS, WEIGHTS_AHEAD
 from ..activations import activate
 from ..address import value_at
 from ..batches import row_at
 from ..simd import (
+    CACHE_LINE,
     WIDTH_BYTES,
     borrowed,
     matrix,
     padded,
     prefetch,
     tile_add_scaled,
+    tile_prefetch,
     tile_shape,
     tile_store,
     tile_zeros,
@@ -42,49 +46,66 @@ DIGIT_BITS = 11  # of a feature's number, by which one pass of the sort goes
 N_DIGITS = 1 << DIGIT_BITS
 # Behind the counts of the digits: how many entries are sorted, and in which half of the room they stand.
 N_SORTED, HALF, N_COUNTS = range(N_DIGITS, N_DIGITS + 3)
-AHEAD = 4  # entries whose weights are fetched meanwhile: they may be anywhere
+
+
+class _Dropout(NamedTuple):
+    """What the values of one row go through."""
+
+    on: bool
+    key: int
+    limit: int
+    scale: float
 
 
 @jit
-def _value(values, k, c, rate, key, limit, scale):
+def _dropout(network, turn, r, like):
+    """That of row r of the batch: as of a dense row."""
+    rate = network.layers[0].input_dropout if turn.step > 0 else 0.0
+    key = row_key(network.seed, turn.step, -1, r)
+    return _Dropout(rate > 0, key, drop_limit(rate), like.dtype.type(1 / (1 - rate)))
+
+
+@jit
+def _value(values, k, c, dropout):
     """The value of entry k, of column c, after dropout."""
     value = values[0, k]
-    if rate > 0:
-        value *= values.dtype.type(0) if random_of(key, c) < limit else scale
+    if dropout.on:
+        value *= values.dtype.type(0) if random_of(dropout.key, c) < dropout.limit else dropout.scale
     return value
 
 
 @jit
-def _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, rate, key, limit, scale):
+def _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, dropout):
     """A row's product in a panel of columns, which stays in registers."""
-    tile = tile_zeros(shape)
+    tile, last = tile_zeros(shape), np.uint64(end - 1)
     for k in span(begin, end):
+        tile_prefetch(shape, w, np.intp(columns[min(k + np.uint64(ENTRIES_AHEAD), last)]), col)
         c = columns[k]
-        value = _value(values, k, c, rate, key, limit, scale)
-        tile = tile_add_scaled(tile, value, w, np.intp(c), col)
+        tile = tile_add_scaled(tile, _value(values, k, c, dropout), w, np.intp(c), col)
     tile = tile_add_scaled(tile, out.dtype.type(1), w, n_in, col)
     tile_store(tile, out, r, col)
 
 
 @jit
-def _widest_row_panel(out, w, values, columns, begin, end, n_in, r, col, n_cols, rate, key, limit, scale):
-    """The same in the widest panel that fits; returns its width."""
-    lanes = WIDTH_BYTES // out.itemsize
-    if col + 8 * lanes <= n_cols:
+def _row_product(out, w, values, columns, begin, end, n_in, r, n_cols, dropout):
+    """``out[r, :n_cols] = sum value_k w[column_k, :n_cols] + bias`` over entries `begin` to `end`."""
+    lanes, col = WIDTH_BYTES // out.itemsize, np.intp(0)
+    while col + 8 * lanes <= n_cols:
         shape = tile_shape(out, 1, 8)
-        _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, rate, key, limit, scale)
-        return 8 * lanes
-    if col + 4 * lanes <= n_cols:
+        _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, dropout)
+        col += 8 * lanes
+    while col + 4 * lanes <= n_cols:
         shape = tile_shape(out, 1, 4)
-        _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, rate, key, limit, scale)
-        return 4 * lanes
-    if col + 2 * lanes <= n_cols:
+        _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, dropout)
+        col += 4 * lanes
+    while col + 2 * lanes <= n_cols:
         shape = tile_shape(out, 1, 2)
-        _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, rate, key, limit, scale)
-        return 2 * lanes
-    shape = tile_shape(out, 1, 1)
-    _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, rate, key, limit, scale)
-    return lanes
+        _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, dropout)
+        col += 2 * lanes
+    while col < n_cols:
+        shape = tile_shape(out, 1, 1)
+        _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, dropout)
+        col += lanes
 
 
 @jit
@@ -94,27 +115,20 @@ def sparse_forward(turn, data, first, r0, r1):
     Row slices are independent.
     """
     network, work, data = value_at(turn.network), value_at(turn.work), value_at(data)
-    layer = network.layers[0]
+    turn, layer = borrowed(turn), network.layers[0]
     w, out, a_in = weights_of(layer, network.params), output_of(layer, work), input_of(layer, work)
     values, columns, n_in, n_out = data.x, data.columns, layer.n_in, layer.n_out
-    rate = layer.input_dropout if turn.step > 0 else 0.0
-    limit, scale = drop_limit(rate), values.dtype.type(1 / (1 - rate))
-    n_cols = padded(n_out)
     for r in range(r0, r1):
         row = row_at(data, first + r)
         begin, end = data.starts[row], data.starts[row + 1]
-        key = row_key(network.seed, turn.step, -1, r)
-        col = np.intp(0)
-        while col < n_cols:
-            col += _widest_row_panel(
-                out, w, values, columns, begin, end, n_in, r, col, n_cols, rate, key, limit, scale
-            )
+        dropout = _dropout(network, turn, r, values)
+        _row_product(out, w, values, columns, begin, end, n_in, r, padded(n_out), dropout)
         out[r, n_out] = 1
-        if layer.residual > 0:
+        if layer.residual > 0:  # which adds the features themselves
             for i in span(0, n_in):
                 a_in[r, i] = 0
             for k in span(begin, end):
-                a_in[r, columns[k]] += _value(values, k, columns[k], rate, key, limit, scale)
+                a_in[r, columns[k]] += _value(values, k, columns[k], dropout)
     activate(out, layer.activation, r0, r1, 0, n_out)
 
 
@@ -127,19 +141,18 @@ def _halves(work, part):
 
 
 @jit
-def _collect(entries, held, data, network, rate, turn, first, i0, i1):
+def _collect(entries, held, data, network, turn, first, i0, i1):
     """Entries of the batch in columns i0 to i1 that dropout leaves, row by row; returns how many."""
     values, columns = data.x, data.columns
-    limit, scale = drop_limit(rate), values.dtype.type(1 / (1 - rate))
     n = np.uint64(0)
     for r in range(turn.n_rows):
         row = row_at(data, first + r)
-        key = row_key(network.seed, turn.step, -1, r)
+        dropout = _dropout(network, turn, r, values)
         for k in span(data.starts[row], data.starts[row + 1]):
             c = np.int64(columns[k])
-            if i0 <= c and c < i1 and not (rate > 0 and random_of(key, c) < limit):
+            if i0 <= c and c < i1 and not (dropout.on and random_of(dropout.key, c) < dropout.limit):
                 entries[0, n] = c << 32 | r
-                held[0, n] = values[0, k] * scale if rate > 0 else values[0, k]
+                held[0, n] = values[0, k] * dropout.scale
                 n += np.uint64(1)
     return n
 
@@ -175,8 +188,7 @@ def sparse_sort(turn, data, first, i0, i1):
     network, work, data = value_at(turn.network), value_at(turn.work), value_at(data)
     turn = borrowed(turn)
     entries, held, counts = _halves(work, turn.part)
-    rate = network.layers[0].input_dropout if turn.step > 0 else 0.0
-    n = _collect(entries, held, data, network, rate, turn, first, i0, i1)
+    n = _collect(entries, held, data, network, turn, first, i0, i1)
     n_bits, half = 0, 0
     while i1 - i0 > 1 << n_bits:
         n_bits += 1
@@ -206,6 +218,9 @@ def _sum_row(grad_w, entries, held, half, begin, end, delta, i, o0, o1):
     while col + 8 * lanes <= o1:
         _sum_panel(tile_shape(grad_w, 1, 8), grad_w, entries, held, half, begin, end, delta, i, col)
         col += 8 * lanes
+    while col + 4 * lanes <= o1:
+        _sum_panel(tile_shape(grad_w, 1, 4), grad_w, entries, held, half, begin, end, delta, i, col)
+        col += 4 * lanes
     while col + 2 * lanes <= o1:
         _sum_panel(tile_shape(grad_w, 1, 2), grad_w, entries, held, half, begin, end, delta, i, col)
         col += 2 * lanes
@@ -266,7 +281,7 @@ def sparse_gradient(grad_w, turn, i0, i1, o0, o1):
 @jit
 def _fetch(w, i, o0, o1):
     """Ask for a row of weights."""
-    for o in range(o0, o1, 64 // w.itemsize):
+    for o in range(o0, o1, CACHE_LINE // w.itemsize):
         prefetch(w, i, o, 1, 1)
 
 
@@ -294,6 +309,9 @@ def sparse_update(turn, optimizer, index, l2, l1, i0, i1, o0, o1):
     place = np.int64(0)
     while place < n:
         i, begin, place = entries[half, place] >> 32, place, _end_of_row(entries, half, n, place)
+        ahead = entries[half, min(place + WEIGHTS_AHEAD, n - 1)] >> 32
+        for array in (w, m, v):  # to fetch what is not there does no harm
+            _fetch(array, ahead, o0, o1)
         if l2 + l1 > 0:
             for o in range(o0, o1, GRAIN_COLS):
                 stop = min(padded(layer.n_out), min(o1, o + GRAIN_COLS))
