@@ -112,6 +112,7 @@ class Pace:
         self._to_try: list[int] = []
         self._trained = 0.0  # seconds in all, and in the trials of this round
         self._tried = 0.0
+        self._compared: tuple[int, ...] = ()  # numbers of threads, in the latest round
         self._next_round = max(FIRST_TRIAL_SECONDS, TRIAL_SPACING * self._guess)
 
     def chunk(self) -> tuple[int, int]:
@@ -120,6 +121,7 @@ class Pace:
             near = {max(1, self.n_parts // 2), min(self._most, 2 * self.n_parts)} - {self.n_parts}
             # The present number again, too: what it took a while ago may have been in another weather.
             self._to_try, self._tried = [*near, self.n_parts], 0.0
+            self._compared = tuple(self._to_try)
         if self._to_try:
             n_parts = self._to_try[0]
             return n_parts, self._steps(n_parts, TRIAL_SECONDS)
@@ -135,6 +137,8 @@ class Pace:
         """Take note of what a chunk took."""
         self._seconds[n_parts] = seconds / n_steps
         self._trained += seconds
+        if not self._compared and n_parts > 1 and self._seconds[n_parts] > self._guess:
+            self._next_round = 0.0  # far too slow: somebody else is busy on a core
         if self._to_try:
             self._tried += seconds
             self._to_try.remove(n_parts)
@@ -142,10 +146,9 @@ class Pace:
                 self._decide()
 
     def _decide(self) -> None:
-        fastest = min(self._seconds, key=self._seconds.__getitem__)
+        fastest = min(self._compared, key=self._seconds.__getitem__)
         if self._seconds[fastest] < TRIAL_GAIN * self._seconds[self.n_parts]:
             self.n_parts = fastest
-        self._seconds = {self.n_parts: self._seconds[self.n_parts]}
         self._next_round = self._trained + TRIAL_SPACING * self._tried
 
     def alone(self) -> None:

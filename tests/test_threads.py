@@ -183,6 +183,18 @@ def eight_cores(monkeypatch):
     monkeypatch.setattr("fastnn._threads.PARALLEL_STEP_FLOPS", 1e6)
 
 
+def test_a_busy_core_is_noticed_at_once(monkeypatch):
+    """Two threads that wait for each other far longer than the work takes are not kept for a second."""
+    monkeypatch.setattr(_threads, "usable_cores", lambda: 2)
+    busy = Machine(step_flops=4e6, n_threads=2)  # guessed: 0.2 ms, so that the first chunk has 25 steps
+    share = busy.train(2.0, {1: 1e-4, 2: 8e-3})
+    assert share[2] < 0.15
+    # Later trials take no longer than planned, though two threads are as slow as before.
+    assert busy.train(2.0, {1: 1e-4, 2: 8e-3})[2] < 0.03
+    quiet = Machine(step_flops=4e6, n_threads=2)
+    assert quiet.train(1.0, {1: 1e-4, 2: 6e-5})[1] == 0
+
+
 @pytest.mark.parametrize("fastest", [1, 2, 4, 8])
 @pytest.mark.parametrize("step_flops", [1e5, 1e9])
 def test_pace_finds_the_fastest_number_of_threads(eight_cores, fastest, step_flops):
