@@ -9,6 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 
 DTYPES = ("float32", "float64")
+_MOST_SHOWN = 30  # names that may be meant
 
 
 def check_count(name: str, value, minimum: int = 1) -> int:
@@ -41,9 +42,17 @@ def check_name(name: str, value, known: Iterable[str]) -> str:
     known = list(known)
     if value in known:
         return value
-    close = get_close_matches(str(value), known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.{hint}")
+    nearest = nearest_name(str(value), known)
+    hint = "" if nearest is None else f" Did you mean {nearest!r}?"
+    shown = ", ".join(known[:_MOST_SHOWN]) + (f", ... ({len(known)} names)" * (len(known) > _MOST_SHOWN))
+    raise ValueError(f"{name} must be one of {shown}, got {value!r}.{hint}")
+
+
+def nearest_name(value: str, known: Iterable[str]) -> str | None:
+    """The name that was probably meant, whatever its case; None if none comes near."""
+    by_folded = {name.casefold(): name for name in known}
+    close = get_close_matches(value.casefold(), by_folded, n=1)
+    return by_folded[close[0]] if close else None
 
 
 def check_dtype(dtype) -> np.dtype:

@@ -203,7 +203,7 @@ def train(
     score = scores[metric]
     _say(
         f"test {metric} {score['value']:.4f} (95 % interval {score['low']:.4f} to {score['high']:.4f}) after "
-        f"{len(history)} epochs{ending}"
+        f"{len(history)} epoch{'s' * (len(history) != 1)}{ending}"
     )
     _say(f"model, history, pictures and predictions: {run.folder}")
     if as_json:
@@ -239,7 +239,17 @@ def _load(path: Path):
     from .model import Model
     from .runs import MODEL
 
+    _refuse_unfinished(path)
     return Model.load(path / MODEL if path.is_dir() else path)
+
+
+def _refuse_unfinished(run: Path) -> None:
+    from .runs import CONFIG, MODEL
+
+    if (run / CONFIG).is_file() and not (run / MODEL).exists():
+        raise FileNotFoundError(
+            f"the run {str(run)!r} was broken off and has no model yet: fastnn train --resume {run} goes on."
+        )
 
 
 @app.command(
@@ -257,7 +267,9 @@ def predict(
     proba: Annotated[
         bool, typer.Option("--proba", help="Also a column for each class's probability.")
     ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Also the columns of the input.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Also the input: a table's columns, an image's file, or a text.")
+    ] = False,
 ) -> None:
     """Predict the rows of a file."""
     from .data import read_source
@@ -267,10 +279,19 @@ def predict(
     frame = loaded.predict_frame(rows, proba=proba)
     _warn_of_unseen(loaded.encoder)
     if keep:
-        if loaded.encoder.kind != "table":
-            raise ValueError("--keep is for tables: other rows have no columns.")
-        frame = rows.reset_index(drop=True).join(frame, rsuffix="_of_model")
+        frame = _as_columns(rows, loaded.encoder.kind).join(frame, rsuffix="_of_model")
     _write_table(frame, output)
+
+
+def _as_columns(rows, kind: str):
+    """The input as columns: those of a table, the paths of images, or texts."""
+    import pandas
+
+    if kind == "table":
+        return rows.reset_index(drop=True)
+    if not isinstance(rows, list):
+        raise ValueError("--keep is for tables, texts and image files: other rows have no columns.")
+    return pandas.DataFrame({"file" if kind == "images" else "text": list(map(str, rows))})
 
 
 def _warn_of_unseen(encoder) -> None:
@@ -338,6 +359,7 @@ def plot(run: RunArgument) -> None:
     from .plots import save_pictures
     from .runs import Run
 
+    _refuse_unfinished(run)
     for path in save_pictures(Run(run).folder):
         print(path)
 
@@ -351,6 +373,7 @@ def report(
     from .report import write_report
     from .runs import Run
 
+    _refuse_unfinished(run)
     print(write_report(Run(run).folder, output))
 
 
@@ -519,8 +542,17 @@ def main() -> None:
     except (ValueError, TypeError, OSError, ImportError, DivergenceError) as error:
         if debug:
             raise
-        _say(f"Error: {error}")
+        _say(f"Error: {_in_words(error)}")
         sys.exit(1)
+
+
+def _in_words(error: Exception) -> str:
+    """One sentence, also of what the system refuses, without its numbers."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{str(error.filename)!r} cannot be read or written: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}."
+    return " ".join(str(error).split())
 
 
 if __name__ == "__main__":

@@ -153,7 +153,8 @@ def make_config(**values: Any) -> Config:
             raise ValueError(f"{error['loc'][0]} is missing: say what to learn from.") from None
         place = ".".join(map(str, error["loc"]))
         text = error["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{place}: {text[0].lower()}{text[1:]}, got {error['input']!r}.") from None
+        got = "" if error["type"] == "value_error" else f", got {error['input']!r}"
+        raise ValueError(f"{place}: {text[0].lower()}{text[1:]}{got}.") from None
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -178,7 +179,9 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
             try:
                 values = yaml.safe_load(path.read_text()) or {}
             except yaml.YAMLError as error:
-                raise ValueError(" ".join(str(error).split())) from None
+                mark = getattr(error, "problem_mark", None)
+                where = "" if mark is None else f" (at line {mark.line + 1}, column {mark.column + 1})"
+                raise ValueError(f"{getattr(error, 'problem', None) or error}{where}") from None
     except ValueError as error:  # also UnicodeDecodeError and TOMLDecodeError
         raise ValueError(f"{str(path)!r} cannot be read: {error}.") from None
     if not isinstance(values, dict):

@@ -326,7 +326,10 @@ class Findings:
         """How training went."""
         reason = str(self.training.get("stop_reason") or "epochs")
         epochs = as_count(self.training.get("epochs", "?"))
-        sentences = [f"Training ran for {epochs} epochs and ended because {_STOPS.get(reason, reason)}."]
+        plural = "" if epochs == "1" else "s"
+        sentences = [
+            f"Training ran for {epochs} epoch{plural} and ended because {_STOPS.get(reason, reason)}."
+        ]
         if self.training.get("best_epoch") is not None:
             sentences.append(f"The weights kept are those of epoch {self.training['best_epoch']}.")
         costs = self._figures("cost")

@@ -42,6 +42,15 @@ def write(
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Replace the file at `path` in one step; on failure what stood there is untouched."""
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name!r} in.")
+    try:
+        _write_beside(path, content)
+    except OSError as error:  # else it tells of the file beside, or of none
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def _write_beside(path: Path, content: bytes) -> None:
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -1258,6 +1258,8 @@ def run_pictures(run_folder: str | os.PathLike[str]) -> list[Picture]:
 
 def _history_pictures(history: dict[str, Any], training: dict[str, Any]) -> list[Picture]:
     columns, metric_name, best_epoch = _columns(history)
+    if len({len(column) for column in columns.values()}) > 1:
+        raise ValueError("its columns have different lengths.")
     if not columns["epoch"]:
         return []
     metric = _METRIC_NAMES.get(metric_name, metric_name)

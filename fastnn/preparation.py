@@ -113,6 +113,8 @@ def prepare(config: Config) -> Prepared:
     dataset = read_source(
         config.source, target=config.target, drop=config.drop, drop_missing=config.drop_missing
     )
+    if config.group is not None and config.time is not None:
+        raise ValueError("group and time are two ways to split the rows: give one of them.")
     groups, times = _column(dataset, config, "group"), _column(dataset, config, "time")
     if config.group is not None:  # which would tell the group's rows apart from all others
         dataset = dataclasses.replace(dataset, rows=dataset.rows.drop(columns=config.group))
@@ -129,6 +131,11 @@ def prepare(config: Config) -> Prepared:
     )
     # The names of all classes; but mean and scale of those rows only that are trained on.
     target = Target(dataset.target, task).fit(labels if task == "classification" else dataset.y[split.train])
+    if target.classes is not None and len(target.classes) > max(20, len(labels) // 2):
+        raise ValueError(
+            f"the target {dataset.target!r} has {len(target.classes):,} different labels in {len(labels):,} "
+            "rows: too few rows of each to learn from; is it the column that was meant?"
+        )
     loss = choose_loss(config, target)
     rows = take(dataset.rows, split.train)
     encoder = make_encoder(config, dataset).fit(rows)
@@ -332,6 +339,11 @@ def make_model(config: Config, prepared: Prepared) -> tuple[Model, Trainer]:
 
 def early_stopping(config: Config) -> EarlyStopping | None:
     """The rule that patience and monitor name, if any."""
+    if config.patience and config.monitor.startswith("val_") and not config.validation:
+        raise ValueError(
+            f"patience watches {config.monitor!r}, but validation is 0: set rows aside to validate on, "
+            "or let monitor be 'cost'."
+        )
     return EarlyStopping(config.monitor, patience=config.patience) if config.patience else None
 
 

@@ -90,6 +90,19 @@ def _new_folder(stem: str) -> Path:
     raise FileExistsError("runs/ is full.")
 
 
+def _refuse_taken(folder: Path) -> None:
+    """Raise if a run cannot have that folder, before any work is done."""
+    if (folder / CONFIG).exists():
+        raise FileExistsError(
+            f"there is a run in {os.fspath(folder)!r} already: go on with it by --resume, or name another."
+        )
+    for path in (folder, *folder.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise NotADirectoryError(f"a run needs a folder, but {os.fspath(path)!r} is a file.")
+            return
+
+
 def train(
     config: Config,
     folder: str | os.PathLike[str] | None = None,
@@ -131,10 +144,8 @@ def train(
     ValueError, TypeError, OSError, ImportError
         If the data or a setting are not what is described in their place.
     """
-    if not resume and folder is not None and (Path(folder) / CONFIG).exists():
-        raise FileExistsError(
-            f"there is a run in {os.fspath(folder)!r} already: go on with it by --resume, or name another."
-        )
+    if not resume and folder is not None:
+        _refuse_taken(Path(folder))
     prepared = prepare(config)
     model, trainer = make_model(config, prepared)
     for sentence in _introduction(prepared, model, trainer):
@@ -142,6 +153,7 @@ def train(
     path = _new_folder(prepared.dataset.name) if folder is None else Path(folder)
     is_new = folder is None or not path.exists()
     path.mkdir(parents=True, exist_ok=True)
+    before = (path / CONFIG).read_bytes() if resume else None
     try:
         model_file.write_atomically(path / CONFIG, to_toml(config).encode())
         run = Run(path)
@@ -151,6 +163,8 @@ def train(
             shutil.rmtree(path)
             if folder is None and not any(path.parent.iterdir()):
                 path.parent.rmdir()
+        elif before is not None and not len(trainer.history):  # refused: the run is as it was
+            model_file.write_atomically(path / CONFIG, before)
         raise
     return run, trainer.history
 

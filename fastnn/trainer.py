@@ -8,13 +8,14 @@ import re
 import time
 import warnings
 import zlib
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from . import _checks, progress
+from ._interrupts import held_back
 from ._jit import compile_seconds
 from ._threads import Pace, at_work, launch, parts_for
 from ._tuning import PARALLEL_CALL_FLOPS, ROW_BLOCK, TILE_ROWS
@@ -681,7 +682,8 @@ class Trainer:
         -------
         History
             The trainer's own, of all calls so far. Ctrl-C ends training with a warning, and network and
-            history stay as they are then.
+            history stay as they are then. With a checkpoint one is written first, to go on from; Ctrl-C
+            pressed twice does not wait for it.
 
         Raises
         ------
@@ -747,7 +749,7 @@ class Trainer:
         left = run.n_epochs - len(history)
         display = progress.make_display(verbose, left, n_rows, history)
         try:
-            with at_work(), display:
+            with at_work(), display, held_back(checkpoint is not None) as run.pressed:
                 run.callbacks.on_fit_begin(self)
                 if isinstance(self.optimizer, LBFGS):
                     self._run_lbfgs(run, display)
@@ -1067,12 +1069,18 @@ class Trainer:
         return arrays | {f"best.{k}": kept for k, kept in enumerate(run.best.kept)}
 
     def _checkpoint(self, run: _Run, ended: bool = False) -> None:
-        """Write a checkpoint if one is due: within an epoch, or at its end."""
+        """Write a checkpoint if one is due: within an epoch, or at its end; then Ctrl-C may end training."""
         if run.clock is None or (run.first == run.n_rows and not ended):
             return
         finished = ended and (self._stop_reason is not None or len(self.history) == run.n_epochs)
-        if not finished and not run.clock.is_due(self._batches, len(self.history) if ended else None):
-            return
+        is_due = run.clock.is_due(self._batches, len(self.history) if ended else None)
+        if finished or is_due or run.pressed:
+            self._write_checkpoint(run)
+            run.clock.written(self._batches)
+        if run.pressed and not finished:
+            raise KeyboardInterrupt
+
+    def _write_checkpoint(self, run: _Run) -> None:
         state = {
             "digest": run.digest,
             "batches": self._batches,
@@ -1091,7 +1099,6 @@ class Trainer:
             "history": [epoch._asdict() for epoch in self.history.epochs],
         }
         run.checkpoint.write(self._batches, state, self._arrays(run))
-        run.clock.written(self._batches)
 
     def _find_checkpoint(self, run: _Run, early_stopping: EarlyStopping | None):
         """State and arrays of the newest checkpoint to go on from; None if there is none."""
@@ -1109,7 +1116,7 @@ class Trainer:
             if then != value:
                 raise ValueError(
                     f"the checkpoints in {str(run.checkpoint.folder)!r} are of another training: {name} was "
-                    f"{then}, and is {value}. Use another folder, or resume=False."
+                    f"{then}, and is {value}. Use another folder, or do not resume."
                 )
         return found
 
@@ -1341,6 +1348,7 @@ class _Run:
     rates: tuple[float, np.ndarray] | None = None  # learning rates of the epoch, and from what
     first: int = 0  # rows of the epoch that are done
     lr: float | None = None  # of the last step
+    pressed: Sequence[int] = ()  # Ctrl-C, once for each time
 
     def __post_init__(self) -> None:
         self.totals = np.zeros(kernels.N_TOTALS)

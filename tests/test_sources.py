@@ -116,11 +116,20 @@ def test_bad_sources(tmp_path, images):
     (tmp_path / "none").mkdir()
     with pytest.raises(ValueError, match=r"nothing in the folder .*none' can be read"):
         read_source(tmp_path / "none")
+
+
+def test_a_folder_of_tables_is_one_table(tmp_path):
+    pytest.importorskip("pandas")
     (tmp_path / "parts").mkdir()
     for i in range(3):
-        (tmp_path / "parts" / f"{i}.parquet").touch()
-    with pytest.raises(ValueError, match="holds 3 tables: expected the path of one of them"):
-        read_source(tmp_path / "parts")
+        (tmp_path / "parts" / f"{i}.csv").write_text(f"a,y\n{i},u\n{i},v\n")
+    data = read_source(tmp_path / "parts", target="y")
+    assert (data.kind, data.name) == ("table", "parts")
+    assert data.rows.a.tolist() == [0, 0, 1, 1, 2, 2]
+    assert read_source(tmp_path / "parts", labelled=False).rows.y.tolist() == ["u", "v"] * 3
+    (tmp_path / "parts" / "9.csv").write_text("a,b,y\n1,2,u\n")
+    with pytest.raises(ValueError, match=r"9\.csv' has a column 'b', but .*0\.csv' has none of that name"):
+        read_source(tmp_path / "parts", target="y")
 
 
 def test_every_kind_has_its_encoder(images):

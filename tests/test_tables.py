@@ -227,8 +227,9 @@ def test_bad_sources(tmp_path, monkeypatch):
     (tmp_path / "old.xls").touch()
     with pytest.raises(ValueError, match=r"ending '.xls': expected .* Save it as .xlsx"):
         read_table(tmp_path / "old.xls")
-    with pytest.raises(ValueError, match="is a folder"):
-        read_table(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ValueError, match="is a folder without a table"):
+        read_table(tmp_path / "folder")
     (tmp_path / "tree.json").write_text('{"a": [1, 2]}')
     with pytest.raises(ValueError, match="other JSON than a list of objects"):
         read_table(tmp_path / "tree.json")

@@ -20,7 +20,8 @@ def again(target):
     [
         (np.arange(50) % 2 == 0, "classification"),
         (np.arange(50) % 4, "classification"),
-        (np.arange(50), "classification"),
+        (np.arange(100) % 50, "classification"),
+        (np.arange(50), "regression"),  # numbers of rows, not of classes
         (np.arange(50) * 3, "regression"),
         (np.arange(50.0) / 3, "regression"),
         (np.arange(50) % 4 * 10.0, "classification"),

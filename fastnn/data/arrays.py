@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -122,10 +121,16 @@ def existing(source: str | Path, names: Sequence[str] | dict[str, str] = ()) -> 
     path = Path(source).expanduser()
     if path.exists():
         return path
+    try:
+        beside = {entry.name: str(path.with_name(entry.name)) for entry in path.parent.iterdir()}
+    except OSError:
+        beside = {}
+    near = _checks.nearest_name(str(source), names) or beside.get(
+        _checks.nearest_name(path.name, beside) or ""
+    )
+    hint = f" Did you mean {near!r}?" if near else ""
     if not names:
-        raise FileNotFoundError(f"there is no file or folder {str(source)!r}.")
-    close = get_close_matches(str(source), names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise FileNotFoundError(f"there is no file or folder {str(source)!r}.{hint}")
     raise FileNotFoundError(
         f"there is no file {str(source)!r}, and no data set of that name: expected a path or one of "
         f"{', '.join(names)}.{hint}"

@@ -154,9 +154,4 @@ def _recognise_folder(folder: Path) -> str:
             f"nothing in the folder {str(folder)!r} can be read: expected a folder of images or texts for "
             "each class, x.npy and y.npy, or the four IDX files of MNIST."
         )
-    if kind == "table":
-        raise ValueError(
-            f"the folder {str(folder)!r} holds {counts[kind]} tables: expected the path of one of them; "
-            "fastnn.data.TableStream reads all."
-        )
     return kind

@@ -233,9 +233,8 @@ def _at_random(
     for part, name, size in ((1, "validation", sizes[1]), (2, "test", sizes[0])):
         lacking = np.setdiff1d(np.arange(len(names)), classes[parts[part]])
         if size and len(lacking):
-            shown = ", ".join(repr(str(names[c])) for c in lacking[:5]) + (
-                ", ..." if len(lacking) > 5 else ""
-            )
+            shown = ", ".join(repr(str(names[c])) for c in lacking[:5])
+            shown += " and others" if len(lacking) > 5 else ""
             what = "class is" if len(lacking) == 1 else "classes are"
             notes.append(f"{len(lacking)} {what} too rare to be in the {name} part: {shown}.")
     return parts, notes

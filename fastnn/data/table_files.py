@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .folders import find_files
 
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".tab")
 ENDINGS = (
@@ -44,10 +45,11 @@ def read_table(source: Any) -> Any:
     Parameters
     ----------
     source : path, file object or table
-        A file: .csv, .tsv, .txt (the delimiter is recognised; also compressed, .csv.gz), .parquet, .feather,
-        .arrow, .xlsx, .jsonl or .json (a list of objects). ``"-"`` is CSV on the standard input, and so is
-        what a file object holds. Or what is a table already: a data frame of pandas or polars, anything that
-        Arrow can take over, a dict of columns, a list of dicts, a structured array or a matrix.
+        A file, or a folder of files with the same columns: .csv, .tsv, .txt (the delimiter is recognised;
+        also compressed, .csv.gz), .parquet, .feather, .arrow, .xlsx, .jsonl or .json (a list of objects).
+        ``"-"`` is CSV on the standard input, and so is what a file object holds. Or what is a table already:
+        a data frame of pandas or polars, anything that Arrow can take over, a dict of columns, a list of
+        dicts, a structured array or a matrix.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def read_table(source: Any) -> Any:
     if isinstance(source, (str, os.PathLike)):
         if str(source) == "-":
             return _parse_text(sys.stdin.buffer.read(), "the standard input", None)
-        return _read_file(Path(source))
+        return _read_folder(Path(source)) if Path(source).is_dir() else _read_file(Path(source))
     if hasattr(source, "read"):
         content = source.read()
         content = content.encode() if isinstance(content, str) else content
@@ -159,15 +161,26 @@ def _read_file(path: Path) -> Any:
     return _check_size(_name_columns(frame, repr(str(path))), repr(str(path)))
 
 
-def _nearest_file(path: Path) -> str:
-    from difflib import get_close_matches
+def _read_folder(folder: Path) -> Any:
+    """All tables in a folder and below it, one after the other."""
+    pandas = _checks.require("pandas", "tables")
+    files = sorted(find_files(folder, ENDINGS))
+    if not files:
+        raise ValueError(f"{str(folder)!r} is a folder without a table: expected {', '.join(ENDINGS)}.")
+    frames = [_read_file(file) for file in files]
+    for file, frame in zip(files, frames, strict=True):
+        for name in set(frames[0].columns) ^ set(frame.columns):
+            has, lacks = (files[0], file) if name in frames[0].columns else (file, files[0])
+            raise ValueError(f"{str(has)!r} has a column {name!r}, but {str(lacks)!r} has none of that name.")
+    return pandas.concat(frames, ignore_index=True)
 
+
+def _nearest_file(path: Path) -> str:
     try:
-        beside = [entry.name for entry in path.parent.iterdir()]
+        near = _checks.nearest_name(path.name, [entry.name for entry in path.parent.iterdir()])
     except OSError:
         return ""
-    close = get_close_matches(path.name, beside, n=1)
-    return f" Did you mean {str(path.parent / close[0])!r}?" if close else ""
+    return f" Did you mean {str(path.parent / near)!r}?" if near else ""
 
 
 def _check_size(frame: Any, where: str) -> Any:

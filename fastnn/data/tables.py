@@ -98,7 +98,7 @@ def read_dataset(
         if not drop_missing:
             raise ValueError(
                 f"the target {target!r} is missing in {int(missing.sum())} of {len(frame)} rows: "
-                "ask for such rows to be left out (drop_missing=True), or fill them."
+                "leave such rows out (drop_missing=True, --drop-missing), or fill them."
             )
         if missing.all():
             raise ValueError(f"the target {target!r} is missing in every row.")

@@ -39,7 +39,8 @@ def guess_task(y: Any) -> str:
     values = np.unique(y)
     if np.any(values != np.floor(values)):
         return "regression"
-    counts_from_0 = np.array_equal(values, np.arange(len(values)))
+    # As class numbers do, of which each comes more than once: the numbers of rows do, too.
+    counts_from_0 = len(y) >= 2 * len(values) and np.array_equal(values, np.arange(len(values)))
     return "classification" if counts_from_0 or len(values) <= _MOST_CLASSES else "regression"
 
 
