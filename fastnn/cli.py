@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import sys
@@ -26,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+MOST_COLUMNS = 40  # are shown; the report has them all
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -183,11 +185,11 @@ def train(
         resume=resume is not None,
         tensorboard=tensorboard,
         verbose=0 if quiet else 2 if live else 1,
-        tell=_say,
+        begin=functools.partial(_introduce, quiet=quiet),
     )
     seconds = time.perf_counter() - started
     if not len(history):
-        _say(f"Interrupted before the first epoch ended: fastnn train --resume {run.folder} begins again.")
+        _say(f"Interrupted before the first epoch ended: fastnn train --resume {run.folder} goes on.")
         raise typer.Exit(INTERRUPTED)
     if pictures and _has("matplotlib"):
         from .plots import save_pictures
@@ -224,6 +226,25 @@ def train(
     if history.stop_reason == "interrupted":
         _say(f"It was interrupted: fastnn train --resume {run.folder} goes on.")
         raise typer.Exit(INTERRUPTED)
+
+
+def _introduce(prepared, trainer, quiet: bool) -> None:
+    """Say what is about to be trained on what, and what was made of each column."""
+    train, validation, net = prepared.train, prepared.validation, trainer.net
+    between = "" if validation is None else f", {validation.n:,} to validate on"
+    _say(
+        f"{prepared.dataset.name}: {train.n:,} rows to train on{between}, {prepared.test.n:,} to test with; "
+        f"network {'-'.join(map(str, net.sizes))} ({net.n_params:,} parameters), {trainer.loss.name}"
+    )
+    columns = prepared.encoder.describe()
+    if prepared.dataset.kind == "table" and not quiet and len(columns) <= MOST_COLUMNS:
+        table, console = _table("column", "taken for", "encoding", "missing", "distinct", stderr=True)
+        for column in columns:
+            names = ("column", "kind", "encoding", "missing", "distinct")
+            table.add_row(*(str(column.get(name, "")) for name in names))
+        console.print(table)
+    for note in prepared.notes:
+        _say(f"Note: {note}")
 
 
 def _has(module: str) -> bool:
@@ -343,14 +364,17 @@ def evaluate(
     console.print(table)
 
 
-def _table(*columns: str):
+_WORDS = ("taken for", "encoding")  # columns of text
+
+
+def _table(*columns: str, stderr: bool = False):
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None)
     for k, name in enumerate(columns):
-        table.add_column(name, justify="right" if k else "left")
-    return table, Console(soft_wrap=True, highlight=False)
+        table.add_column(name, justify="right" if k and name not in _WORDS else "left")
+    return table, Console(stderr=stderr, highlight=False)
 
 
 @app.command()

@@ -110,7 +110,7 @@ def train(
     resume: bool = False,
     tensorboard: bool = False,
     verbose: int = 1,
-    tell: Callable[[str], Any] = lambda text: None,
+    begin: Callable[[Prepared, Trainer], Any] = lambda prepared, trainer: None,
 ) -> tuple[Run, History]:
     """Train as a configuration says, and write down what came of it.
 
@@ -126,8 +126,8 @@ def train(
         Whether to write TensorBoard's logs, too.
     verbose : int, default=1
         As of ``Trainer.fit``.
-    tell : callable, optional
-        Is called with sentences for the user: what was found in the data, and what is trained.
+    begin : callable, optional
+        Is called when all has been read and checked, before training.
 
     Returns
     -------
@@ -148,8 +148,7 @@ def train(
         _refuse_taken(Path(folder))
     prepared = prepare(config)
     model, trainer = make_model(config, prepared)
-    for sentence in _introduction(prepared, model, trainer):
-        tell(sentence)
+    begin(prepared, trainer)
     path = _new_folder(prepared.dataset.name) if folder is None else Path(folder)
     is_new = folder is None or not path.exists()
     path.mkdir(parents=True, exist_ok=True)
@@ -211,18 +210,6 @@ def _keep(run: Run, model: Model, history: History) -> None:
         "columns": history.to_dict(),
     }
     run.write(HISTORY, _json(columns))
-
-
-def _introduction(prepared: Prepared, model: Model, trainer: Trainer) -> list[str]:
-    """What is about to be trained on what, and what to know of the data."""
-    train, validation = prepared.train, prepared.validation
-    between = "" if validation is None else f", {validation.n:,} to validate on"
-    net = model.net
-    what = (
-        f"{prepared.dataset.name}: {train.n:,} rows to train on{between}, {prepared.test.n:,} to test with; "
-        f"network {'-'.join(map(str, net.sizes))} ({net.n_params:,} parameters), {trainer.loss.name}"
-    )
-    return [what, *(f"Note: {note}" for note in prepared.notes)]
 
 
 def record(run: Run, prepared: Prepared, model: Model, trainer: Trainer, seconds: float) -> None:
