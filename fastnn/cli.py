@@ -533,7 +533,7 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # wherever it stands
     debug = len(arguments) < len(sys.argv) - 1
     try:
-        app(arguments)
+        app(arguments, prog_name="fastnn")  # what completion is for, also where it is called as a module
     except KeyboardInterrupt:
         if debug:
             raise
