@@ -176,6 +176,8 @@ def train(
         configuration, output = make_config(**values), resume
     else:
         configuration = _configure(source, config, settings)
+    known = resume and resume / runs.HISTORY
+    before = known.read_bytes() if known and known.is_file() else None
     started = time.perf_counter()
     run, history = runs.train(
         configuration,
@@ -189,6 +191,8 @@ def train(
     if not len(history):
         _say(f"Interrupted before the first epoch ended: fastnn train --resume {run.folder} begins again.")
         raise typer.Exit(INTERRUPTED)
+    if before == (run.folder / runs.HISTORY).read_bytes():
+        _say(f"Nothing was left to train: for more than {len(history)} epochs say --epochs.")
     if pictures and _has("matplotlib"):
         from .plots import save_pictures
 
