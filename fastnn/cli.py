@@ -178,6 +178,8 @@ def train(
         configuration, output = make_config(**values), resume
     else:
         configuration = _configure(source, config, settings)
+    known = resume and resume / runs.HISTORY
+    before = known.read_bytes() if known and known.is_file() else None
     started = time.perf_counter()
     run, history = runs.train(
         configuration,
@@ -191,6 +193,8 @@ def train(
     if not len(history):
         _say(f"Interrupted before the first epoch ended: fastnn train --resume {run.folder} goes on.")
         raise typer.Exit(INTERRUPTED)
+    if before == (run.folder / runs.HISTORY).read_bytes():
+        _say(f"Nothing was left to train: for more than {len(history)} epochs say --epochs.")
     if pictures and _has("matplotlib"):
         from .plots import save_pictures
 
@@ -557,7 +561,7 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # wherever it stands
     debug = len(arguments) < len(sys.argv) - 1
     try:
-        app(arguments)
+        app(arguments, prog_name="fastnn")  # what completion is for, also where it is called as a module
     except KeyboardInterrupt:
         if debug:
             raise

@@ -1386,13 +1386,15 @@ def _network_pictures(net: MLP) -> list[Picture]:
     if not images or math.prod(shape) != len(net.weights[0]) or min(shape[:2]) < 4:
         return []
     n = min(25, net.sizes[1])
+    colours = "blue where a bright pixel excites the unit and red where it inhibits"
+    if len(shape) == 3:
+        colours = "in each colour light where it excites the unit and dark where it inhibits"
     return [
         Picture(
             "first_layer_weights",
             "Weights of the first layer",
             f"The weights into {n} of the {net.sizes[1]:,} units of the first layer as "
-            f"images of {shape[0]} x {shape[1]} pixels, blue where a bright pixel excites the unit and red "
-            "where it inhibits.",
+            f"images of {shape[0]} x {shape[1]} pixels, {colours}.",
             lambda ax: first_layer_weights(net, shape, n=n, ax=ax),
             (4.6, 4.6),
         )

@@ -340,7 +340,11 @@ def test_a_run_that_was_broken_off(refused, trained):
 def test_settings_that_a_run_cannot_go_on_with_leave_it_as_it_was(run, refused, trained):
     sentence = refused("train", "--resume", "run", "--epochs", "4", "--hidden", "9", "--quiet")
     assert "are of another training: net was MLP([4, 8, 2]" in sentence
-    assert run("train", "--resume", "run", "--epochs", "4", "--quiet", "--no-pictures")[0] == 0
+    options = ["--resume", "run", "--quiet", "--no-pictures"]
+    assert "Nothing was left to train: for more than 2 epochs say --epochs" in run("train", *options)[2]
+    code, _, err = run("train", *options, "--epochs", "4")
+    assert code == 0
+    assert "Nothing" not in err
 
 
 # --- the machine --------------------------------------------------------------------------------------

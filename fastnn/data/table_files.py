@@ -308,7 +308,10 @@ def _find_delimiter(head: str) -> str:
     """The one that cuts the header into several fields, and most of the other lines into as many."""
 
     def score(delimiter: str) -> tuple[float, int]:
-        widths = [len(row) for row in csv.reader(io.StringIO(head), delimiter=delimiter) if row][:100]
+        try:
+            widths = [len(row) for row in csv.reader(io.StringIO(head), delimiter=delimiter) if row][:100]
+        except csv.Error:  # a field too long for csv: of a header with very many names, cut by another
+            return 0.0, 1
         if widths[0] < 2:
             return 0.0, 1
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]

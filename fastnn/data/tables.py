@@ -562,7 +562,7 @@ def _learn_date(name: str, series: Any, form: str) -> Column:
     present = seconds[~np.isnan(seconds)]
     if len(present) == 0:
         raise ValueError(f"the column {name!r} has no value that is a date.")
-    notes = [f"read as {form}"] if "%" in form else []
+    notes = [f"its dates are read in the form {form}"] if "%" in form else []
     if n_unread:
         notes.append(f"values that are no dates, taken as missing: {n_unread}")
     n_missing = len(seconds) - len(present)
