@@ -1,4 +1,4 @@
-"""Ctrl-C, held back until training has come to a place where it can go on from."""
+"""Ctrl-C and SIGTERM, held back until training has come to a place where it can go on from."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
 def held_back(wanted: bool) -> Iterator[list[int]]:
     """A list that is empty until Ctrl-C is pressed, which then stops nothing; pressed again, it does as ever.
 
-    Signals can only be caught in the main thread, and a handler of the user's own is left alone: the list
+    So does SIGTERM, which clusters send before they take a machine away; it ends the process afterwards.
+    Signals can only be caught in the main thread, and handlers of the user's own are left alone: the list
     then stays empty.
     """
     pressed: list[int] = []
     in_main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    if not (wanted and in_main and before is signal.default_int_handler):
+    defaults: dict[int, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
+    if not (wanted and in_main and all(signal.getsignal(s) is how for s, how in defaults.items())):
         yield pressed
         return
 
@@ -27,8 +32,12 @@ def held_back(wanted: bool) -> Iterator[list[int]]:
             raise KeyboardInterrupt
         pressed.append(number)
 
-    signal.signal(signal.SIGINT, note)
+    for number in defaults:
+        signal.signal(number, note)
     try:
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in defaults.items():
+            signal.signal(number, handler)
+        if signal.SIGTERM in pressed:
+            signal.raise_signal(signal.SIGTERM)

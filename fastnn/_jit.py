@@ -120,7 +120,7 @@ class _CompileNotice(event.Listener):
         if self._depth == 1:
             if self.seconds == 0.0:
                 print(
-                    "fastnn: compiling for this CPU, once; the next start takes it from the cache ...",
+                    "fastnn: compiling what is new for this CPU; from now on it comes from a cache ...",
                     file=sys.stderr,
                     flush=True,
                 )

@@ -14,6 +14,9 @@ import pytest
 import fastnn
 from fastnn.buffers import row_length
 
+# A shell's background jobs ignore the interrupt; tests that press Ctrl-C themselves need it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 TESTS = Path(__file__).parent
 ROOT = Path(fastnn.__file__).parents[1]
 

@@ -374,7 +374,8 @@ def test_no_space_left(trained, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
-def test_what_ctrl_c_broke_off_goes_on_where_it_was(tmp_path, start):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_what_a_signal_broke_off_goes_on_where_it_was(tmp_path, start, number, code):
     table().to_csv(tmp_path / "t.csv", index=False)
     options = ["--hidden", "8", "--quiet", "--no-pictures"]
     command = [sys.executable, "-m", "fastnn", "train"]
@@ -384,11 +385,13 @@ def test_what_ctrl_c_broke_off_goes_on_where_it_was(tmp_path, start):
     log = tmp_path / "run" / "log.jsonl"
     while process.poll() is None and not (log.exists() and log.read_text().count('"epoch"') > 3):
         pass
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "fastnn train --resume run goes on" in err
-    done = len(json.loads((tmp_path / "run/history.json").read_text())["columns"]["cost"])
+    assert process.returncode == code, err
+    if number == signal.SIGINT:
+        assert "fastnn train --resume run goes on" in err
+    assert list((tmp_path / "run/checkpoints").glob("step-*.safetensors"))
+    done = log.read_text().count('"event": "epoch"')
     for folder, more in (("run", ["--resume", "run"]), ("whole", ["t.csv", "--target", "y", "-o", "whole"])):
         arguments = [*command, *more, "--epochs", str(done + 2), *options]
         assert subprocess.run(arguments, cwd=tmp_path, capture_output=True).returncode == 0, folder
