@@ -1,4 +1,4 @@
-"""One row in twenty is what matters: what weights of classes do to a classifier.
+"""One row in ten is what matters: what weights of classes do to a classifier.
 
 Breast cancer data of scikit-learn, in which malignant tumours are made rare. Without weights the network
 overlooks some of them; with ``class_weight="balanced"`` each class has the same say. Early stopping follows
