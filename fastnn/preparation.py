@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS = 200_000  # of a stream, for encoder and target to learn from
 HELD_ROWS = 200_000  # of a stream, at most, to validate on and to test with
-LARGE = 0.05  # share of the machine's memory from which on a compressed file is streamed
+# Shares of the memory from which on files are streamed: compressed ones, and arrays.
+LARGE, LARGE_ARRAY = 0.05, 0.25
+_STREAMED = (".parquet", ".arrow", ".feather")
 
 _IMAGE_MODES = {"grey": "L", "colour": "RGB", None: None}
 
@@ -167,10 +169,13 @@ def _is_stream(config: Config) -> bool:
     path = Path(config.source)
     if config.stream is not None or not path.exists():
         return bool(config.stream)
-    if path.is_dir():
-        return any(path.rglob("*.parquet")) or any(path.rglob("*.arrow")) or any(path.rglob("*.feather"))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else np.inf
-    return path.suffix in (".parquet", ".arrow", ".feather") and path.stat().st_size > memory * LARGE
+    array = path / "x.npy"
+    if array.exists():
+        return array.stat().st_size > memory * LARGE_ARRAY
+    if path.is_dir():
+        return any(path.rglob(f"*{ending}") for ending in _STREAMED)
+    return path.suffix in _STREAMED and path.stat().st_size > memory * LARGE
 
 
 def _prepare_stream(config: Config) -> Prepared:
@@ -252,6 +257,8 @@ def _column(dataset: Dataset, config: Config, flag: str) -> np.ndarray | None:
 def make_encoder(config: Config, dataset: Dataset) -> Encoder:
     """An encoder for such rows, not fitted."""
     kind, dtype = dataset.kind, config.dtype
+    if kind != "images" and (config.image_size or config.image_mode):
+        raise ValueError(f"image_size and image_mode are of images, but {config.source!r} holds {kind}.")
     if kind == "table":
         return TableEncoder(columns=config.columns, dtype=dtype)
     if config.columns:

@@ -291,6 +291,7 @@ def test_bench(run):
         (["iris", "--threads", "0"], "threads: input should be greater than or equal to 1"),
         (["iris", "--metrics", "acuracy"], "Did you mean 'accuracy'"),
         (["iris", "--columns", "a=number"], "columns are of tables"),
+        (["iris", "--image-size", "8"], "image_size and image_mode are of images"),
         (["iris", "--group", "a"], "group names a column, but 'iris' is no table"),
         (["iris", "--quantiles", "0.5"], "loss 'quantile' does not go with a classification"),
         (["iris", "--config", "none.toml"], "there is no configuration file 'none.toml'"),
