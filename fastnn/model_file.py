@@ -46,7 +46,10 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name!r} in.")
     try:
         _write_beside(path, content)
-    except OSError as error:  # else it tells of the file beside, or of none
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # Of the file that was meant; the error tells of the one beside it, or of none.
         raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
 
 
