@@ -13,7 +13,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ _WHOLE = ("n_layers", "width", "batch_size")
 PRUNERS = ("median", "hyperband", "halving", "none")
 HELD_OUT = 0.2  # share of the rows, where the caller names none to validate on
 REPORTS = 25  # of a training to the pruner, at most about: each is a write to the storage
+AWAKE_SECONDS = 0.05
 RANDOM_TRIALS = 10  # before Optuna's model of the costs takes over
 
 
@@ -883,10 +884,12 @@ class _Search:
 
     def _work_together(self) -> None:
         with ThreadPoolExecutor(self._n_jobs) as pool:
-            workers = [pool.submit(self._work) for _ in range(self._n_jobs)]
+            workers = {pool.submit(self._work) for _ in range(self._n_jobs)}
             try:
-                for worker in workers:
-                    worker.result()
+                while workers:  # awake now and then, for Ctrl-C to be noticed
+                    ended, workers = wait(workers, AWAKE_SECONDS, FIRST_COMPLETED)
+                    for worker in ended:
+                        worker.result()
             finally:  # an error of one, or Ctrl-C here, ends them all
                 self._over.set()
 

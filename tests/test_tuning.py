@@ -211,10 +211,12 @@ def test_ctrl_c_ends_with_the_best_so_far(n_jobs, tmp_path):
         if trial.number == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.warns(UserWarning, match="interrupted after . of 50 trials"):
-        result = search(callbacks=interrupt, n_trials=50, n_jobs=n_jobs, storage=tmp_path / "search.db")
+    # With two jobs others may end before the main thread, which gets the signal, has its turn.
+    n_trials, when = (50, "[34]") if n_jobs == 1 else (500, r"\d+")
+    with pytest.warns(UserWarning, match=f"interrupted after {when} of {n_trials} trials"):
+        result = search(callbacks=interrupt, n_trials=n_trials, n_jobs=n_jobs, storage=tmp_path / "search.db")
     assert result.stop_reason == "interrupted"
-    assert 3 <= len(result.trials) <= 6
+    assert 3 <= len(result.trials) <= (6 if n_jobs == 1 else 250)
     assert "RUNNING" not in [trial.state.name for trial in result.study.trials]
 
 
