@@ -174,7 +174,7 @@ def _is_stream(config: Config) -> bool:
     if array.exists():
         return array.stat().st_size > memory * LARGE_ARRAY
     if path.is_dir():
-        return any(path.rglob(f"*{ending}") for ending in _STREAMED)
+        return any(file.suffix in _STREAMED for file in path.rglob("*"))
     return path.suffix in _STREAMED and path.stat().st_size > memory * LARGE
 
 

@@ -133,6 +133,30 @@ def test_a_stream_trains_as_rows_in_memory_do(table):
         prepare(config_of(source="parts", group="who"))
 
 
+def test_folders_of_images_texts_and_arrays_are_no_streams(table):
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for k in range(20):
+        for label in ("dark", "light"):
+            pixels = rng.integers(0, 100, (6, 6)) + 150 * (label == "light")
+            Path("images", label).mkdir(parents=True, exist_ok=True)
+            image.fromarray(pixels.astype("u1")).save(f"images/{label}/{k}.png")
+            Path("texts", label).mkdir(parents=True, exist_ok=True)
+            Path(f"texts/{label}/{k}.txt").write_text(f"it is {label} and so on")
+    Path("arrays").mkdir()
+    np.save("arrays/x.npy", rng.standard_normal((40, 3)))
+    np.save("arrays/y.npy", np.arange(40) % 2)
+    for source, kind in (("images", "images"), ("texts", "text"), ("arrays", "array")):
+        run, _ = runs.train(make_config(source=source, hidden=[8], epochs=20, lr=0.05, l2=0.0), verbose=0)
+        assert run.summary["data"]["kind"] == kind
+        if kind != "array":
+            assert run.summary["test"]["accuracy"]["value"] == 1.0
+        assert sum(run.summary["data"]["rows"].values()) == 40
+    # Arrays are streamed if that is asked for.
+    run, _ = runs.train(make_config(source="arrays", hidden=[8], epochs=2, stream=True), verbose=0)
+    assert "stay in their files" in run.summary["data"]["notes"][0]
+
+
 def test_nothing_is_left_behind_where_nothing_came_of_it(table, tmp_path):
     for settings in ({"lr": 1e30, "optimizer": "sgd"}, {"metrics": ["acuracy"]}, {"target": "x"}):
         with pytest.raises((ValueError, fastnn.DivergenceError)):
