@@ -183,6 +183,8 @@ def _prepare_stream(config: Config) -> Prepared:
     for flag in ("group", "time"):
         if getattr(config, flag) is not None:
             raise ValueError(f"{flag} does not go with a stream, whose rows are split at random.")
+    if config.drop_missing:
+        raise ValueError("drop_missing does not go with a stream, whose rows are counted before.")
     stream, name = _open_stream(config)
     rest = 1 - config.test
     parts = stream.split(validation=config.validation * rest, test=config.test, seed=config.seed)
