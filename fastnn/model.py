@@ -139,10 +139,13 @@ class Model:
 
         See :func:`fastnn.evaluation.evaluate_predictions`.
         """
+        self.target.encode(y)  # refuses labels that it does not know
+        return self.scores(self._outputs(rows), y)
+
+    def scores(self, outputs: np.ndarray, y: Any) -> dict[str, dict[str, float]]:
+        """The same of outputs of the network that are there already."""
         from .evaluation import evaluate_predictions
 
-        self.target.encode(y)  # refuses labels that it does not know
-        outputs = self._outputs(rows)
         columns = self.columns(outputs, proba=False)
         several = [values for name, values in columns.items() if name.startswith("prediction_")]
         prediction = np.column_stack(several) if several else columns["prediction"]

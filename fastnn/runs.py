@@ -334,7 +334,7 @@ def _record_test(run: Run, prepared: Prepared, model: Model, trainer: Trainer) -
             entry["probability"] = model.probabilities(outputs[place : place + 1]).max()
         worst.append(entry | shown(prepared, test, place))
     run.write(WORST, _json(worst))
-    return model.evaluate(test.rows, test.labels)
+    return model.scores(outputs, test.labels)
 
 
 def shown(prepared: Prepared, part: Part, place: int) -> dict[str, Any]:
