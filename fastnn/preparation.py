@@ -64,7 +64,8 @@ class Part:
     x, y
         As the network takes them.
     stream : Stream or None
-        Of all rows of the part, where there are more than can be held: the others are then a sample.
+        Of all rows of the part, where there are more than can be held: the others are then a sample, and
+        x is None.
     """
 
     numbers: np.ndarray
@@ -214,7 +215,7 @@ def _prepare_stream(config: Config) -> Prepared:
         target=target,
         loss=loss,
         train=Part(
-            *(numbers, rows, labels, encoder.transform(rows), target.encode(labels)),
+            *(numbers, rows, labels, None, target.encode(labels)),
             stream=parts.train.encoded(encoder, target),
         ),
         validation=None if parts.validation is None else held(parts.validation, "the validation part"),
