@@ -1,5 +1,5 @@
 """``python -m fastnn``."""
 
-from .cli import main
+from .app.cli import main
 
 main()

@@ -34,7 +34,7 @@ def _source_stamp(module: str) -> tuple[str, str]:
     The core does not know the hooks, so it need not be compiled anew for them.
     """
     digest = hashlib.sha256()
-    sources = [*_PACKAGE.glob("_*.py"), *(_PACKAGE / "kernels").glob("*.py")]
+    sources = [Path(__file__), *(_PACKAGE / "kernels").glob("*.py")]
     if ".hooks" in module:
         sources += (_PACKAGE / "kernels" / "hooks").glob("*.py")
     for path in sorted(sources):

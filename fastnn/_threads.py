@@ -17,7 +17,7 @@ import numba
 
 from ._checks import check_count
 from ._jit import compiled_form
-from ._tuning import (
+from .kernels.sizes import (
     CHUNK_SECONDS,
     FIRST_CHUNK_SECONDS,
     FIRST_TRIAL_SECONDS,

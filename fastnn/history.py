@@ -129,7 +129,7 @@ class History:
         )
 
     def _repr_html_(self) -> str:
-        from .notebook import history_table
+        from ._html import history_table
 
         return history_table(self)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _checks, model_file
-from .network import MLP, load
+from . import _checks
+from .network import files as model_file
+from .network.mlp import MLP, load
 
 if TYPE_CHECKING:
     from .data import Encoder, Target
@@ -118,7 +119,7 @@ class Model:
             columns = {f"prediction_{name}": answers[:, k] for k, name in enumerate(names)}
         if proba and self.gives_probabilities:
             of_classes = self.probabilities(outputs)
-            columns |= {f"p_{name}": of_classes[:, k] for k, name in enumerate(self.target.classes)}
+            columns |= {f"p_{name}": of_classes[:, k] for k, name in enumerate(self.target.classes or ())}
         return columns
 
     def predict_frame(self, rows: Any, *, proba: bool = False):

@@ -44,7 +44,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fastnn._threads import usable_cores
-from fastnn.machine import describe, peak_gflops
+from fastnn.app.machine import describe, peak_gflops
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from benchmarks.common import NETWORKS, OPTIMIZERS, Network, make_rows, make_trainer

@@ -21,8 +21,8 @@ from rich.progress import track
 from rich.table import Table
 
 from fastnn._threads import usable_cores
+from fastnn.app.machine import describe, peak_gflops
 from fastnn.kernels.simd import lanes
-from fastnn.machine import describe, peak_gflops
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from benchmarks.common import Network, step_us

@@ -31,8 +31,8 @@ from sklearn.preprocessing import StandardScaler
 
 import fastnn
 from fastnn._threads import usable_cores
+from fastnn.app.machine import describe
 from fastnn.data import read_arrays
-from fastnn.machine import describe
 
 FASHION_ROWS = 10_000
 LIBRARIES = {"scikit-learn": neural_network, "fastnn": fastnn}

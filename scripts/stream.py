@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 import fastnn
+from fastnn.app.machine import describe
 from fastnn.data import ArrayStream, TableStream
-from fastnn.machine import describe
 
 MIB = 2**20
 N_CLASSES = 10

@@ -1,10 +1,10 @@
-"""Find the numbers of fastnn/_tuning.py again, on this machine.
+"""Find the numbers of fastnn/kernels/sizes.py again, on this machine.
 
 For every number some other values are tried: each in a process of its own that compiles the kernels with it
 (some 15 s) and trains a few networks on one thread, in turn with the values as they are. What is shown is the
 time with the values as they are over the time with the one tried: above 1, the other value is faster here.
 Nothing is written; a value that wins on all networks, by more than the spread of "as it is", belongs into
-_tuning.py with its figures.
+kernels/sizes.py with its figures.
 
 The cut-offs of the parallel strategy come last: the work from which two threads are faster than one.
 """
@@ -52,11 +52,11 @@ SHARED = [(16, 32), (32, 32), (64, 32), (64, 64), (128, 64), (128, 128), (256, 1
 _CHILD = """
 import json, sys
 sys.path[:0] = [{root!r}, {root!r} + "/benchmarks"]
-from fastnn import _tuning
+from fastnn.kernels import sizes
 for name, value in {values!r}.items():
     if name == "TILE_VECS":
-        value = dict.fromkeys(_tuning.TILE_VECS, value)
-    setattr(_tuning, name, value)
+        value = dict.fromkeys(sizes.TILE_VECS, value)
+    setattr(sizes, name, value)
 from benchmarks.common import Network, step_us
 print(json.dumps([step_us(Network(tuple(s), b), n_threads=n) for s, b, n in {jobs!r}]))
 """
@@ -72,7 +72,7 @@ def times(values: dict[str, int], jobs: list, cache: str) -> list[float] | None:
 
 def compare(name: str, value: int, rounds: int, cache: str) -> list[float] | None:
     """For each network, the time with the values as they are over the time with `value`, best of rounds."""
-    jobs = [(sizes, batch, 1) for sizes, batch in NETWORKS]
+    jobs = [(widths, batch, 1) for widths, batch in NETWORKS]
     with tempfile.TemporaryDirectory() as other_cache:
         ours, theirs = [], []
         for _ in range(rounds):
@@ -88,24 +88,24 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="Names of numbers; all by default.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often each value has its turn.")] = 2,
 ) -> None:
-    """Find the numbers of fastnn/_tuning.py again, on this machine."""
+    """Find the numbers of fastnn/kernels/sizes.py again, on this machine."""
     for name in only or []:
         if name not in {*CANDIDATES, "PARALLEL_STEP_FLOPS"}:
             raise typer.BadParameter(f"--only must be of {', '.join(CANDIDATES)}, got {name}.")
     sys.path.insert(0, str(ROOT))
-    from fastnn import _tuning
+    from fastnn.kernels import sizes
     from fastnn.kernels.simd import WIDTH_BYTES
 
     console = Console()
     if not console.is_terminal:
         console.width = 140  # a file has no width to keep to
-    headings = [f"{'-'.join(map(str, sizes))}, {batch}" for sizes, batch in NETWORKS]
+    headings = [f"{'-'.join(map(str, widths))}, {batch}" for widths, batch in NETWORKS]
     table = Table("number", "as it is", "tried", *headings, title="Time as it is / time with the value tried")
     base = tempfile.TemporaryDirectory()  # the kernels as they are, compiled once for all comparisons
     for name, values in CANDIDATES.items():
         if only and name not in only:
             continue
-        present = getattr(_tuning, name)
+        present = getattr(sizes, name)
         present = present[WIDTH_BYTES] if isinstance(present, dict) else present
         for value in [present, *values] if name == "TILE_ROWS" else values:
             if console.is_terminal:
@@ -120,10 +120,10 @@ def main(
     jobs = [((width, width, 10), batch, n) for width, batch in SHARED for n in (1, 2)]
     with tempfile.TemporaryDirectory() as cache:
         figures = times({"PARALLEL_STEP_FLOPS": 0}, jobs, cache) or []
-    for (sizes, batch, _), one, two in zip(jobs[::2], figures[::2], figures[1::2], strict=False):
-        flops = 6 * batch * sum(a * b for a, b in itertools.pairwise(sizes))
+    for (widths, batch, _), one, two in zip(jobs[::2], figures[::2], figures[1::2], strict=False):
+        flops = 6 * batch * sum(a * b for a, b in itertools.pairwise(widths))
         table.add_row(
-            f"{'-'.join(map(str, sizes))}, {batch}", f"{flops / 1e6:.2g}", f"{one:.4g}", f"{two:.4g}"
+            f"{'-'.join(map(str, widths))}, {batch}", f"{flops / 1e6:.2g}", f"{one:.4g}", f"{two:.4g}"
         )
     console.print(table)
 

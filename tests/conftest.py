@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.buffers import row_length
+from fastnn.network.layout import row_length
 
 # A shell's background jobs ignore the interrupt; tests that press Ctrl-C themselves need it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,15 +8,15 @@ import numpy as np
 from reference_step import weights
 
 import fastnn
-from fastnn._tuning import BLOCK_COLS, BLOCK_ROWS, TILE_ROWS
-from fastnn.buffers import aligned_zeros
 from fastnn.kernels import step
 from fastnn.kernels.address import address_of
 from fastnn.kernels.hooks.after import after_update
+from fastnn.kernels.sizes import BLOCK_COLS, BLOCK_ROWS, TILE_ROWS
 from fastnn.kernels.team import new_team
 from fastnn.kernels.updates import SETTINGS, Terms
 from fastnn.losses import Loss
-from fastnn.network import unlabelled
+from fastnn.network.layout import aligned_zeros
+from fastnn.network.mlp import unlabelled
 
 N_ROWS = 50
 MOST_PARTS = 7  # that a test makes, whatever the machine

@@ -1,110 +1,156 @@
-"""Activations in place, on ranges of rows and columns."""
+"""Activations as the user gives them: names, numbers, functions of one's own."""
 
 from __future__ import annotations
 
+import math
+import pickle
+
 import numpy as np
 import pytest
-import reference
+import reference_hooks
 
-from fastnn.kernels import activations
-from fastnn.kernels.activations import ACTIVATIONS, OUTPUTS, RELU, SIGMOID, SOFTMAX, TANH
-
-every_activation = pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS)
-every_output = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
+from fastnn.activations import NAMES, Activation, as_activation
+from fastnn.kernels.activations import ACTIVATIONS
+from fastnn.kernels.hooks import activations
 
 
-@pytest.fixture
-def z(rng, dtype):
-    """Moderate values and, in the last rows, ones at which a careless form overflows."""
-    z = rng.uniform(-10, 10, (12, 32)).astype(dtype)
-    z[-2], z[-1] = np.linspace(-1e4, 1e4, 32), np.linspace(-1e-6, 1e-6, 32)
-    return z
+def softsign(z):
+    return z / (1 + abs(z))
 
 
-@every_activation
-def test_activate(z, dtype, activation):
-    comp, ref = z.copy(), reference.doubled(z)
-    activations.activate(comp, activation, 0, 12, 0, 32)
-    reference.activate(ref, activation, 0, 12, 0, 32)
-    # exp and tanh of the platform are good to some 2 eps; a sum and a quotient come on top.
-    np.testing.assert_allclose(comp, ref, rtol=6 * np.finfo(dtype).eps, atol=np.finfo(dtype).tiny)
+def softsign_slope(z):
+    return 1 / (1 + abs(z)) ** 2
 
 
-@every_activation
-def test_multiply_by_derivative(rng, dtype, activation):
-    a = np.maximum(rng.uniform(-0.5, 1, (12, 20)), 0).astype(dtype)
-    comp = rng.standard_normal((12, 20)).astype(dtype)
-    ref = reference.doubled(comp)
-    activations.multiply_by_derivative(comp, a, activation, 0, 12, 0, 20)
-    reference.multiply_by_derivative(ref, reference.doubled(a), activation, 0, 12, 0, 20)
-    # 1 - a rounds by eps / 2, absolutely: relative to what is left it may be more. |delta| is below 4.
-    np.testing.assert_allclose(comp, ref, rtol=2 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
+def calls_another(z):
+    return softsign(2 * z)
 
 
-@every_activation
-def test_derivative_is_that_of_the_function(activation):
-    z = np.array([[-3.0, -0.7, -0.1, 0.1, 0.7, 3.0]])
-    # Central differences err by h^2 / 6 times a third derivative below 2 (3e-9), and by eps / h (2e-12).
-    h, sides = 1e-4, []
-    for side in (z + h, z - h, z):
-        sides.append(side.copy())
-        activations.activate(sides[-1], activation, 0, 1, 0, 6)
-    comp = np.ones_like(z)
-    activations.multiply_by_derivative(comp, sides[2], activation, 0, 1, 0, 6)
-    np.testing.assert_allclose(comp, (sides[0] - sides[1]) / (2 * h), atol=4e-9)
+def shrink(z):
+    """Kinks at -1 and 1."""
+    return max(z - 1, 0.0) + min(z + 1, 0.0)
 
 
-@pytest.mark.parametrize("kernel", ["activate", "multiply_by_derivative"])
-@every_activation
-def test_outside_of_the_range_stays(z, dtype, kernel, activation):
-    whole, comp = z.copy(), z.copy()
-    others = () if kernel == "activate" else (np.full_like(z, 0.5),)
-    getattr(activations, kernel)(whole, *others, activation, 0, 12, 0, 20)
-    getattr(activations, kernel)(comp, *others, activation, 3, 9, 2, 19)
-    np.testing.assert_array_equal(comp[3:9, 2:19], whole[3:9, 2:19])
-    comp[3:9, 2:19] = z[3:9, 2:19]
+def shrink_slope(z):
+    return 1.0 if abs(z) > 1 else 0.0
+
+
+def test_names():
+    assert set(NAMES) == {*reference_hooks.ACTIVATIONS, "prelu"}
+    for name in NAMES:
+        activation = Activation(name)
+        assert activation.name == name
+        assert activation.code == ACTIVATIONS.get(name)
+        assert activation.kernel is getattr(activations, name, None)
+        assert (activation.kernel is None) == (name == "prelu")
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "alpha", "init"),
+    [
+        ("relu", "relu", None, "he_normal"),
+        ("logistic", "sigmoid", None, "glorot_uniform"),
+        ("swish", "silu", None, "he_normal"),
+        ("selu", "selu", None, "lecun_normal"),
+        ("leaky_relu", "leaky_relu", 0.01, "he_normal"),
+        ("prelu", "prelu", 0.25, "he_normal"),
+        (Activation("elu", alpha=2), "elu", 2.0, "he_normal"),
+        (softsign, "softsign", None, "glorot_uniform"),
+    ],
+)
+def test_what_follows_from_a_spec(spec, name, alpha, init):
+    activation = as_activation(spec)
+    assert (activation.name, activation.alpha, activation.init) == (name, alpha, init)
+
+
+def test_equality_and_repr():
+    assert Activation("swish") == Activation("silu")
+    assert Activation("elu") == Activation("elu", alpha=1) != Activation("elu", alpha=0.5)
+    assert len({Activation("elu"), Activation("elu", alpha=1.0), Activation(softsign)}) == 2
+    assert Activation(softsign) != Activation(softsign, softsign_slope)
+    assert Activation("relu") != "relu"
+    assert repr(Activation("elu", alpha=0.5)) == "Activation('elu', alpha=0.5)"
+    assert repr(Activation(softsign, softsign_slope)) == "Activation(softsign, softsign_slope)"
+
+
+@pytest.mark.parametrize("activation", [Activation("elu", alpha=0.5), Activation(softsign, softsign_slope)])
+def test_pickled(activation):
+    activation.kernel  # noqa: B018 - which stays behind
+    again = pickle.loads(pickle.dumps(activation))
+    assert again == activation
+    assert again.alpha == activation.alpha
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "error", "message"),
+    [
+        (("gelo",), {}, ValueError, "activation must be one of .* Did you mean 'gelu'"),
+        ((3,), {}, TypeError, "activation must be a name, a function or an Activation, got 3"),
+        (("tanh",), {"alpha": 0.1}, ValueError, "alpha belongs to leaky_relu, prelu, elu, got alpha=0.1 for"),
+        ((softsign,), {"alpha": 0.1}, ValueError, "alpha belongs to .* for 'softsign'"),
+        (("elu",), {"alpha": -1}, ValueError, r"alpha must lie in \[0, inf\), got -1"),
+        (("tanh", softsign_slope), {}, ValueError, "derivative is for functions of your own"),
+        (
+            (calls_another,),
+            {},
+            TypeError,
+            "activation 'calls_another' cannot be compiled by numba: .*softsign.*decorate",
+        ),
+        ((softsign, lambda z: [z]), {}, TypeError, "derivative of activation '<lambda>' must return a real"),
+        ((lambda z: math.sqrt(z - 10),) * 2, {}, ValueError, "finite at none of the points from -6 to 6"),
+        (
+            (softsign, lambda z: 1 / (1 + abs(z))),
+            {},
+            ValueError,
+            "derivative of activation 'softsign' is 0.142857 at z = -6, but finite differences .* 0.0204",
+        ),
+    ],
+)
+def test_refused(args, options, error, message):
+    with pytest.raises(error, match=message):
+        Activation(*args, **options)
+
+
+@pytest.mark.parametrize("slope", [shrink_slope, lambda z: 1.0 if abs(z) >= 1 else 0.0])
+def test_at_a_kink_the_slope_of_either_side_is_right(slope):
+    Activation(shrink, slope)
+
+
+def test_only_at_a_kink():
+    with pytest.raises(ValueError, match=r"derivative of activation 'shrink' is 0\.5 at z = -6"):
+        Activation(shrink, lambda z: 0.5)
+    with pytest.raises(ValueError, match=r"is 1 at z = -0\.875, but .* give 0\."):
+        Activation(shrink, lambda z: 1.0 if abs(z) > 0.8 else 0.0)
+
+
+def test_derivative_of_part_of_the_line():
+    Activation(math.log, lambda z: 1 / z)  # is finite only above 0
+    with pytest.raises(ValueError, match=r"is 16 at z = 0\.125, but finite differences .* give 8\."):
+        Activation(math.log, lambda z: 2 / z)
+
+
+@pytest.mark.parametrize(
+    ("function", "derivative", "ref"),
+    [
+        (softsign, softsign_slope, (softsign, softsign_slope)),
+        (softsign, None, (softsign, softsign_slope)),
+        (np.tanh, lambda z: 1 - math.tanh(z) ** 2, (np.tanh, lambda z: 1 - np.tanh(z) ** 2)),
+        (lambda z: z > 0.5, None, (lambda z: z > 0.5, lambda z: 0 * z)),
+    ],
+)
+def test_kernel_of_own_function(rng, dtype, function, derivative, ref):
+    z = rng.uniform(-5, 5, (12, 20)).astype(dtype)
+    z[5, 7] = np.nan
+    comp, slopes = z.copy(), np.full_like(z, 7)
+    Activation(function, derivative).kernel(comp, slopes, 0.0, 3, 9, 17)
+    block, eps = np.s_[3:9, :17], np.finfo(dtype).eps
+    inner = z[block].astype(np.float64)
+    # Some roundings each. Central differences, in float64, err by h^2 / 6 times a third derivative below 10,
+    # h being 6e-6 times up to 5.
+    atol = 4 * eps if derivative else 4 * eps + 2e-9
+    np.testing.assert_allclose(comp[block], ref[0](inner), rtol=4 * eps)
+    finite = ~np.isnan(inner)
+    np.testing.assert_allclose(slopes[block][finite], ref[1](inner)[finite], atol=atol)
+    comp[block], slopes[block] = z[block], 7
     np.testing.assert_array_equal(comp, z)
-
-
-@every_output
-def test_nan_comes_through(z, output):
-    z[5, [0, 7]] = np.nan  # the maximum of a row passes over them
-    z[6, 19] = np.nan
-    activations.activate_output(z, *np.empty((2, 12)), output, 20, 0, 12)
-    is_nan = np.isnan(z[:, :20])
-    assert is_nan[5, [0, 7]].all()
-    assert is_nan[6, 19]
-    assert is_nan.sum() == (40 if output == SOFTMAX else 3)
-
-
-@pytest.mark.parametrize(("activation", "low", "high"), [(RELU, 0, 1e4), (TANH, -1, 1), (SIGMOID, 0, 1)])
-def test_far_out_they_are_exact(dtype, activation, low, high):
-    z = np.array([[-1e4, 1e4]], dtype)
-    activations.activate(z, activation, 0, 1, 0, 2)
-    np.testing.assert_array_equal(z, [[low, high]])
-
-
-@every_output
-def test_activate_output(z, dtype, output):
-    comp, ref = z.copy(), reference.doubled(z)
-    activations.activate_output(comp, *np.empty((2, 12)), output, 17, 1, 12)
-    reference.activate_output(ref, None, None, output, 17, 1, 12)
-    ref[ref > np.finfo(dtype).max] = np.inf  # of exp
-    # As above; a softmax takes exp(z - max), where the difference, 20 at most but for the row of 1e4, whose
-    # small terms are 0, has an error of up to 10 eps.
-    rtol = (6 if output != SOFTMAX else 30) * np.finfo(dtype).eps
-    np.testing.assert_allclose(comp[:, :17], ref[:, :17], rtol=rtol, atol=np.finfo(dtype).tiny)
-    if output != SOFTMAX:  # which may write to the padding
-        np.testing.assert_array_equal(comp[:, 17:], z[:, 17:])
-    np.testing.assert_array_equal(comp[0], z[0])
-
-
-def test_softmax(dtype, poisoned):
-    z = np.log(np.array([[1, 2, 5], [1, 1, 2], [0.25, 0.25, 0.25]])).astype(dtype)
-    shifted = (z + np.array([[0], [1e3], [-1e3]])).astype(dtype)
-    ref = [[1 / 8, 2 / 8, 5 / 8], [1 / 4, 1 / 4, 1 / 2], [1 / 3, 1 / 3, 1 / 3]]
-    for comp, size in [(z, 1), (shifted, 1e3)]:
-        comp = poisoned(comp, dtype)
-        activations.softmax(comp, *np.empty((2, 3)), 3, 0, 3)
-        # Values of a size are given to eps times it, and so is the logarithm of the result.
-        np.testing.assert_allclose(comp[:, :3], ref, rtol=4 * size * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(slopes, 7)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn._jit import jit
-from fastnn.buffers import aligned_zeros, row_length
 from fastnn.kernels.activations import ACTIVATIONS, IDENTITY, RELU, activate, multiply_by_derivative, softmax
 from fastnn.kernels.batches import gather, shuffle
 from fastnn.kernels.dense import dense_backward_data, dense_backward_weights, dense_forward
 from fastnn.kernels.losses import LOSSES, loss_and_delta
 from fastnn.kernels.updates import SETTINGS, step_rates, transpose, update
-from fastnn.network import unlabelled
+from fastnn.network.layout import aligned_zeros, row_length
+from fastnn.network.mlp import unlabelled
 
 from .common import OPTIMIZERS
 

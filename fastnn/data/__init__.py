@@ -7,7 +7,36 @@ imported when they are first used, so that pandas and scikit-learn are only load
 
 from __future__ import annotations
 
-import importlib
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .arrays import BUILT_IN as BUILT_IN
+    from .arrays import ArrayEncoder as ArrayEncoder
+    from .arrays import read_arrays as read_arrays
+    from .dataset import Dataset as Dataset
+    from .dataset import Encoder as Encoder
+    from .dataset import encoder_from_dict as encoder_from_dict
+    from .dataset import name_of as name_of
+    from .dataset import take as take
+    from .images import ImageEncoder as ImageEncoder
+    from .images import read_images as read_images
+    from .kinds import read_source as read_source
+    from .split import Split as Split
+    from .split import split_rows as split_rows
+    from .streams.arrays import ArrayStream as ArrayStream
+    from .streams.stream import Stream as Stream
+    from .streams.tables import TableStream as TableStream
+    from .tables.encoder import TableEncoder as TableEncoder
+    from .tables.encoder import leaks as leaks
+    from .tables.encoder import read_dataset as read_dataset
+    from .tables.files import read_table as read_table
+    from .target import TASKS as TASKS
+    from .target import Target as Target
+    from .target import guess_task as guess_task
+    from .text import TextEncoder as TextEncoder
+    from .text import read_text as read_text
 
 _HOMES = {
     "Dataset": "dataset",
@@ -16,15 +45,15 @@ _HOMES = {
     "name_of": "dataset",
     "take": "dataset",
     "ArrayEncoder": "arrays",
-    "ArrayStream": "stream_arrays",
-    "Stream": "stream",
-    "TableStream": "stream_tables",
+    "ArrayStream": "streams.arrays",
+    "Stream": "streams.stream",
+    "TableStream": "streams.tables",
     "BUILT_IN": "arrays",
     "TASKS": "target",
-    "read_dataset": "tables",
-    "read_table": "table_files",
-    "leaks": "tables",
-    "TableEncoder": "tables",
+    "read_dataset": "tables.encoder",
+    "read_table": "tables.files",
+    "leaks": "tables.encoder",
+    "TableEncoder": "tables.encoder",
     "Target": "target",
     "guess_task": "target",
     "Split": "split",
@@ -34,18 +63,7 @@ _HOMES = {
     "read_images": "images",
     "TextEncoder": "text",
     "read_text": "text",
-    "read_source": "sources",
+    "read_source": "kinds",
 }
-__all__ = list(_HOMES)
-
-
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fastnn.data' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__ = [*_HOMES]
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

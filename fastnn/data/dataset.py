@@ -12,7 +12,7 @@ import numpy as np
 # Where the encoder of each kind of rows is.
 _ENCODERS = {
     "array": ("arrays", "ArrayEncoder"),
-    "table": ("tables", "TableEncoder"),
+    "table": ("tables.encoder", "TableEncoder"),
     "text": ("text", "TextEncoder"),
     "images": ("images", "ImageEncoder"),
 }

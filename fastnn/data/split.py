@@ -152,7 +152,8 @@ def _numbers_of(values: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _order_of_times(values: Any) -> tuple[np.ndarray, np.ndarray]:
     """Times as float64: of numbers or dates, or text that reads as one of them."""
-    from . import table_columns, tables
+    from .tables import columns as table_columns
+    from .tables import encoder as tables
 
     pandas = _checks.require("pandas", "tables")
     series = pandas.Series(values)

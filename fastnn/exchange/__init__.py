@@ -7,7 +7,19 @@ is unpickled. Names are imported when they are first used.
 
 from __future__ import annotations
 
-import importlib
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .keras_weights import from_keras as from_keras
+    from .onnx_export import to_onnx as to_onnx
+    from .onnx_import import from_onnx as from_onnx
+    from .sklearn_models import from_sklearn as from_sklearn
+    from .sklearn_models import to_sklearn as to_sklearn
+    from .torch_weights import from_state_dict as from_state_dict
+    from .torch_weights import save_torch as save_torch
+    from .torch_weights import to_state_dict as to_state_dict
 
 _HOMES = {
     "to_onnx": "onnx_export",
@@ -19,16 +31,5 @@ _HOMES = {
     "from_sklearn": "sklearn_models",
     "from_keras": "keras_weights",
 }
-__all__ = list(_HOMES)
-
-
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fastnn.exchange' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__ = [*_HOMES]
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from ..network import MLP
+from ..network.mlp import MLP
 from .steps import (
     Activate,
     BatchNorm,

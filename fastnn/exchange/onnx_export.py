@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__, _checks, model_file
+from .. import _checks
+from .._version import __version__
 from ..kernels.hooks.activations import SELU_ALPHA, SELU_SCALE
-from ..network import MLP
+from ..network import files as model_file
+from ..network.mlp import MLP
 from . import onnx_functions
 from .steps import Activate, AddInput, BatchNorm, Dense, LayerNorm, Step, as_network, steps_of
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import _checks
 from ..kernels.hooks.activations import SELU_ALPHA, SELU_SCALE
-from ..network import MLP
+from ..network.mlp import MLP
 from . import onnx_functions
 from .steps import (
     Activate,

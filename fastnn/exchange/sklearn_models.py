@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from ..network import MLP
+from ..network.mlp import MLP
 from .steps import Activate, Dense, as_network, class_target, fold_norms, network_of, steps_of
 
 # fastnn's name of each of scikit-learn's activations.

@@ -20,7 +20,7 @@ from .. import _checks
 from ..activations import NAMES, Activation
 from ..kernels.activations import OUTPUTS
 from ..kernels.hooks.rows import EPS
-from ..network import MLP
+from ..network.mlp import MLP
 
 
 @dataclass

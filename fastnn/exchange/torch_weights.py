@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import model_file
 from ..activations import Activation, as_activation
-from ..network import MLP
+from ..network import files as model_file
+from ..network.mlp import MLP
 from .steps import (
     Activate,
     BatchNorm,

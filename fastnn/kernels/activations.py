@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from .._jit import jit, span
-from .._tuning import ROW_GROUP
 from .exponential import exp, exp_negative, sigmoid, tanh
 from .simd import WIDTH_BYTES, padded, tile_add, tile_max, tile_multiply, vector_load, vector_max, vector_sum
+from .sizes import ROW_GROUP
 
 ACTIVATIONS = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3}
 IDENTITY, RELU, TANH, SIGMOID = ACTIVATIONS.values()

@@ -6,8 +6,8 @@ import numba
 import numpy as np
 
 from .._jit import jit, span
-from .._tuning import BYTES_AHEAD, FETCHED_BYTES, ROWS_AHEAD
 from .simd import CACHE_LINE, borrowed, prefetch
+from .sizes import BYTES_AHEAD, FETCHED_BYTES, ROWS_AHEAD
 
 
 @jit

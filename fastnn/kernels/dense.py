@@ -12,18 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .._jit import jit, span
-from .._tuning import FETCHED_LEFT_BYTES, K_BLOCK, PREFETCH_STEP, TILE_ROWS, TILE_VECS
 from .activations import activate, multiply_by_derivative
-from .simd import (
-    WIDTH_BYTES,
-    padded,
-    prefetch,
-    tile_add_outer,
-    tile_load,
-    tile_shape,
-    tile_store,
-    tile_zeros,
-)
+from .simd import WIDTH_BYTES, padded, prefetch, tile_add_outer, tile_load, tile_shape, tile_store, tile_zeros
+from .sizes import FETCHED_LEFT_BYTES, K_BLOCK, PREFETCH_STEP, TILE_ROWS, TILE_VECS
 
 _VECS = TILE_VECS[WIDTH_BYTES]
 _PANEL_BYTES = _VECS * WIDTH_BYTES

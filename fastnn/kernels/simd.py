@@ -27,7 +27,7 @@ from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
 from .._jit import jit
-from .._tuning import PAD
+from .sizes import PAD
 
 VECTOR_BYTES = {"avx512f": 64, "avx": 32}
 CACHE_LINE = 64

@@ -21,13 +21,13 @@ import numpy as np
 from numba.core import types
 
 from .._jit import jit, span
-from .._tuning import BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, ROW_BLOCK, TILE_ROWS
 from .activations import activate_output
 from .address import call_at, no_codes, no_words, pointer_to
 from .batches import gather, weigh_rows, weight_of
 from .dense import dense_backward_data, dense_backward_weights, dense_forward
 from .losses import clear_padding, loss_and_delta
 from .simd import borrowed, matrix, padded
+from .sizes import BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, ROW_BLOCK, TILE_ROWS
 from .team import team_assemble, team_meet
 from .updates import Terms, step_rates, sum_of_absolutes, sum_of_squares, transpose, update
 

@@ -23,7 +23,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .._jit import jit
-from .._tuning import ASSEMBLE_YIELDS, SPINS_BEFORE_YIELD
+from .sizes import ASSEMBLE_YIELDS, SPINS_BEFORE_YIELD
 
 _LINE = 16  # int64 words between shared words: two cache lines, for the adjacent-line prefetcher
 _ARRIVED, _VERDICT, _MET = 0, _LINE, 2 * _LINE

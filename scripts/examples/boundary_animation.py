@@ -17,8 +17,8 @@ import typer
 from sklearn.datasets import make_moons
 
 import fastnn
-from fastnn import plots
-from fastnn.recording import RecordBoundary, RecordHistograms
+from fastnn.plots import plots
+from fastnn.training.recording import RecordBoundary, RecordHistograms
 
 
 def main(

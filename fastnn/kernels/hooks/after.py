@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from ..._jit import jit, span
-from ..._tuning import PAD
 from ..address import value_at
 from ..simd import borrowed, matrix
+from ..sizes import PAD
 from ..step import weights_of
 
 

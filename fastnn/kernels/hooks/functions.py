@@ -13,12 +13,7 @@ from numba.core import types
 from numba.extending import overload
 
 from ..._jit import jit
-from ..exponential import (
-    _expm1_parts,
-    exp_negative,
-    log1p_positive,
-    log_normal,
-)
+from ..exponential import _expm1_parts, exp_negative, log1p_positive, log_normal
 from ..simd import fused_multiply_add
 
 # Beyond it every function here has become a straight line, or overflows, in both dtypes.

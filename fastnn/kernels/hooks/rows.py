@@ -22,10 +22,10 @@ import numba
 import numpy as np
 
 from ..._jit import jit, span
-from ..._tuning import PAD
 from ..activations import row_sum
 from ..address import call_at, value_at
 from ..simd import WIDTH_BYTES, borrowed, matrix, tile_add, tile_multiply, vector_load, vector_sum
+from ..sizes import PAD
 from ..step import delta_of, input_of, kept_matrix, output_of, weights_of
 from ..team import team_meet
 

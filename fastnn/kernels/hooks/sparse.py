@@ -21,7 +21,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..._jit import jit, span
-from ..._tuning import BLOCK_COLS, ENTRIES_AHEAD, GRAIN_COLS, TILE_ROWS, WEIGHTS_AHEAD
 from ..activations import activate
 from ..address import value_at
 from ..batches import row_at
@@ -38,6 +37,7 @@ from ..simd import (
     tile_store,
     tile_zeros,
 )
+from ..sizes import BLOCK_COLS, ENTRIES_AHEAD, GRAIN_COLS, TILE_ROWS, WEIGHTS_AHEAD
 from ..step import delta_of, input_of, output_of, update_at, weights_of
 from ..updates import step_rates, sum_of_absolutes, sum_of_squares, update
 from .rows import drop_limit, random_of, row_key

@@ -1,0 +1,1 @@
+"""Data larger than memory, read block by block in a shuffled order."""

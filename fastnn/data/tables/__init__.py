@@ -1,0 +1,1 @@
+"""Tables: reading their files, recognising their columns, encoding their rows."""

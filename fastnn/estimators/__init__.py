@@ -1,0 +1,5 @@
+"""Estimators with the interface of scikit-learn."""
+
+from .estimators import MLPClassifier, MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

@@ -1,0 +1,158 @@
+"""The model file: safetensors, with the architecture as JSON in its metadata."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMAT = 2
+_MAX_LAYERS = 10_000
+
+
+def write(
+    path: str | os.PathLike[str],
+    tensors: dict[str, np.ndarray],
+    architecture: dict[str, Any],
+    metadata: dict[str, Any],
+) -> None:
+    """Write atomically: to a file beside `path`, flushed to disk, then renamed."""
+    from safetensors.numpy import save
+
+    from .._version import __version__
+
+    header = {
+        "format": FORMAT,
+        "version": __version__,
+        "architecture": architecture,
+        "metadata": metadata,
+    }
+    # One entry: safetensors writes several in an order that differs from run to run.
+    write_atomically(path, save(tensors, metadata={"fastnn": json.dumps(header)}))
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Replace the file at `path` in one step; on failure what stood there is untouched."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name!r} in.")
+    try:
+        _write_beside(path, content)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # Of the file that was meant; the error tells of the one beside it, or of none.
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def _write_beside(path: Path, content: bytes) -> None:
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(beside, 0o666 & ~mask)  # mkstemp makes it private
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+
+
+@contextlib.contextmanager
+def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn whatever a file's content makes go wrong into one ValueError that names the file."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{os.fspath(path)!r} is not a usable fastnn model: {reason}") from error
+
+
+def read(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, np.ndarray]]:
+    """Architecture, metadata and tensors of a model file; see :func:`fastnn.load` for the errors."""
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no model file at {os.fspath(path)!r}.")
+    with refusing(path):
+        try:
+            with safe_open(os.fspath(path), framework="numpy") as file:
+                header = _checked_header(file.metadata() or {})
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"it is damaged or no safetensors file ({error}).") from None
+    return header["architecture"], header["metadata"], tensors
+
+
+def _checked_header(entries: dict[str, str]) -> dict[str, Any]:
+    if "fastnn" not in entries:
+        raise ValueError("it was not written by fastnn.")
+    header = json.loads(entries["fastnn"])
+    if not isinstance(header, dict) or not isinstance(header.get("format"), int):
+        raise ValueError("its header is not what fastnn writes.")
+    if header["format"] != FORMAT:
+        hint = ": pip install --upgrade fastnn" if header["format"] > FORMAT else ""
+        raise ValueError(
+            f"it has format {header['format']}, written by fastnn {header.get('version')}, and this fastnn "
+            f"reads format {FORMAT}{hint}."
+        )
+    if not all(isinstance(header[part], dict) for part in ("architecture", "metadata")):
+        raise ValueError("its header is not what fastnn writes.")
+    return header
+
+
+def shapes(
+    sizes: Any, norm: Any, slopes: list[bool], embeddings: dict[int, tuple[int, int]]
+) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor that a network has: see :meth:`fastnn.MLP.parameters`."""
+    if not isinstance(sizes, list) or not all(type(n) is int and n > 0 for n in sizes):
+        raise ValueError(f"its layer sizes are {sizes!r}.")
+    if not 2 <= len(sizes) <= _MAX_LAYERS:
+        raise ValueError(f"it names {len(sizes)} layer sizes.")
+    if not isinstance(norm, list) or not len(norm) == len(slopes) == len(sizes) - 2:
+        raise ValueError(
+            f"its {len(sizes) - 2} hidden layers have {norm!r} as norm, {len(slopes)} activations."
+        )
+    for column, pair in embeddings.items():
+        if not all(type(n) is int and n > 0 for n in (column + 1, *pair)) or column >= sizes[0]:
+            raise ValueError(f"it embeds column {column!r} of {sizes[0]} by {pair!r}.")
+    result: dict[str, tuple[int, ...]] = {
+        f"embeddings.{column}.weight": pair for column, pair in embeddings.items()
+    }
+    widths = [sizes[0] + sum(width - 1 for _, width in embeddings.values()), *sizes[1:]]
+    for depth, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
+        kind, slope = (norm[depth], slopes[depth]) if depth < len(norm) else (None, False)
+        names = ["bias"] + ["shift", "gain"] * (kind is not None) + ["slope"] * slope
+        names += ["running_mean", "running_variance"] * (kind == "batch")
+        result[f"layers.{depth}.weight"] = (n_in, n_out)
+        result |= {f"layers.{depth}.{name}": (n_out,) for name in names}
+    return result
+
+
+def check_tensors(tensors: dict[str, np.ndarray], expected: dict[str, tuple[int, ...]], dtype: str) -> None:
+    """Raise unless the tensors are exactly those expected: checked before anything is allocated."""
+    if set(tensors) != set(expected):
+        names = sorted(set(tensors) ^ set(expected))[:3]
+        raise ValueError(f"its tensors do not fit its architecture: {', '.join(names)}.")
+    for name, shape in expected.items():
+        tensor = tensors[name]
+        if tensor.shape != shape or tensor.dtype.name != dtype:
+            raise ValueError(
+                f"tensor {name} is {tensor.dtype.name} {tensor.shape}, expected {dtype} {shape}."
+            )
+        if not math.isfinite(float(np.abs(tensor).max())):
+            raise ValueError(f"tensor {name} has values that are NaN or infinite.")

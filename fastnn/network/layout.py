@@ -1,0 +1,181 @@
+"""Flat, aligned, padded vectors: parameters, optimiser state, and the workspace of a batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernels.activations import IDENTITY
+from ..kernels.hooks.rows import BATCH, N_STATISTICS
+from ..kernels.hooks.rows import LAYER as LAYER_NORM
+from ..kernels.hooks.sparse import N_COUNTS
+from ..kernels.sizes import ALIAS_BYTES, BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, PAD, TILE_ROWS
+from ..kernels.step import LAYER, Workspace
+
+ALIGN_BYTES = 64
+
+
+def aligned_zeros(shape, dtype) -> np.ndarray:
+    """A C-contiguous array of zeros whose data starts on a cache line."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) if isinstance(shape, tuple) else shape
+    raw = np.zeros(size * dtype.itemsize + ALIGN_BYTES, dtype=np.uint8)
+    start = -raw.__array_interface__["data"][0] % ALIGN_BYTES
+    return np.ndarray(shape, dtype, buffer=raw, offset=start)
+
+
+def row_length(n: int, itemsize: int) -> int:
+    """`n` padded to whole cache lines, and off the strides whose rows share cache sets."""
+    padded = -(-n // PAD) * PAD
+    return padded + PAD if padded * itemsize % ALIAS_BYTES == 0 else padded
+
+
+class LayerSpec(NamedTuple):
+    """What a layer does beside its product; the codes are those of the kernels."""
+
+    activation: int = IDENTITY  # by the core, or by address if the layer is kept
+    norm: int = 0
+    prelu: bool = False
+    residual: bool = False
+    dropout: float = 0.0
+    alpha: float = 0.0
+    kept: bool = False
+
+    @property
+    def n_more(self) -> int:
+        """Rows of parameters below the bias: shift and gain, and learned slopes."""
+        return 2 * (self.norm > 0) + self.prelu
+
+    @property
+    def n_kept(self) -> int:
+        """Matrices kept from forward to backward; see kernels/hooks/rows.py."""
+        return 1 + (self.norm > 0) + self.prelu + self.residual if self.kept else 0
+
+
+class Layout:
+    """Where everything of a network stands in its flat vectors.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+    specs : sequence of LayerSpec
+        One a layer, the output layer too.
+    dtype : dtype
+    embeddings : sequence of (column, n_categories, n_out)
+        Their vectors are the last of the sizes[0] inputs.
+
+    Attributes
+    ----------
+    layers : ndarray of LAYER, shape (n_layers + n_embeddings,)
+    n_layers : int
+    n_params, n_params_t, n_activations, n_inputs, n_deltas, n_kept : int
+        Lengths of the vectors, padding included; the last four for a batch of one row. The inputs are the
+        last of the activations: sparse rows, which have none, do without.
+    n_running, n_statistics : int
+        Lengths of the running and the batch's statistics of batch normalisations, in columns.
+    n_sums, n_block : int
+        Tiles of all weights, and weights in the largest block that is updated at once.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        specs: Sequence[LayerSpec],
+        dtype,
+        embeddings: Sequence[tuple[int, int, int]] = (),
+    ) -> None:
+        self.dtype = np.dtype(dtype)
+        self.n_layers = len(sizes) - 1
+        self.layers = np.zeros(self.n_layers + len(embeddings), dtype=LAYER)
+        self.layers["column"] = -1
+        width = self.dtype.itemsize
+        w_end = t_end = d_end = p_end = k_end = s_end = 0
+        self.n_inputs = in_cols = row_length(sizes[0] + 1, width)
+        in_start, out_start = sum(row_length(n_out + 1, width) for n_out in sizes[1:]), 0
+        of_layers = zip(self.layers[: self.n_layers], sizes[:-1], sizes[1:], specs, strict=True)
+        for layer, n_in, n_out, spec in of_layers:
+            w_rows = n_in + 1 + spec.n_more
+            w_cols, t_cols = row_length(n_out, width), row_length(n_in, width)
+            out_cols = row_length(n_out + 1, width)
+            layer["n_in"], layer["n_out"], layer["activation"] = n_in, n_out, spec.activation
+            layer["w_start"], layer["w_rows"], layer["w_cols"] = w_end, w_rows, w_cols
+            if w_end > 0 or embeddings:  # else nothing flows back through the first layer
+                layer["t_start"], layer["t_cols"] = t_end, t_cols
+                t_end += n_out * t_cols
+            layer["in_start"], layer["in_cols"] = in_start, in_cols
+            layer["out_start"], layer["out_cols"] = out_start, out_cols
+            layer["d_start"], layer["d_cols"] = d_end, w_cols
+            layer["p_start"], layer["k_start"], layer["s_start"] = p_end, k_end, s_end
+            for name in ("kept", "norm", "prelu", "residual", "alpha", "dropout"):
+                layer[name] = getattr(spec, name)
+            w_end += w_rows * w_cols
+            p_end += -(-w_rows // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
+            d_end += w_cols
+            k_end += spec.n_kept * w_cols
+            s_end += w_cols if spec.norm == BATCH else 0
+            in_start, in_cols = out_start, out_cols
+            out_start += out_cols
+        place = sizes[0] - sum(n_out for *_, n_out in embeddings)
+        for table, (column, n_categories, n_out) in zip(
+            self.layers[self.n_layers :], embeddings, strict=True
+        ):
+            w_cols = row_length(n_out, width)
+            table["column"], table["place"] = column, place
+            table["n_in"], table["w_rows"], table["n_out"] = n_categories, n_categories, n_out
+            table["w_start"], table["w_cols"], table["p_start"] = w_end, w_cols, p_end
+            table["d_start"], table["d_cols"] = d_end, row_length(sizes[0], width)
+            w_end += n_categories * w_cols
+            p_end += -(-n_categories // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
+            place += n_out
+        d_end += row_length(sizes[0], width) if embeddings else 0
+        self.n_params, self.n_params_t = w_end, t_end
+        self.n_activations, self.n_deltas, self.n_kept = out_start + self.n_inputs, d_end, k_end
+        self.n_running, self.n_statistics, self.n_sums = 2 * s_end, N_STATISTICS * s_end, p_end
+        self.n_block = min(BLOCK_ROWS, max(self.layers["w_rows"])) * min(
+            BLOCK_COLS, max(self.layers["w_cols"])
+        )
+
+    def weights(self, flat: np.ndarray) -> list[np.ndarray]:
+        """Views of a flat vector as one matrix a layer, with bias and the rows below it, and an embedding."""
+        return [
+            flat[layer["w_start"] :][: layer["w_rows"] * layer["w_cols"]].reshape(
+                layer["w_rows"], layer["w_cols"]
+            )[:, : layer["n_out"]]
+            for layer in self.layers
+        ]
+
+    def workspace(
+        self,
+        capacity: int,
+        n_targets: int,
+        backward: bool = True,
+        n_entries: int | None = None,
+        n_parts: int = 1,
+    ) -> Workspace:
+        """Buffers for batches of up to `capacity` rows; with no room for deltas if not `backward`.
+
+        Sparse rows have up to `n_entries` in a batch, which each of `n_parts` sorts; None for dense rows.
+        """
+        n_scales = len(self.layers) if LAYER_NORM in self.layers["norm"] else 0
+        sparse = n_entries is not None
+        # A residual connection around the first layer adds the inputs: they are as few as its outputs.
+        n_activations = self.n_activations - self.n_inputs * (sparse and not self.layers["residual"][0])
+        n_sorted = n_entries if sparse and backward else 0
+        return Workspace(
+            capacity=capacity,
+            activations=aligned_zeros(capacity * n_activations, self.dtype),
+            deltas=aligned_zeros(capacity * self.n_deltas if backward else 0, self.dtype),
+            kept=aligned_zeros(capacity * self.n_kept, self.dtype),
+            row_scale=aligned_zeros(capacity * n_scales, self.dtype),
+            statistics=aligned_zeros(self.n_statistics, np.float64),
+            codes=np.zeros((capacity, len(self.layers) - self.n_layers), np.int64),
+            y=aligned_zeros((capacity, n_targets), self.dtype),
+            entries=aligned_zeros((2 * n_parts, n_sorted), np.int64),
+            values=aligned_zeros((2 * n_parts, n_sorted), self.dtype),
+            counts=np.zeros((n_parts if sparse and backward else 0, N_COUNTS), np.int64),
+            row_loss=aligned_zeros(capacity, np.float64),
+            row_score=aligned_zeros(capacity, np.float64),
+        )

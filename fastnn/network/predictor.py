@@ -1,0 +1,130 @@
+"""Prediction at the least cost a call."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+
+from .. import _checks
+from .._jit import compiled_form
+from .._threads import launch, parts_for
+from ..kernels.sizes import PARALLEL_CALL_FLOPS, ROW_BLOCK
+from ..kernels.step import LAYER, Data, predict_kept_part, predict_part, predict_sparse_part
+
+if TYPE_CHECKING:
+    from .mlp import MLP
+
+
+@functools.cache
+def _plain_entry_point(dtype: np.dtype):
+    matrix, vector, of_rows = np.empty((0, 0), dtype), np.empty(0, dtype), np.empty(0)
+    layers = np.empty(0, LAYER)
+    return _entry_point(predict_part, (matrix, matrix, layers, vector, 0, vector, of_rows, of_rows))
+
+
+def _entry_point(kernel, like: tuple):
+    """A kernel for arguments like these, compiled, and without numba's look at every argument."""
+    if numba.config.DISABLE_JIT:
+        return kernel
+    return compiled_form(kernel, (0, 1, *like)).entry_point
+
+
+class Predictor:
+    """A network made ready to answer at the least cost a call.
+
+    Calling it gives what :meth:`MLP.predict_raw` gives, to the bit, and follows the network's weights as they
+    change. Several Python threads may call it; they take turns.
+
+    Parameters
+    ----------
+    net : MLP
+    n_threads : int or None, default=1
+        At most this many; None for all usable cores. More than one only where the work is large.
+    n_rows : int, default=240
+        How many rows to make room for; more of them go through in blocks of this many.
+
+    Examples
+    --------
+    >>> import numpy as np, fastnn
+    >>> predict = fastnn.MLP([4, 8, 3], seed=0).predictor()
+    >>> predict(np.zeros((1, 4), dtype="float32")).shape
+    (1, 3)
+    """
+
+    def __init__(self, net: MLP, n_threads: int | None = 1, n_rows: int = ROW_BLOCK) -> None:
+        self._n_in, self._n_out, self._dtype = net.sizes[0], net.sizes[-1], net.dtype
+        self._row_flops = 2.0 * net.params.size
+        # Room for as many as the largest call may get: how much work that is, is not known yet.
+        self._most_parts = parts_for(n_threads, 0, 0, -(-n_rows // ROW_BLOCK))
+        capacity = min(n_rows, ROW_BLOCK) * self._most_parts
+        self.work = work = net._layout.workspace(capacity, 0, backward=False)
+        network = net._network_to_predict()
+        self._lock = threading.Lock()
+        self._kernel, self._predict_alone = predict_part, _plain_entry_point(self._dtype)
+        self._state: tuple = (
+            network.layers,
+            network.params,
+            network.output,
+            work.activations,
+            work.row_loss,
+            work.row_score,
+        )
+        self._check_x = net._check_x
+        self._embeds = bool(net.embeddings)
+        if self._embeds or network.layers["kept"].any():
+            matrix = np.empty((0, 0), self._dtype)
+            self._kernel, self._state = predict_kept_part, (network, work)
+            self._predict_alone = _entry_point(predict_kept_part, (matrix, matrix, network, work))
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Activated outputs of the network.
+
+        Parameters
+        ----------
+        x : array-like of shape (n, n_in)
+            An array of the network's dtype in C order is taken as it is, and not searched for NaN; anything
+            else is checked and converted as by :meth:`MLP.predict_raw`.
+
+        Returns
+        -------
+        ndarray of shape (n, n_out), of the network's dtype
+
+        Raises
+        ------
+        ValueError, TypeError
+            If x is not what the network takes.
+        """
+        if not (
+            type(x) is np.ndarray
+            and x.dtype == self._dtype
+            and x.ndim == 2
+            and x.shape[1] == self._n_in
+            and x.flags.c_contiguous
+            and not self._embeds  # whose numbers must be those of categories
+        ):
+            x = self._check_x("x", x)
+        n_rows = len(x)
+        out = np.empty((n_rows, self._n_out), self._dtype)
+        with self._lock:
+            if self._most_parts == 1 or n_rows * self._row_flops < PARALLEL_CALL_FLOPS:
+                self._predict_alone(0, 1, out, x, *self._state)
+            else:
+                n_parts = max(1, min(self._most_parts, -(-n_rows // ROW_BLOCK)))
+                rows = _checks.writable_view(x)
+                launch(self._kernel, self._dtype, n_parts, out, rows, *self._state)
+        return out
+
+
+def predict_sparse(net: MLP, data: Data, n_threads: int | None) -> np.ndarray:
+    """Activated outputs of the network for sparse rows."""
+    n_rows = data.starts.size - 1
+    n_blocks = -(-n_rows // ROW_BLOCK)
+    n_parts = parts_for(n_threads, n_rows * net._row_flops(data), PARALLEL_CALL_FLOPS, n_blocks)
+    work = net._layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, 0, backward=False, n_entries=0)
+    out = np.empty((n_rows, net.sizes[-1]), net.dtype)
+    launch(predict_sparse_part, net.dtype, n_parts, out, data, net._network_to_predict(sparse=True), work)
+    return out

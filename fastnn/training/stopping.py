@@ -1,0 +1,101 @@
+"""Early stopping, and the weights of the best epoch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import _checks
+from ..history import Epoch
+
+MONITORS = ("val_cost", "val_metric", "cost", "metric")
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when a figure has not improved for some epochs.
+
+    Parameters
+    ----------
+    monitor : str, default="val_cost"
+        "val_cost", "val_metric", "cost" or "metric", or the name of a metric that ``fit`` is given, as the
+        history names it: "val_roc_auc". Costs should fall, metrics rise, or fall if that is better.
+    patience : int, default=10
+        Epochs in a row without improvement after which training stops.
+    min_delta : float, default=0.0
+        A change of less than this is no improvement.
+    restore_best : bool, default=True
+        Whether the network ends with the weights of its best epoch.
+
+    Examples
+    --------
+    >>> EarlyStopping(patience=5).monitor
+    'val_cost'
+    """
+
+    monitor: str = "val_cost"
+    patience: int = 10
+    min_delta: float = 0.0
+    restore_best: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.monitor, str):
+            raise TypeError(f"monitor must be a name, got {self.monitor!r}.")
+        _checks.check_count("patience", self.patience)
+        _checks.check_number("min_delta", self.min_delta, 0.0)
+
+
+class Best:
+    """Early stopping at work: the best epoch so far, its weights, and how long ago it was.
+
+    Parameters
+    ----------
+    rule : EarlyStopping or None
+    arrays : list of ndarray
+        What belongs to an epoch and is restored.
+    falls : bool
+        Whether a lower figure is better.
+    """
+
+    def __init__(self, rule: EarlyStopping | None, arrays: list[np.ndarray], falls: bool) -> None:
+        self._rule = rule
+        self._sign = 1.0 if falls else -1.0
+        self._value = math.inf
+        self._waited = 0
+        self.epoch: int | None = None
+        self.kept = [array.copy() for array in arrays] if rule and rule.restore_best else []
+
+    def says_stop(self, epoch: Epoch, arrays: list[np.ndarray]) -> bool:
+        """Take note of an epoch and of the arrays as they are now; whether patience has run out."""
+        if self._rule is None:
+            return False
+        value = self._sign * epoch.figure(self._rule.monitor)
+        better = value < self._value
+        self._waited = 0 if better and value <= self._value - self._rule.min_delta else self._waited + 1
+        if better:
+            self._value, self.epoch = value, epoch.epoch
+            for kept, array in zip(self.kept, arrays, strict=False):
+                kept[:] = array
+        return self._waited >= self._rule.patience
+
+    def restore(self, arrays: list[np.ndarray]) -> int | None:
+        """Put the best back, if it is kept; the epoch it is of."""
+        if not self.kept or self.epoch is None:
+            return None
+        for kept, array in zip(self.kept, arrays, strict=True):
+            array[:] = kept
+        return self.epoch
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All but the arrays, as JSON can hold it."""
+        value = self._value if math.isfinite(self._value) else None
+        return {"value": value, "waited": self._waited, "epoch": self.epoch}
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self._value = math.inf if state["value"] is None else state["value"]
+        self._waited, self.epoch = state["waited"], state["epoch"]

@@ -1,0 +1,108 @@
+"""What happens after an update: norms are limited, and the mean of the weights over steps is kept."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import reference
+import reference_step
+from problems import CASES, make_problem
+
+from fastnn.kernels import step
+from fastnn.kernels.hooks.after import after_update, limit_norms, move_average
+from fastnn.kernels.team import new_team
+
+
+@pytest.mark.parametrize("has_t", [False, True])
+def test_limit_norms(rng, dtype, poisoned, has_t):
+    n_in, n_out, limit = 30, 21, 5.0
+    w = poisoned(rng.standard_normal((n_in + 2, n_out)), dtype)
+    w[:, 3] = 0  # of which there is no direction
+    w_t = poisoned(np.full((n_out, n_in), np.nan), dtype)
+    before = w.copy()
+    limit_norms(w, w_t, has_t, limit, n_in, 2, 19)
+    old = before[:n_in, :n_out].astype(np.float64)
+    norms = np.linalg.norm(old, axis=0)
+    is_long = (norms > limit) & (np.arange(n_out) >= 2) & (np.arange(n_out) < 19)
+    assert 0 < is_long.sum() < 17
+    # The factor is rounded, and the product.
+    ref = old[:, is_long] * limit / norms[is_long]
+    np.testing.assert_allclose(w[:n_in, :n_out][:, is_long], ref, rtol=2 * np.finfo(dtype).eps)
+    if has_t:
+        np.testing.assert_array_equal(w_t[:n_out, :n_in][is_long], w[:n_in, :n_out][:, is_long].T)
+        w_t[:n_out, :n_in][is_long] = np.nan
+    assert np.isnan(w_t).all()
+    # What is short, below the weights, or another part's, is not touched.
+    w[:n_in, :n_out][:, is_long] = before[:n_in, :n_out][:, is_long]
+    np.testing.assert_array_equal(w, before)
+
+
+def test_limit_of_a_norm_that_a_float32_cannot_hold(poisoned):
+    w = poisoned(np.full((4, 2), 1e30), "float32")
+    limit_norms(w, w, False, 2.0, 4, 0, 2)
+    np.testing.assert_allclose(w[:4, :2], 1.0, rtol=2 * np.finfo("float32").eps)
+
+
+def test_move_average(rng, dtype):
+    average, w = rng.standard_normal((2, 7, 20)).astype(dtype)
+    ref = 0.9 * average.astype(np.float64) + 0.1 * w
+    before = average.copy()
+    move_average(average, w, 0.9, 1, 6, 3, 18)
+    inside = np.s_[1:6, 3:18]
+    # A difference, a product and a sum of numbers below 4.
+    np.testing.assert_allclose(average[inside], ref[inside], atol=8 * np.finfo(dtype).eps)
+    average[inside] = before[inside]
+    np.testing.assert_array_equal(average, before)
+
+
+def test_an_average_of_equal_weights_stays(dtype):
+    average = np.full((3, 5), 0.1, dtype)
+    for _ in range(100):
+        move_average(average, average.copy(), 0.999, 0, 3, 0, 5)
+    np.testing.assert_array_equal(average, np.full((3, 5), 0.1, dtype))
+
+
+def updated(dtype, n_parts, name="kept, blocks"):
+    """A problem after an update that nothing came before: the parts one after the other."""
+    problem = make_problem(CASES[name], dtype, max_norm=1.2, keep=0.9)
+    problem.network.params[:] *= 1.5
+    for part in reversed(range(n_parts)):
+        turn = step.Turn(problem.network, problem.work, part, n_parts, new_team(), 1, 50, True)
+        after_update(turn, problem.optimizer)
+    return problem
+
+
+@pytest.mark.parametrize("name", ["kept, blocks", "few rows", "deep mixture"])
+def test_after_update_against_the_twin(dtype, name):
+    comp, ref = updated(dtype, 1, name), make_problem(CASES[name], dtype, max_norm=1.2, keep=0.9)
+    ref.network.params[:] *= 1.5
+    ref = reference.doubled(ref)
+    reference_step.after_update(ref.network, ref.optimizer)
+    bound = 8 * np.finfo(dtype).eps  # a norm in float64, and some products
+    for array, twin in zip(comp.matrices(), ref.matrices(), strict=True):
+        np.testing.assert_allclose(array, twin, rtol=bound, atol=bound)
+    for layer in comp.network.layers[1:]:
+        w_t = comp.network.params_t[layer["t_start"] :][: layer["n_out"] * layer["t_cols"]]
+        w = reference_step.weights(layer, comp.network.params)[: layer["n_in"]]
+        norms = np.linalg.norm(w.astype(np.float64), axis=0)
+        is_long = np.abs(norms - 1.2) < 1e-5  # those that were scaled, in the transposed weights as well
+        scaled = w_t.reshape(layer["n_out"], -1)[:, : layer["n_in"]][is_long]
+        np.testing.assert_array_equal(scaled, w[:, is_long].T)
+
+
+@pytest.mark.parametrize("n_parts", [2, 3, 7])
+def test_parts_change_no_bit(dtype, n_parts):
+    updated(dtype, n_parts).assert_same_bits(updated(dtype, 1))
+
+
+def figures(dtype):
+    """To be repeated without compilation."""
+    return [float(np.abs(array).sum(dtype="f8")) for array in updated(np.dtype(dtype), 2, "deep").matrices()]
+
+
+def test_without_compilation(run_python, dtype):
+    code = f"import json, kernels.hooks.test_after as t; print(json.dumps(t.figures({dtype.name!r})))"
+    done = run_python(code, NUMBA_DISABLE_JIT="1")
+    np.testing.assert_allclose(json.loads(done.stdout), figures(dtype.name), rtol=8 * np.finfo(dtype).eps)

@@ -1,0 +1,173 @@
+"""Progress on a terminal and without one: of a training at verbose=2, and of a search."""
+
+import io
+import math
+import time
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import fastnn
+from fastnn.history import Epoch, History
+from fastnn.training import progress
+from fastnn.training.progress import LiveDisplay, SearchDisplay, sparkline
+from fastnn.tuning.search import Trial
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """What a terminal of 110 columns is sent."""
+    file = io.StringIO()
+    monkeypatch.setattr(
+        "rich.console.Console", lambda **_: Console(file=file, force_terminal=True, width=110, height=24)
+    )
+    return file
+
+
+@pytest.fixture
+def xor():
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    return x, np.array([0, 1, 1, 0])
+
+
+def make():
+    net = fastnn.MLP([2, 8, 2], "tanh", seed=0)
+    return fastnn.Trainer(net, loss="cross_entropy", batch_size=2, seed=0)
+
+
+def draw(display):
+    """What a display draws, as lines without colours."""
+    screen = io.StringIO()
+    Console(file=screen, width=display._console.width).print(display._draw())
+    return screen.getvalue().splitlines()
+
+
+def test_a_live_table_shows_the_last_epochs_and_the_curve(xor, screen):
+    make().fit(*xor, epochs=12, validation_data=xor, metrics="f1_macro", verbose=2)
+    shown = screen.getvalue()
+    for text in ("val accuracy", "val f1_macro", "samples/s", "12/12", "lr", "█", "val cost"):
+        assert text in shown
+
+
+def test_the_best_epoch_is_marked_and_stays(screen):
+    history = History("accuracy")
+    display = LiveDisplay(40, 100, history)
+    for k in range(1, 31):
+        epoch = Epoch(k, 1 / k, 0.5, abs(k - 10) + 1.0, 0.5, 0.1, 1000.0, 1e-3)
+        history.epochs.append(epoch)
+        display.epoch(epoch)
+    lines = draw(display)
+    rows = [line.split() for line in lines[1 : 1 + progress.LIVE_ROWS]]
+    assert rows[0][:2] == ["*", "10"]
+    assert [row[0] for row in rows[1:]] == [str(k) for k in range(24, 31)]
+    assert "30/40" in lines[-1]
+    assert all(len(line) <= 110 for line in lines)
+
+
+def test_a_narrow_terminal_loses_columns_and_no_digits(screen):
+    history = History("accuracy")
+    display = LiveDisplay(4, 100, history)
+    display._console.width = 50
+    for k in range(1, 4):
+        history.epochs.append(Epoch(k, 1.234e-05, 0.5, 2.345e-05, 0.5, 0.1, 1234567.0, 1e-3))
+        display.epoch(history.epochs[-1])
+    lines = draw(display)
+    assert "1.23e-05" in "".join(lines)
+    assert "2.35e-05" in "".join(lines) or "2.34e-05" in "".join(lines)
+    assert "seconds" not in "".join(lines)
+    assert "…" not in "".join(lines)
+
+
+def test_metrics_that_an_earlier_fit_had_not(screen):
+    history = History("accuracy")
+    history.epochs.append(Epoch(1, 0.5, 0.5, None, None, 0.1, 1000.0))
+    display = LiveDisplay(1, 100, history)
+    history.epochs.append(Epoch(2, 0.25, 0.5, 0.5, 0.5, 0.1, 1000.0, 1e-3, {"val_f1": 0.125}))
+    display.epoch(history.epochs[-1])
+    lines = draw(display)
+    assert "-" in lines[1]
+    assert "0.1250" in lines[2]
+
+
+def test_figures_that_are_not_finite_do_not_stop_it(screen):
+    history = History("r2")
+    display = LiveDisplay(2, 100, history)
+    for k, cost in enumerate((math.nan, math.inf, 1.0), 1):
+        epoch = Epoch(k, 1.0, 0.5, cost, math.nan, 0.1, 1000.0)
+        history.epochs.append(epoch)
+        display.epoch(epoch)
+    assert any("* 3" in line for line in draw(display))
+
+
+def test_without_a_terminal_both_are_the_same_plain_lines(xor, capsys):
+    lines = {}
+    for verbose in (1, 2):
+        make().fit(*xor, epochs=40, verbose=verbose)
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert "\x1b" not in captured.err
+        lines[verbose] = [line.split("  ")[:3] for line in captured.err.splitlines()]
+    assert lines[1] == lines[2]
+    assert len(lines[1]) == 20
+
+
+def test_progress_changes_nothing(xor, capsys):
+    params = []
+    for verbose in (0, 1, 2):
+        trainer = make()
+        trainer.fit(*xor, epochs=5, verbose=verbose)
+        params.append(trainer.net.params.copy())
+    np.testing.assert_array_equal(params[0], params[1])
+    np.testing.assert_array_equal(params[0], params[2])
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "curve"),
+    [
+        ([], 8, " "),
+        ([3.0], 8, "_"),
+        ([2, 2, 2], 8, "___"),
+        ([1, 10, 100, 1000, 1e4, 1e5, 1e6, 1e7], 8, "_.-=+*#@"),  # logarithmic
+        ([-1, 0, 1, 2, 3, 4, 5, 6], 8, "_.-=+*#@"),  # not where there are negative values
+        ([1, math.nan, math.inf, 1e7], 8, "_  @"),
+        ([8, 8, 4, 4, 2, 2, 1, 1], 4, "@*-_"),
+        ([math.nan, math.nan], 8, "  "),
+    ],
+)
+def test_sparkline(values, width, curve):
+    assert sparkline(values, width, is_unicode=False) == curve
+
+
+def trial(number, score, ending="epochs"):
+    settings = {"lr": 0.0123456, "activation": "relu", "norm": None}
+    return Trial(number, score, ending, 10, 9, 0.5, settings)
+
+
+def test_a_search_on_a_terminal(screen):
+    display = SearchDisplay(30, math.inf)
+    with display:
+        display.trial(trial(1, 0.25), trial(1, 0).settings, before=True)
+        for k in range(2, 20):
+            done = trial(k, 0.5 + k, "pruned" if k % 2 else "early stopping")
+            display.trial(done, done.settings)
+    lines = draw(display)
+    assert lines[1].split()[:3] == ["*", "1", "0.2500"]
+    assert [line.split()[0] for line in lines[2:9]] == [str(k) for k in range(13, 20)]
+    assert "best: lr=0.0123 activation=relu norm=none" in lines[-2]
+    assert "19/30" in lines[-1]
+    assert "left" in lines[-1]
+    assert len(lines) < 24
+
+
+def test_a_search_without_a_terminal(capsys):
+    display = SearchDisplay(3, time.monotonic() + 60)
+    with display:
+        for k, score in enumerate((0.5, math.inf, 0.25), 1):
+            done = trial(k, score, "epochs" if score < 1 else "diverged")
+            display.trial(done, done.settings)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("trial 1/3  score 0.5000  epochs  lr=0.0123 activation=relu norm=none")
+    assert "diverged" in lines[1]
+    assert [line.endswith("best so far") for line in lines] == [True, False, True]
