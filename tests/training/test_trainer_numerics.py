@@ -293,7 +293,9 @@ def test_another_network_compiles_nothing(dtype, noise):
 
 CODE = """
 import json, reference
-from fastnn import _threads, predictor, trainer
+from fastnn import _threads
+from fastnn.network import predictor
+from fastnn.training import trainer
 from fastnn._jit import compile_seconds
 _threads.PARALLEL_STEP_FLOPS = trainer.PARALLEL_CALL_FLOPS = predictor.PARALLEL_CALL_FLOPS = 0
 figures = [reference.train_everything(dtype, n) for dtype in {dtypes} for n in {threads}]

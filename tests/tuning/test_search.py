@@ -466,7 +466,7 @@ def test_no_space_left_keeps_the_trials(tmp_path, run_python):
     path = tmp_path / "search.db"
     done = len(search(storage=path, n_trials=2).trials)
     code = f"""if True:
-        import resource, signal, test_search
+        import resource, signal, tuning.test_search as test_search
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         test_search.search(n_trials=2)  # compiled code is written, too
         limit = {path.stat().st_size + 8192}

@@ -120,7 +120,7 @@ def test_sort_of_many_features(rng):
     columns = np.sort(rng.integers(0, n_in, n_entries)).astype(np.int32)
     layout = fastnn.MLP([2, 2], seed=0)._layout
     work = layout.workspace(1, 1, n_entries=n_entries)
-    data = fastnn.network.unlabelled(rng.random((1, n_entries), "float32"))
+    data = fastnn.network.mlp.unlabelled(rng.random((1, n_entries), "float32"))
     shuffled = rng.permutation(n_entries)
     data = data._replace(columns=columns[shuffled], starts=np.array([0, n_entries]))
     network = fastnn.MLP([2, 2], seed=0)._network()
