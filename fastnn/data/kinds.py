@@ -87,7 +87,9 @@ def read_source(
     kind = _recognise(source, target) if kind is None else _checks.check_name("kind", kind, KINDS)
     if kind == "table":
         if labelled:
-            return _reader("tables.encoder", "read_dataset")(source, target, drop=drop, drop_missing=drop_missing)
+            return _reader("tables.encoder", "read_dataset")(
+                source, target, drop=drop, drop_missing=drop_missing
+            )
         is_file = isinstance(source, (str, Path)) and source != "-"
         name = name_of(Path(source)) if is_file else "table"
         return Dataset(name, "table", _reader("tables.files", "read_table")(source), None)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import reference
 import reference_updates
-from kernels.test_updates import run_update
 
 import fastnn
 from fastnn.kernels.updates import Terms
+from kernels.test_updates import run_update
 
 OPTIMIZERS = {
     "sgd": fastnn.SGD(lr=0.1),
