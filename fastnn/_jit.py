@@ -43,6 +43,21 @@ def _source_stamp(module: str) -> tuple[str, str]:
     return digest.hexdigest(), numba.__version__
 
 
+class _CacheFile(caching.IndexDataCacheFile):
+    """numba's file of cached forms, which also gets over an index that another version has written.
+
+    numba unpickles the types in it before it looks at the stamp, and fails where one of them is gone.
+    """
+
+    def _load_index(self):
+        try:
+            return super()._load_index()
+        except OSError:
+            raise
+        except Exception:  # unpickling may raise anything
+            return {}
+
+
 def jit(function=None, *, parallel=False, inline=False):
     """Compile `function` with the options that hold for all of fastnn.
 
@@ -75,7 +90,7 @@ def jit(function=None, *, parallel=False, inline=False):
     try:
         dispatcher.enable_caching()
         cache = dispatcher._cache
-        cache._cache_file = caching.IndexDataCacheFile(
+        cache._cache_file = _CacheFile(
             cache_path=cache._cache_path,
             filename_base=cache._impl.filename_base,
             source_stamp=_source_stamp(function.__module__),

@@ -8,18 +8,19 @@ import numpy as np
 from reference_step import weights
 
 import fastnn
-from fastnn.kernels import step
-from fastnn.kernels.address import address_of
-from fastnn.kernels.hooks.after import after_update
+from fastnn.kernels import records, step
+from fastnn.kernels.hooks.link import address_of_after, address_of_loss, address_of_update
 from fastnn.kernels.sizes import BLOCK_COLS, BLOCK_ROWS, TILE_ROWS
 from fastnn.kernels.team import new_team
-from fastnn.kernels.updates import SETTINGS, Terms
+from fastnn.kernels.updates import UPDATE_SETTINGS
 from fastnn.losses import Loss
 from fastnn.network.layout import aligned_zeros
 from fastnn.network.mlp import unlabelled
 
 N_ROWS = 50
 MOST_PARTS = 7  # that a test makes, whatever the machine
+# Fields of the update's settings by what they are called here, if that is another name.
+FIELDS = {"every": "accumulate", "keep": "average_decay", "skip": "skips_absent"}
 
 
 class Case(NamedTuple):
@@ -144,22 +145,22 @@ CASES = {
 class Problem(NamedTuple):
     """The arguments that the compiled calls share; everything a step overwrites is NaN."""
 
-    network: step.Network
-    work: step.Workspace
-    data: step.Data
-    objective: step.Objective
-    optimizer: step.Optimizer
+    network: records.Network
+    work: records.Workspace
+    data: records.Data
+    objective: records.Objective
+    state: records.UpdateState
 
     def train(self, *plan, kernel=step.train_part):
         """Train in one part; what the call reports."""
-        totals = np.zeros(step.N_TOTALS)
+        totals = np.zeros(records.N_TOTALS)
         kernel(0, 1, new_team(), *self, plan, totals)
         return totals
 
     def matrices(self):
         """All that training changes and keeps: weights and states of every layer, running statistics."""
-        opt, running = self.optimizer, self.network.running
-        vectors = self.network.params, opt.m, opt.v, opt.u, opt.whole, opt.average
+        state, running = self.state, self.network.running
+        vectors = self.network.params, state.m, state.v, state.u, state.full_grad, state.average
         result = [weights(layer, flat) for flat in vectors if flat.size for layer in self.network.layers]
         for layer in self.network.layers[self.network.layers["norm"] == 1]:
             result.append(running[2 * layer["s_start"] :][: 2 * layer["w_cols"]].reshape(2, -1))
@@ -216,39 +217,34 @@ def make_data(loss, x, y, n_out):
 
 
 def make_objective(loss, dtype):
-    function = 0
-    if loss.kernel is not None:
-        matrix, of_rows = np.empty((0, 0), dtype), np.empty(0)
-        arrays = of_rows, of_rows, matrix, matrix, matrix, of_rows
-        function = address_of(loss.kernel, (*arrays, 1.0, 1.0, 0, 0, 0, 0))
-    return step.Objective(loss.code, loss.scale, function, loss.numbers)
+    function = 0 if loss.kernel is None else address_of_loss(loss.kernel, dtype)
+    return records.Objective(loss.code, loss.scale, function, loss.numbers)
 
 
-def make_optimizer(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_steps_before=2, **rest):
+def make_state(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_steps_before=2, **rest):
     """`rest`: every, clip_norm, max_norm, keep, skip, and scaled for factors on the learning rates.
 
     As in training there is room for what is used, and what the core does itself it is not called for.
     """
-    settings, n_params = np.zeros(1, SETTINGS), net.params.size
-    for name in set(SETTINGS.names) & set(vars(optimizer)):
+    settings, n_params = np.zeros(1, UPDATE_SETTINGS), net.params.size
+    for name in set(UPDATE_SETTINGS.names) & set(vars(optimizer)):
         settings[name] = getattr(optimizer, name)
     given = {"every": 1, "clip_norm": 0.0, "max_norm": 0.0, "keep": 0.0} | rest
     factors = np.ones((len(net._layout.layers), 2))
     if given.pop("scaled", False):
         factors[:] = np.linspace(0.5, 1.5, factors.size).reshape(factors.shape)
-    for name, value in {**given, "l2": l2, "l1": l1, "limit": limit, "decay": optimizer.weight_decay}.items():
+    for name, value in {"l2": l2, "l1": l1, "clip_value": limit, "decay": optimizer.weight_decay}.items():
         settings[name] = value
+    for name, value in given.items():
+        settings[FIELDS.get(name, name)] = value
     plain = l1 == 0 and limit == np.inf and (factors == 1).all()
     if plain and optimizer.core_kind is not None:
         settings["kind"] = optimizer.core_kind
     else:
-        w, of_steps = np.empty((0, 0), net.dtype), np.empty(0)
-        terms = Terms(*[net.dtype.type(0)] * len(Terms._fields))
-        like = (*[w] * 5, of_steps, of_steps, terms, 0, 0, 0, 0)
-        settings["update"] = address_of(optimizer.kernel, like)
+        settings["update_hook"] = address_of_update(optimizer.kernel, net.dtype)
     lr = optimizer.lr * np.linspace(1, 0.5, n_updates)
     n_sums, is_clipped = net._layout.n_sums, given["clip_norm"] > 0
-    result = step.Optimizer(
+    result = records.UpdateState(
         settings=settings,
         constants=optimizer.constants(),
         rates=optimizer.rates(lr, n_steps_before),
@@ -258,14 +254,13 @@ def make_optimizer(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n
             for k, name in enumerate("mvu")
         },
         grad=aligned_zeros((MOST_PARTS, net._layout.n_block), net.dtype),
-        whole=aligned_zeros(n_params if is_clipped or given["every"] > 1 else 0, net.dtype),
+        full_grad=aligned_zeros(n_params if is_clipped or given["every"] > 1 else 0, net.dtype),
         average=net.params.copy() if given["keep"] > 0 else aligned_zeros(0, net.dtype),
         penalty=aligned_zeros(n_sums, np.float64),
         norms=aligned_zeros(n_sums if is_clipped else 0, np.float64),
     )
     if given["max_norm"] or given["keep"]:
-        turn = step.turn_type(net._network(), net._layout.workspace(0, 0))
-        settings["after"] = address_of(after_update, (turn, result))
+        settings["after_hook"] = address_of_after(net._network(), net._layout.workspace(0, 0), result)
     return result
 
 
@@ -282,7 +277,7 @@ def make_problem(
     l2=0.3,
     **rest,
 ):
-    """The same problem at every call; `rest` is that of :func:`make_optimizer`."""
+    """The same problem at every call; `rest` is that of :func:`make_state`."""
     rng = np.random.default_rng(3)
     net = make_net(case, dtype, rng)
     network = net._network(seed=11)
@@ -303,7 +298,7 @@ def make_problem(
     if sparse:
         n_entries = capacity * int(np.diff(data.starts).max())
     work = net._layout.workspace(capacity, n_targets, n_entries=n_entries, n_parts=MOST_PARTS)
-    state = make_optimizer(net, OPTIMIZERS[optimizer], n_rows, l2=l2, **rest)
-    for array in (*work[1:], state.grad, state.whole, state.penalty, state.norms):
+    state = make_state(net, OPTIMIZERS[optimizer], n_rows, l2=l2, **rest)
+    for array in (*work[1:], state.grad, state.full_grad, state.penalty, state.norms):
         array.fill(np.nan if array.dtype.kind == "f" else -1)
     return Problem(network, work, data, make_objective(loss, dtype), state)

@@ -15,8 +15,8 @@ import reference_updates
 from reference import weight_of
 
 from fastnn.kernels import address
-from fastnn.kernels.hooks.rows import BATCH, EPS, MOMENTUM
-from fastnn.kernels.step import COST_SUM, FAILED, NOT_FINITE, ROWS_DONE, SCORE_SUM, STEPS_DONE, WEIGHT_SUM
+from fastnn.kernels.hooks.rows import BATCH_NORM, MOMENTUM, NORM_EPS
+from fastnn.kernels.records import COST_SUM, FAILED, NOT_FINITE, ROWS_DONE, SCORE_SUM, STEPS_DONE, WEIGHT_SUM
 from fastnn.kernels.updates import Terms
 
 
@@ -37,7 +37,7 @@ def running_of(layer, network):
     return network.running[2 * layer["s_start"] :][: 2 * n_cols].reshape(2, n_cols)[:, : layer["n_out"]]
 
 
-# --- rows of a kept layer ---------------------------------------------------------------------------
+# --- rows of a hooked layer --------------------------------------------------------------------------
 
 
 def mix(bits):
@@ -70,27 +70,27 @@ class Passed(NamedTuple):
     scale: np.ndarray | None  # 1 / deviation
 
 
-def finish(network, depth, a_in, z, step, learns):
+def forward_hook(network, depth, a_in, z, step, learns):
     """From z to the layer's output."""
     layer = network.layers[depth]
     shift, gain, slope = parameters_below(layer, weights(layer, network.params))
     normed = scale = below = None
     if layer["norm"]:
-        axis = 0 if layer["norm"] == BATCH else 1
+        axis = 0 if layer["norm"] == BATCH_NORM else 1
         mean, variance = z.mean(axis, keepdims=True), z.var(axis, keepdims=True)
-        if layer["norm"] == BATCH:
+        if layer["norm"] == BATCH_NORM:
             running, n_rows = running_of(layer, network), len(z)
             if step == 0:
                 mean, variance = running
             elif learns:
                 unbiased = variance[0] * n_rows / max(1, n_rows - 1)
                 running += MOMENTUM * (np.stack([mean[0], unbiased]) - running)
-        scale = 1 / np.sqrt(variance + EPS)
+        scale = 1 / np.sqrt(variance + NORM_EPS)
         normed = (z - mean) * scale
         z = gain * normed + shift
     if layer["prelu"]:
         a, slopes, below = np.where(z > 0, z, slope * z), np.where(z > 0, 1, slope), np.minimum(z, 0)
-    elif layer["kept"]:
+    elif layer["hooked"]:
         a, slopes = z.copy(), np.empty_like(z)
         activate = reference_hooks.ACTIVATIONS[name_at(layer["function"])]
         activate(a, slopes, layer["alpha"], 0, len(a), layer["n_out"])
@@ -98,9 +98,9 @@ def finish(network, depth, a_in, z, step, learns):
         a = reference.FUNCTIONS[layer["activation"]](z)
         slopes = reference.DERIVATIVES[layer["activation"]](a)
     if layer["dropout"] > 0 and step > 0:
-        kept = mask(network.seed, step, depth, layer["dropout"], *a.shape)
-        a, slopes = a * kept, slopes * kept
-        below = None if below is None else below * kept
+        factors = mask(network.seed, step, depth, layer["dropout"], *a.shape)
+        a, slopes = a * factors, slopes * factors
+        below = None if below is None else below * factors
     if layer["residual"]:
         a = a + a_in[:, :-1]
     return Passed(a_in, a, slopes, below, normed, scale)
@@ -113,7 +113,7 @@ def parameters_below(layer, w):
     return shift, gain, rows.pop(0) if layer["prelu"] else None
 
 
-def unwind(network, depth, passed, delta):
+def backward_hook(network, depth, passed, delta):
     """From d cost / d output to d cost / d z, and the gradients of the parameters below the bias."""
     layer = network.layers[depth]
     _, gain, _ = parameters_below(layer, weights(layer, network.params))
@@ -122,7 +122,7 @@ def unwind(network, depth, passed, delta):
     if passed.normed is None:
         return delta, of_slope
     of_norm = [delta.sum(axis=0), (delta * passed.normed).sum(axis=0)]
-    axis, delta = 0 if layer["norm"] == BATCH else 1, delta * gain
+    axis, delta = 0 if layer["norm"] == BATCH_NORM else 1, delta * gain
     mean, product = delta.mean(axis, keepdims=True), (delta * passed.normed).mean(axis, keepdims=True)
     return passed.scale * (delta - mean - passed.normed * product), of_norm + of_slope
 
@@ -173,7 +173,7 @@ def forward(network, x, step, learns=False):
         z = np.empty((len(a), layer["n_out"] + 1))
         w = weights(layer, network.params)
         reference.dense_forward(z, a_in, w, reference.IDENTITY, layer["n_in"], layer["n_out"], 0, len(a))
-        passes.append(finish(network, depth, a_in, z[:, :-1], step, learns))
+        passes.append(forward_hook(network, depth, a_in, z[:, :-1], step, learns))
         a = passes[-1].a
     return passes
 
@@ -210,7 +210,7 @@ def gradient_of_batch(grads, network, work, data, objective, first, n_rows, tota
         layer, passed = network.layers[depth], passes[depth]
         n_in, n_out = layer["n_in"], layer["n_out"]
         last = depth + 1 == len(passes)  # whose delta the loss has made
-        delta, below = (d_out, []) if last else unwind(network, depth, passed, d_out)
+        delta, below = (d_out, []) if last else backward_hook(network, depth, passed, d_out)
         grad, w = weights(layer, grads), weights(layer, network.params)
         reference.dense_backward_weights(grad, passed.a_in, delta, n_rows, 0, n_in + 1, 0, n_out)
         for row, values in enumerate(below, n_in + 1):
@@ -238,59 +238,61 @@ def score_part(part, n_parts, losses, scores, network, work, data, objective):
     loss_rows(losses, scores, z, y, network, data, objective, 0, 1.0)
 
 
-def predict_kept_part(part, n_parts, out, x, network, work):
+def predict_hooked_part(part, n_parts, out, x, network, work):
     """All of the rows, whatever the part."""
     out[:] = forward(network, x, step=0)[-1].a
     reference.activate_output(out, None, None, network.output, out.shape[1], 0, len(x))
 
 
-def update_weights(network, optimizer, grads, index, total):
+def update_weights(network, state, grads, index, total):
     """All weights with their gradient; the penalty of what they were comes back."""
-    settings, penalty = optimizer.settings[0], 0.0
+    settings, penalty = state.settings[0], 0.0
     l2, l1 = settings["l2"] / total, settings["l1"] / total
-    states = optimizer.m, optimizer.v, optimizer.u
+    states = state.m, state.v, state.u
     vectors = [network.params, grads, *(state if state.size else np.zeros_like(grads) for state in states)]
-    row = optimizer.rates[index]
+    row = state.rates[index]
     for depth, layer in enumerate(network.layers):
         (w, *rest), n_in, n_out = [weights(layer, flat) for flat in vectors], layer["n_in"], layer["n_out"]
         penalty += l2 / 2 * reference.sum_of_squares(w, 0, n_in, 0, n_out)
         penalty += l1 * reference.sum_of_absolutes(w, 0, n_in, 0, n_out)
         for rows, of_l2, of_l1, decay, factor in [
-            ((0, n_in), l2, l1, settings["decay"], optimizer.factors[depth, 0]),
-            ((n_in, len(w)), 0.0, 0.0, 0.0, optimizer.factors[depth, 1]),
+            ((0, n_in), l2, l1, settings["decay"], state.factors[depth, 0]),
+            ((n_in, len(w)), 0.0, 0.0, 0.0, state.factors[depth, 1]),
         ]:
-            if settings["update"]:
-                kernel = getattr(reference_updates, name_at(settings["update"]))
-                terms = Terms(1.0, settings["limit"], of_l2, of_l1, factor, decay)
-                kernel(w, *rest, optimizer.constants, row, terms, *rows, 0, n_out)
+            if settings["update_hook"]:
+                kernel = getattr(reference_updates, name_at(settings["update_hook"]))
+                terms = Terms(1.0, settings["clip_value"], of_l2, of_l1, factor, decay)
+                kernel(w, *rest, state.constants, row, terms, *rows, 0, n_out)
             else:
-                rates = reference.step_rates(settings, optimizer.rates, index, w)
+                rates = reference.step_rates(settings, state.rates, index, w)
                 reference.update(w, *rest[:3], rates, of_l2, *rows, 0, n_out)
     return penalty
 
 
-def after_update(network, optimizer):
-    settings = optimizer.settings[0]
+def after_update(network, state):
+    settings = state.settings[0]
     for depth, layer in enumerate(network.layers):
         w = weights(layer, network.params)
         if settings["max_norm"] > 0 and depth not in tables_of(network):
             norms = np.sqrt((w[: layer["n_in"]] ** 2).sum(axis=0))
             w[: layer["n_in"]] *= np.minimum(1, settings["max_norm"] / norms)
-        if optimizer.average.size:
-            average = weights(layer, optimizer.average)
-            average += (1 - settings["keep"]) * (w - average)
+        if state.average.size:
+            average = weights(layer, state.average)
+            average += (1 - settings["average_decay"]) * (w - average)
 
 
-def train_part(part, n_parts, team, network, work, data, objective, optimizer, plan, totals):
+def train_part(part, n_parts, team, network, work, data, objective, state, plan, totals):
     """All of the work, whatever the part."""
     first, n_rows, batch_size, step = plan
-    settings, end = optimizer.settings[0], first + n_rows
-    group_size = batch_size * settings["every"]
-    fresh, whole = np.zeros_like(network.params), optimizer.whole
+    settings, end = state.settings[0], first + n_rows
+    group_size = batch_size * settings["accumulate"]
+    fresh, full_grad = np.zeros_like(network.params), state.full_grad
     while first < end:
         n = min(batch_size, end - first)
         index = first // group_size
-        begin, stop = (index * group_size, len(data.indices)) if settings["every"] > 1 else (first, first + n)
+        begin, stop = (
+            (index * group_size, len(data.indices)) if settings["accumulate"] > 1 else (first, first + n)
+        )
         stop = min(stop, begin + group_size)
         total, weight = weight_of(data, begin, stop), weight_of(data, first, first + n)
         gradient_of_batch(fresh, network, work, data, objective, first, n, total, step, learns=True)
@@ -301,14 +303,14 @@ def train_part(part, n_parts, team, network, work, data, objective, optimizer, p
         done = [COST_SUM, SCORE_SUM, WEIGHT_SUM, STEPS_DONE, ROWS_DONE]
         totals[done] += cost * n, work.row_score[:n].sum(), weight, 1, n
         grads = fresh
-        if whole.size:
-            grads = whole
+        if full_grad.size:
+            grads = full_grad
             grads[:] = fresh + (0 if first == begin else grads)
         if first + n == stop:
             if settings["clip_norm"] > 0:
                 norm = np.sqrt(sum((weights(layer, grads) ** 2).sum() for layer in network.layers))
                 grads = grads * min(1, settings["clip_norm"] / (norm + 1e-6))
-            totals[COST_SUM] += update_weights(network, optimizer, grads, index, total) * (stop - begin)
-            after_update(network, optimizer)
+            totals[COST_SUM] += update_weights(network, state, grads, index, total) * (stop - begin)
+            after_update(network, state)
         step += 1
         first += n

@@ -9,7 +9,7 @@ from fastnn.kernels.activations import ACTIVATIONS, IDENTITY, RELU, activate, mu
 from fastnn.kernels.batches import gather, shuffle
 from fastnn.kernels.dense import dense_backward_data, dense_backward_weights, dense_forward
 from fastnn.kernels.losses import LOSSES, loss_and_delta
-from fastnn.kernels.updates import SETTINGS, step_rates, transpose, update
+from fastnn.kernels.updates import UPDATE_SETTINGS, step_rates, transpose, update
 from fastnn.network.layout import aligned_zeros, row_length
 from fastnn.network.mlp import unlabelled
 
@@ -125,8 +125,8 @@ class Update(_Kernels):
     def setup(self, name, n_params):
         w, g, m = (_matrix(1, n_params) for _ in range(3))
         v = np.square(g)
-        optimizer, settings = OPTIMIZERS[name], np.zeros(1, SETTINGS)
-        for field in set(SETTINGS.names) & set(vars(optimizer)):
+        optimizer, settings = OPTIMIZERS[name], np.zeros(1, UPDATE_SETTINGS)
+        for field in set(UPDATE_SETTINGS.names) & set(vars(optimizer)):
             settings[field] = getattr(optimizer, field)
         settings["kind"] = optimizer.core_kind
         rates = optimizer.rates(np.array([optimizer.lr]), 100)

@@ -19,7 +19,7 @@ import numpy as np
 from .. import _checks
 from ..activations import NAMES, Activation
 from ..kernels.activations import OUTPUTS
-from ..kernels.hooks.rows import EPS
+from ..kernels.hooks.rows import NORM_EPS
 from ..network.mlp import MLP
 
 
@@ -49,7 +49,7 @@ class BatchNorm:
     shift: np.ndarray
     mean: np.ndarray
     variance: np.ndarray
-    eps: float = EPS
+    eps: float = NORM_EPS
     where: str = ""
 
     def as_scale(self) -> Scale:
@@ -64,7 +64,7 @@ class LayerNorm:
 
     gain: np.ndarray
     shift: np.ndarray
-    eps: float = EPS
+    eps: float = NORM_EPS
     where: str = ""
 
 
@@ -278,9 +278,10 @@ def _layers(steps: Iterable[Step]) -> list[_Layer]:
         elif isinstance(step, LayerNorm):
             if last.norm is not None:
                 raise ValueError(f"{step.where}: a layer is normalised twice.")
-            if not np.isclose(step.eps, EPS, rtol=1e-3):
+            if not np.isclose(step.eps, NORM_EPS, rtol=1e-3):
                 raise ValueError(
-                    f"{step.where}: a layer normalisation adds {step.eps:g} to variances, fastnn {EPS:g}."
+                    f"{step.where}: a layer normalisation adds {step.eps:g} to variances, "
+                    f"fastnn {NORM_EPS:g}."
                 )
             last.norm = step
         else:
@@ -356,7 +357,7 @@ def _arrays(layer: _Layer) -> dict[str, np.ndarray]:
         arrays |= {"gain": norm.gain, "shift": norm.shift}
     if isinstance(norm, BatchNorm):
         # fastnn adds its own eps to a variance: the gain makes up for it.
-        arrays["gain"] = norm.gain * np.sqrt((norm.variance + EPS) / (norm.variance + norm.eps))
+        arrays["gain"] = norm.gain * np.sqrt((norm.variance + NORM_EPS) / (norm.variance + norm.eps))
         arrays |= {"running_mean": norm.mean, "running_variance": norm.variance}
     if layer.activation and layer.activation.name == "prelu":
         arrays["slope"] = np.asarray(layer.activation.alpha)

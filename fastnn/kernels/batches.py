@@ -6,17 +6,18 @@ import numba
 import numpy as np
 
 from .._jit import jit, span
+from .random_bits import GOLDEN, mix_bits
 from .simd import CACHE_LINE, borrowed, prefetch
 from .sizes import BYTES_AHEAD, FETCHED_BYTES, ROWS_AHEAD
+
+_mix = jit(mix_bits, inline=True)
 
 
 @jit
 def _split_mix(state):
     """The next state of the generator, and its 64 random bits."""
-    state += np.uint64(0x9E3779B97F4A7C15)
-    bits = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state, bits ^ (bits >> np.uint64(31))
+    state += GOLDEN
+    return state, _mix(state)
 
 
 if numba.config.DISABLE_JIT:  # arithmetic modulo 2**64 is meant, of which NumPy would warn

@@ -23,7 +23,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .._jit import jit
-from .sizes import ASSEMBLE_YIELDS, SPINS_BEFORE_YIELD
+from .sizes import ASSEMBLE_YIELDS, PAD, SPINS_BEFORE_YIELD
 
 _LINE = 16  # int64 words between shared words: two cache lines, for the adjacent-line prefetcher
 _ARRIVED, _VERDICT, _MET = 0, _LINE, 2 * _LINE
@@ -178,6 +178,19 @@ if numba.config.DISABLE_JIT:  # one thread only: nobody to wait for
 
     def give_way():
         """NumPy form."""
+
+
+@jit(inline=True)
+def share_start(part, n_parts, n):
+    """First of n things that the part owns; the next part's begin where they end."""
+    return part * n // n_parts
+
+
+@jit(inline=True)
+def owned_columns(part, n_parts, n_cols):
+    """Columns o0 to o1 that the part owns, in whole cache lines: o1 may be beyond n_cols."""
+    n_lines = (n_cols + PAD - 1) // PAD
+    return share_start(part, n_parts, n_lines) * PAD, share_start(part + 1, n_parts, n_lines) * PAD
 
 
 def new_team() -> np.ndarray:

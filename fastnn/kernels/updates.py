@@ -8,15 +8,19 @@ from typing import NamedTuple
 import numpy as np
 
 from .._jit import jit, span
+from .address import call_at
 from .simd import WIDTH_BYTES, transpose_square
 
 OPTIMIZERS = {"sgd": 0, "adam": 1}
 SGD, ADAM = OPTIMIZERS.values()
 
-SETTINGS = np.dtype(
+UPDATE_SETTINGS = np.dtype(
     (
         np.record,  # whose fields plain Python, too, reads as attributes
-        [(name, np.int64) for name in ("kind", "nesterov", "update", "after", "every", "skip")]
+        [
+            (name, np.int64)
+            for name in ("kind", "nesterov", "update_hook", "after_hook", "accumulate", "skips_absent")
+        ]
         + [
             (name, np.float64)
             for name in (
@@ -26,11 +30,11 @@ SETTINGS = np.dtype(
                 "eps",
                 "l2",
                 "l1",
-                "limit",
+                "clip_value",
                 "decay",
                 "clip_norm",
                 "max_norm",
-                "keep",
+                "average_decay",
             )
         ],
     )
@@ -135,6 +139,22 @@ def update(w, g, m, v, rates, decay, i0, i1, o0, o1):
         _momentum(w, g, m, rates, decay, i0, i1, o0, o1)
     else:
         _sgd(w, g, rates, decay, i0, i1, o0, o1)
+
+
+@jit
+def update_at(settings, state, row, w, g, m, v, u, numbers, i0, i1, o0, o1):
+    """Update ``w[i0:i1, o0:o1]`` by the kernel whose address stands in the settings."""
+    factor, l2, l1, decay = numbers
+    number = w.dtype.type
+    terms = Terms(
+        scale=number(1),
+        limit=number(settings.clip_value),
+        l2=number(l2),
+        l1=number(l1),
+        rate=number(factor),
+        decay=number(decay),
+    )
+    call_at(settings.update_hook, (w, g, m, v, u, state.constants, row, terms, i0, i1, o0, o1))
 
 
 @jit

@@ -9,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernels.activations import IDENTITY
-from ..kernels.hooks.rows import BATCH, N_STATISTICS
-from ..kernels.hooks.rows import LAYER as LAYER_NORM
+from ..kernels.hooks.rows import BATCH_NORM, LAYER_NORM, N_STATISTICS
 from ..kernels.hooks.sparse import N_COUNTS
+from ..kernels.records import LAYER, Workspace
 from ..kernels.sizes import ALIAS_BYTES, BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, PAD, TILE_ROWS
-from ..kernels.step import LAYER, Workspace
 
 ALIGN_BYTES = 64
 
@@ -36,13 +35,13 @@ def row_length(n: int, itemsize: int) -> int:
 class LayerSpec(NamedTuple):
     """What a layer does beside its product; the codes are those of the kernels."""
 
-    activation: int = IDENTITY  # by the core, or by address if the layer is kept
+    activation: int = IDENTITY  # by the core, or by address if the layer is hooked
     norm: int = 0
     prelu: bool = False
     residual: bool = False
     dropout: float = 0.0
     alpha: float = 0.0
-    kept: bool = False
+    hooked: bool = False
 
     @property
     def n_more(self) -> int:
@@ -50,9 +49,9 @@ class LayerSpec(NamedTuple):
         return 2 * (self.norm > 0) + self.prelu
 
     @property
-    def n_kept(self) -> int:
-        """Matrices kept from forward to backward; see kernels/hooks/rows.py."""
-        return 1 + (self.norm > 0) + self.prelu + self.residual if self.kept else 0
+    def n_saved(self) -> int:
+        """Matrices saved from forward to backward; see kernels/hooks/rows.py."""
+        return 1 + (self.norm > 0) + self.prelu + self.residual if self.hooked else 0
 
 
 class Layout:
@@ -71,7 +70,7 @@ class Layout:
     ----------
     layers : ndarray of LAYER, shape (n_layers + n_embeddings,)
     n_layers : int
-    n_params, n_params_t, n_activations, n_inputs, n_deltas, n_kept : int
+    n_params, n_params_t, n_activations, n_inputs, n_deltas, n_saved : int
         Lengths of the vectors, padding included; the last four for a batch of one row. The inputs are the
         last of the activations: sparse rows, which have none, do without.
     n_running, n_statistics : int
@@ -108,14 +107,14 @@ class Layout:
             layer["in_start"], layer["in_cols"] = in_start, in_cols
             layer["out_start"], layer["out_cols"] = out_start, out_cols
             layer["d_start"], layer["d_cols"] = d_end, w_cols
-            layer["p_start"], layer["k_start"], layer["s_start"] = p_end, k_end, s_end
-            for name in ("kept", "norm", "prelu", "residual", "alpha", "dropout"):
+            layer["p_start"], layer["saved_start"], layer["s_start"] = p_end, k_end, s_end
+            for name in ("hooked", "norm", "prelu", "residual", "alpha", "dropout"):
                 layer[name] = getattr(spec, name)
             w_end += w_rows * w_cols
             p_end += -(-w_rows // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
             d_end += w_cols
-            k_end += spec.n_kept * w_cols
-            s_end += w_cols if spec.norm == BATCH else 0
+            k_end += spec.n_saved * w_cols
+            s_end += w_cols if spec.norm == BATCH_NORM else 0
             in_start, in_cols = out_start, out_cols
             out_start += out_cols
         place = sizes[0] - sum(n_out for *_, n_out in embeddings)
@@ -132,7 +131,7 @@ class Layout:
             place += n_out
         d_end += row_length(sizes[0], width) if embeddings else 0
         self.n_params, self.n_params_t = w_end, t_end
-        self.n_activations, self.n_deltas, self.n_kept = out_start + self.n_inputs, d_end, k_end
+        self.n_activations, self.n_deltas, self.n_saved = out_start + self.n_inputs, d_end, k_end
         self.n_running, self.n_statistics, self.n_sums = 2 * s_end, N_STATISTICS * s_end, p_end
         self.n_block = min(BLOCK_ROWS, max(self.layers["w_rows"])) * min(
             BLOCK_COLS, max(self.layers["w_cols"])
@@ -168,7 +167,7 @@ class Layout:
             capacity=capacity,
             activations=aligned_zeros(capacity * n_activations, self.dtype),
             deltas=aligned_zeros(capacity * self.n_deltas if backward else 0, self.dtype),
-            kept=aligned_zeros(capacity * self.n_kept, self.dtype),
+            saved=aligned_zeros(capacity * self.n_saved, self.dtype),
             row_scale=aligned_zeros(capacity * n_scales, self.dtype),
             statistics=aligned_zeros(self.n_statistics, np.float64),
             codes=np.zeros((capacity, len(self.layers) - self.n_layers), np.int64),

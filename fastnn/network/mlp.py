@@ -13,12 +13,10 @@ from .. import _checks
 from .._threads import usable_cores
 from ..activations import Activation, as_activation
 from ..kernels.activations import IDENTITY, OUTPUTS
-from ..kernels.address import address_of
-from ..kernels.hooks import sparse
-from ..kernels.hooks.rows import NORMS, embed_rows, finish_rows, sum_up, unwind_rows
+from ..kernels.hooks.link import address_of_activation, addresses_of_rows, addresses_of_sparse
+from ..kernels.hooks.rows import NORMS
+from ..kernels.records import Data, Network
 from ..kernels.sizes import ROW_BLOCK
-from ..kernels.step import Data, Network, Optimizer, pointer_type, turn_type
-from ..kernels.updates import SETTINGS
 from . import files as model_file
 from .layout import LayerSpec, Layout, aligned_zeros
 from .predictor import Predictor, predict_sparse
@@ -295,17 +293,17 @@ class MLP:
     def _spec(self, depth: int) -> LayerSpec:
         activation, norm = self.activations[depth], NORMS.get(self.norm[depth] or "", 0)
         above = depth + 1 < len(self.residual) and self.residual[depth + 1]
-        kept = bool(
+        hooked = bool(
             activation.code is None or norm or self.residual[depth] or self.dropout[depth] > 0 or above
         )
         return LayerSpec(
-            activation=IDENTITY if kept or activation.code is None else activation.code,
+            activation=IDENTITY if hooked or activation.code is None else activation.code,
             norm=norm,
             prelu=activation.name == "prelu" and not activation.is_own,
             residual=self.residual[depth],
             dropout=self.dropout[depth],
             alpha=activation.alpha or 0.0,
-            kept=kept,
+            hooked=hooked,
         )
 
     def __repr__(self) -> str:
@@ -386,15 +384,15 @@ class MLP:
             params_t=self._params_t,
             output=OUTPUTS[self.output or "identity"],
             running=self._running,
-            enter=0,
-            finish=0,
-            unwind=0,
-            sum_up=0,
+            embed_hook=0,
+            forward_hook=0,
+            backward_hook=0,
+            gradient_hook=0,
             sparse_forward=0,
             sparse_sort=0,
             sparse_gradient=0,
             sparse_update=0,
-            together="batch" in self.norm,
+            rows_coupled="batch" in self.norm,
             seed=seed,
         )
         if self._hooks is None:
@@ -412,39 +410,22 @@ class MLP:
         for depth, activation in enumerate(self.activations):
             spec = self._spec(depth)
             if activation.code is not None and not (spec.norm or spec.residual):
-                layers["kept"][depth], layers["activation"][depth] = 0, activation.code
+                layers["hooked"][depth], layers["activation"][depth] = 0, activation.code
         return network._replace(layers=layers)
 
     def _compile_hooks(self, network: Network) -> dict[str, int]:
         """Compile what the layers need beside the core, and note where it is."""
-        layers, matrix = self._layout.layers, np.empty((0, 0), self.dtype)
+        layers = self._layout.layers
         for layer, activation in zip(layers, self.activations, strict=False):
-            if layer["kept"] and not layer["prelu"]:
-                layer["function"] = address_of(activation.kernel, (matrix, matrix, 0.0, 0, 0, 0))
-        turn, hooks = turn_type(network, self._layout.workspace(0, 0)), {}
-        if self.embeddings:
-            hooks["enter"] = address_of(embed_rows, (turn, matrix, np.empty(0, np.int64), 0, 0, 0))
-        if layers["kept"].any() or self.input_dropout > 0:
-            for name, hook in (("finish", finish_rows), ("unwind", unwind_rows)):
-                hooks[name] = address_of(hook, (turn, 0, 0, 0))
-        if hooks:
-            hooks["sum_up"] = address_of(sum_up, (matrix, turn, 0, 0, 0, 0, 0))
-        return hooks
+            if layer["hooked"] and not layer["prelu"]:
+                layer["function"] = address_of_activation(activation.kernel, self.dtype)
+        hooked = bool(layers["hooked"].any() or self.input_dropout > 0)
+        work = self._layout.workspace(0, 0)
+        return addresses_of_rows(network, work, embeds=bool(self.embeddings), hooked=hooked)
 
     def _compile_sparse_hooks(self, network: Network) -> dict[str, int]:
-        """The same of what sparse rows need."""
-        matrix, vector = np.empty((0, 0), self.dtype), np.empty(0, self.dtype)
-        numbers, table, settings = np.empty(0), np.empty((0, 0)), np.empty(0, SETTINGS)
-        turn, data = turn_type(network, self._layout.workspace(0, 0)), pointer_type(unlabelled(matrix))
-        states = vector, vector, vector
-        sums = numbers, numbers
-        optimizer = Optimizer(settings, numbers, table, table, *states, matrix, vector, vector, *sums)
-        return {
-            "sparse_forward": address_of(sparse.sparse_forward, (turn, data, 0, 0, 0)),
-            "sparse_sort": address_of(sparse.sparse_sort, (turn, data, 0, 0, 0)),
-            "sparse_gradient": address_of(sparse.sparse_gradient, (matrix, turn, 0, 0, 0, 0)),
-            "sparse_update": address_of(sparse.sparse_update, (turn, optimizer, 0, 0.0, 0.0, 0, 0, 0, 0)),
-        }
+        """Compile what sparse rows need, and note where it is."""
+        return addresses_of_sparse(network, self._layout.workspace(0, 0))
 
     def _row_flops(self, data: Data) -> float:
         """Floating-point operations of a row's products, of sparse rows on average."""

@@ -12,8 +12,9 @@ import numpy as np
 from .. import _checks
 from .._jit import compiled_form
 from .._threads import launch, parts_for
+from ..kernels.predict import predict_hooked_part, predict_part, predict_sparse_part
+from ..kernels.records import LAYER, Data
 from ..kernels.sizes import PARALLEL_CALL_FLOPS, ROW_BLOCK
-from ..kernels.step import LAYER, Data, predict_kept_part, predict_part, predict_sparse_part
 
 if TYPE_CHECKING:
     from .mlp import MLP
@@ -75,10 +76,10 @@ class Predictor:
         )
         self._check_x = net._check_x
         self._embeds = bool(net.embeddings)
-        if self._embeds or network.layers["kept"].any():
+        if self._embeds or network.layers["hooked"].any():
             matrix = np.empty((0, 0), self._dtype)
-            self._kernel, self._state = predict_kept_part, (network, work)
-            self._predict_alone = _entry_point(predict_kept_part, (matrix, matrix, network, work))
+            self._kernel, self._state = predict_hooked_part, (network, work)
+            self._predict_alone = _entry_point(predict_hooked_part, (matrix, matrix, network, work))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Activated outputs of the network.

@@ -60,7 +60,7 @@ def summary(net: MLP) -> str:
     Console(file=text, width=WIDTH, color_system=None, force_jupyter=False).print(table)
     lines = [line[1:].rstrip() for line in text.getvalue().splitlines() if line.strip()]
     size, layout = net.dtype.itemsize, net._layout
-    row = size * (layout.n_activations + layout.n_deltas + layout.n_kept)
+    row = size * (layout.n_activations + layout.n_deltas + layout.n_saved)
     lines.append(
         f"Training with Adam takes 4 times the {n_bytes(net.n_params * size)} of the parameters, and "
         f"{n_bytes(row)} a row of the batch;\na step about {3 * _n_flops(net):,} FLOPs a row."

@@ -11,7 +11,7 @@ from .. import _checks
 from .._threads import at_work
 
 if TYPE_CHECKING:
-    from ..kernels.step import Data
+    from ..kernels.records import Data
     from .trainer import Trainer
 
 

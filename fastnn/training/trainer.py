@@ -19,13 +19,12 @@ from .._jit import compile_seconds
 from .._threads import Pace, at_work, launch, parts_for
 from ..data.streams.stream import Stream, read_ahead
 from ..history import Epoch, History
-from ..kernels import step as kernels
-from ..kernels.address import address_of
+from ..kernels import records, step
 from ..kernels.batches import shuffle
-from ..kernels.hooks.after import after_update
+from ..kernels.hooks.link import address_of_after, address_of_loss, address_of_update
 from ..kernels.sizes import PARALLEL_CALL_FLOPS, ROW_BLOCK, TILE_ROWS
 from ..kernels.team import new_team, run_parts
-from ..kernels.updates import N_RATES, SETTINGS, Terms
+from ..kernels.updates import N_RATES, UPDATE_SETTINGS
 from ..losses import Loss, as_loss
 from ..metrics import Metric, as_metric
 from ..network.layout import aligned_zeros
@@ -42,7 +41,7 @@ from .stopping import MONITORS, Best, EarlyStopping
 
 def _n_loaded() -> int:
     """How many compiled forms of what a training step calls this process has."""
-    return sum(len(getattr(kernel, "overloads", ())) for kernel in (kernels.train_part, run_parts))
+    return sum(len(getattr(kernel, "overloads", ())) for kernel in (step.train_part, run_parts))
 
 
 class DivergenceError(ArithmeticError):
@@ -60,7 +59,7 @@ _SETTINGS = (
 class _Rows:
     """Checked rows as the kernels take them, and their features as they are predicted from."""
 
-    data: kernels.Data
+    data: records.Data
     x: Any
 
     @property
@@ -257,7 +256,7 @@ class Trainer:
         self._batches = self._updates = self._seen = 0
         self._schedule_state: dict[str, Any] = {}
         self._stop_reason: str | None = None
-        self._work: kernels.Workspace | None = None
+        self._work: records.Workspace | None = None
         self._pace: tuple[int, Pace] | None = None
         # While training goes on, the average is kept here; in between it is in the network, and the
         # weights that training goes on with are here.
@@ -387,37 +386,35 @@ class Trainer:
                 )
         return factors
 
-    def _make_objective(self) -> kernels.Objective:
+    def _make_objective(self) -> records.Objective:
         loss, address = self.loss, 0
         if loss.kernel is not None:
-            rows, matrix = np.empty(0), np.empty((0, 0), self.net.dtype)
-            like = (rows, rows, matrix, matrix, matrix, rows, 1.0, 1.0, 0, 0, 0, 0)
-            address = address_of(loss.kernel, like)
-        return kernels.Objective(max(loss.code, 0), loss.scale, address, loss.numbers)
+            address = address_of_loss(loss.kernel, self.net.dtype)
+        return records.Objective(max(loss.code, 0), loss.scale, address, loss.numbers)
 
-    def _make_state(self) -> kernels.Optimizer:
+    def _make_state(self) -> records.UpdateState:
         """Settings and buffers of the update, as the kernels take them."""
         net, optimizer, layout = self.net, self.optimizer, self.net._layout
         n_params = net.params.size
         gradient_only = isinstance(optimizer, LBFGS)
         n_states = 0 if gradient_only else optimizer.n_states
         factors = self._factors()
-        record = np.zeros(1, dtype=SETTINGS)
-        record["l1"], record["l2"], record["every"] = self.l1, self.l2, self.accumulate
-        record["limit"] = np.inf if self.clip_value is None else self.clip_value
+        record = np.zeros(1, dtype=UPDATE_SETTINGS)
+        record["l1"], record["l2"], record["accumulate"] = self.l1, self.l2, self.accumulate
+        record["clip_value"] = np.inf if self.clip_value is None else self.clip_value
         record["clip_norm"], record["max_norm"] = self.clip_norm or 0.0, self.max_norm or 0.0
         record["decay"] = getattr(optimizer, "weight_decay", 0.0)
-        record["skip"] = self._skips
-        record["keep"] = self.average.decay if isinstance(self.average, EMA) else 0.0
+        record["skips_absent"] = self._skips
+        record["average_decay"] = self.average.decay if isinstance(self.average, EMA) else 0.0
         of_core = optimizer.core_kind is not None and self.l1 == 0 and self.clip_value is None
         if of_core and (factors == 1).all():
             record["kind"] = optimizer.core_kind
             for name in ("nesterov", "momentum", "beta1", "beta2", "eps"):
                 record[name] = getattr(optimizer, name, 0)
         elif not gradient_only:
-            record["update"] = self._address_of_update()
+            record["update_hook"] = address_of_update(optimizer.kernel, net.dtype)
         whole = self.clip_norm is not None or self.accumulate > 1
-        state = kernels.Optimizer(
+        state = records.UpdateState(
             settings=record,
             constants=np.empty(0) if gradient_only else optimizer.constants(),
             rates=np.zeros((1, N_RATES)),
@@ -426,24 +423,16 @@ class Trainer:
             v=aligned_zeros(n_params if n_states > 1 else 0, net.dtype),
             u=aligned_zeros(n_params if n_states > 2 else 0, net.dtype),
             grad=aligned_zeros((parts_for(self.n_threads, 0, 0, n_params), layout.n_block), net.dtype),
-            whole=aligned_zeros(n_params if whole else 0, net.dtype),
+            full_grad=aligned_zeros(n_params if whole else 0, net.dtype),
             average=aligned_zeros(0, net.dtype),
             penalty=aligned_zeros(layout.n_sums, np.float64),
             norms=aligned_zeros(layout.n_sums if self.clip_norm else 0, np.float64),
         )
         if self.max_norm is not None or isinstance(self.average, EMA):
-            turn = kernels.turn_type(net._network(), layout.workspace(0, 0))
-            record["after"] = address_of(after_update, (turn, state))
+            record["after_hook"] = address_of_after(net._network(), layout.workspace(0, 0), state)
         return state
 
-    def _address_of_update(self) -> int:
-        vector, matrix = np.empty(0), np.empty((0, 0), self.net.dtype)
-        # A tuple of the dtype's own scalars: to numba other types than Python's floats.
-        terms = Terms(*(self.net.dtype.type(0) for _ in Terms._fields))
-        like = (*[matrix] * 5, vector, vector, terms, 0, 0, 0, 0)
-        return address_of(self.optimizer.kernel, like)
-
-    def _reserve(self, capacity: int, data: kernels.Data) -> kernels.Workspace:
+    def _reserve(self, capacity: int, data: records.Data) -> records.Workspace:
         """The workspace for batches of such rows, made anew only where another one is needed."""
         work, n_entries = self._work, None
         if data.starts.size > 0:  # as many as the longest rows have
@@ -492,7 +481,7 @@ class Trainer:
             data = data._replace(weights=_checks.writable_view(weights))
         return _Rows(data, x)
 
-    def _check_data(self, x, y, sample_weight=None) -> kernels.Data:
+    def _check_data(self, x, y, sample_weight=None) -> records.Data:
         return self._check_rows(x, y, sample_weight).data
 
     def _weigh_classes(self, rows: _Rows, counts: np.ndarray | None = None) -> _Rows:
@@ -743,7 +732,7 @@ class Trainer:
             self._restore(run, *found)
         if stream is not None:
             run.blocks = read_ahead(self._blocks_to_train(run, stream))
-        kernels.transpose_weights(self.net._network())
+        step.transpose_weights(self.net._network())
 
         history = self.history
         history.stop_reason = "epochs"
@@ -806,7 +795,7 @@ class Trainer:
         epoch = self._figures(run, seconds)
         self.history.epochs.append(epoch)
         self._count(run, run.n_rows)
-        run.first, run.totals = 0, np.zeros(kernels.N_TOTALS)
+        run.first, run.totals = 0, np.zeros(records.N_TOTALS)
         run.begin, run.spread = 0, _Spread(run.spread.sums.shape[1])
         display.epoch(epoch)
         if run.best.says_stop(epoch, self._restorable()):
@@ -830,9 +819,9 @@ class Trainer:
             nonlocal start
             losses, scores = self._score_rows(data, run.train.n)
             weights = data.weights if data.weights.size else np.ones(len(losses))
-            run.totals[kernels.COST_SUM] = intermediate_result.fun * run.train.n
-            run.totals[kernels.SCORE_SUM] = weights @ scores
-            run.totals[kernels.WEIGHT_SUM] = weights.sum()
+            run.totals[records.COST_SUM] = intermediate_result.fun * run.train.n
+            run.totals[records.SCORE_SUM] = weights @ scores
+            run.totals[records.WEIGHT_SUM] = weights.sum()
             run.first, run.lr = run.train.n, None
             now = time.perf_counter()
             self._end_epoch(run, now - start, display)
@@ -872,10 +861,10 @@ class Trainer:
             more |= self._norms(run.train.data)
         return Epoch(
             epoch=len(self.history) + 1,
-            cost=totals[kernels.COST_SUM] / n_rows,
+            cost=totals[records.COST_SUM] / n_rows,
             metric=self._metric(
-                totals[kernels.SCORE_SUM],
-                totals[kernels.WEIGHT_SUM],
+                totals[records.SCORE_SUM],
+                totals[records.WEIGHT_SUM],
                 run.train if run.stream is None else run.spread,
             ),
             val_cost=val_cost,
@@ -943,27 +932,27 @@ class Trainer:
             plan = (first, n_rows, batch_size, self._batches + 1)
             before = totals.copy()
             args = (network, work, data, self._objective, state, plan, totals)
-            launch(kernels.train_part, self.net.dtype, n_parts, new_team(), *args)
-            if totals[kernels.FAILED] == kernels.NOT_TOGETHER:
-                totals[kernels.FAILED] = 0
+            launch(step.train_part, self.net.dtype, n_parts, new_team(), *args)
+            if totals[records.FAILED] == records.NOT_TOGETHER:
+                totals[records.FAILED] = 0
                 pace.alone()
                 continue
-            n_steps = int(totals[kernels.STEPS_DONE] - before[kernels.STEPS_DONE])
+            n_steps = int(totals[records.STEPS_DONE] - before[records.STEPS_DONE])
             self._batches += n_steps
-            if totals[kernels.FAILED] == kernels.NOT_FINITE:
-                raise self._divergence(bool(totals[kernels.ROWS_DONE]))
+            if totals[records.FAILED] == records.NOT_FINITE:
+                raise self._divergence(bool(totals[records.ROWS_DONE]))
             if _n_loaded() == loaded:  # else most of the time went into compiling or loading
                 pace.note(n_parts, n_steps, time.perf_counter() - start)
             run.lr = float(rates[(first + n_rows - 1) // run.rows_of_update])
             run.first += n_rows
             display.rows(run.first)
             if run.callbacks.wants_batches:
-                cost = (totals - before)[kernels.COST_SUM] / n_rows
+                cost = (totals - before)[records.COST_SUM] / n_rows
                 batch = Batch(len(self.history) + 1, self._batches, n_rows, float(cost), run.lr)
                 run.callbacks.on_batch_end(self, batch)
             self._checkpoint(run)
 
-    def _state_of_block(self, run: _Run) -> tuple[kernels.Optimizer, np.ndarray]:
+    def _state_of_block(self, run: _Run) -> tuple[records.UpdateState, np.ndarray]:
         """The update's settings and buffers with the rates of a block, and the learning rates alone."""
         if run.rates is None or run.rates[0] != self.lr:
             n_updates = -(-run.n_rows // run.rows_of_update)
@@ -1222,7 +1211,7 @@ class Trainer:
         except Exception as error:  # they raise what they like
             raise ValueError(f"a metric of {', '.join(names)} does not fit: {error}") from error
 
-    def _norms(self, data: kernels.Data) -> dict[str, float]:
+    def _norms(self, data: records.Data) -> dict[str, float]:
         """Norms of each layer's weights and of their gradient over one batch."""
         n_rows = min(self.batch_size or data.indices.size, data.indices.size)
         _, grads = self._gradient_of(data, n_rows)
@@ -1239,7 +1228,7 @@ class Trainer:
         spread = rows.spread * self.net.sizes[-1]
         return float(1.0 - score_sum / spread) if spread > 0 else 0.0
 
-    def _score_rows(self, data: kernels.Data, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    def _score_rows(self, data: records.Data, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Losses and scores of checked data, row by row, not weighted."""
         flops, sparse = n_rows * self.net._row_flops(data), data.starts.size > 0
         n_parts = parts_for(self.n_threads, flops, PARALLEL_CALL_FLOPS, -(-n_rows // ROW_BLOCK))
@@ -1249,7 +1238,7 @@ class Trainer:
         losses, scores = np.empty(n_rows), np.empty(n_rows)
         data = data._replace(weights=np.empty(0))
         args = (losses, scores, self.net._network(sparse=sparse), work, data, self._objective)
-        launch(kernels.score_part, self.net.dtype, n_parts, *args)
+        launch(step.score_part, self.net.dtype, n_parts, *args)
         return losses, scores
 
     def _score(self, rows: _Rows | Stream) -> tuple[float, float]:
@@ -1298,13 +1287,13 @@ class Trainer:
         rows = self._check_rows(x, y)
         return self._score_rows(rows.data, rows.n)[0]
 
-    def _gradient_of(self, data: kernels.Data, n_rows: int) -> tuple[float, np.ndarray]:
+    def _gradient_of(self, data: records.Data, n_rows: int) -> tuple[float, np.ndarray]:
         """Cost and gradient of the first rows, as a vector laid out as the parameters."""
         work = self._reserve(n_rows, data)
         network = self.net._network(self._dropout_seed, sparse=data.starts.size > 0)
-        kernels.transpose_weights(network)
+        step.transpose_weights(network)
         grads = aligned_zeros(network.params.size, self.net.dtype)
-        cost = kernels.gradient(grads, network, work, data, self._objective, n_rows)
+        cost = step.gradient(grads, network, work, data, self._objective, n_rows)
         return float(cost), grads
 
     def gradient(self, x, y, *, sample_weight=None) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
@@ -1352,7 +1341,7 @@ class _Run:
     pressed: Sequence[int] = ()  # Ctrl-C, once for each time
 
     def __post_init__(self) -> None:
-        self.totals = np.zeros(kernels.N_TOTALS)
+        self.totals = np.zeros(records.N_TOTALS)
         self.blocks: Generator[tuple[_Rows, np.ndarray]] = (_ for _ in ())
         self.best: Best
         self.clock: Clock | None = None

@@ -12,10 +12,12 @@ from problems import CASES, N_ROWS, OPTIMIZERS, make_problem
 
 from fastnn._jit import jit
 from fastnn._threads import launch, usable_cores
-from fastnn.kernels import step
+from fastnn.kernels import predict, records, step
 from fastnn.kernels.address import pointer_to
+from fastnn.kernels.rows_phase import rows_phase
 from fastnn.kernels.sizes import ROW_BLOCK
 from fastnn.kernels.team import new_team
+from fastnn.kernels.weights_phase import AT_ONCE, COLLECT, USE, weights_phase
 
 
 @pytest.fixture(params=CASES.values(), ids=CASES)
@@ -44,13 +46,13 @@ def check_training(problem, dtype, **options):
     comp = problem(**options)
     ref = reference.doubled(comp)
     # Rows 4 to 45, the last batch of 9; updates of several batches can only begin with the first.
-    first, n_rows = (4, 41) if comp.optimizer.settings["every"] == 1 else (0, 41)
+    first, n_rows = (4, 41) if comp.state.settings["accumulate"] == 1 else (0, 41)
     totals = comp.train(first, n_rows, 16, 3)
     ref_totals = ref.train(first, n_rows, 16, 3, kernel=reference_step.train_part)
     n_steps = -(-n_rows // 16)
     assert_close(comp, ref, dtype, n_steps)
     np.testing.assert_allclose(totals, ref_totals, rtol=20 * np.finfo(dtype).eps)  # as above
-    assert list(totals[[step.STEPS_DONE, step.ROWS_DONE, step.FAILED]]) == [n_steps, n_rows, 0]
+    assert list(totals[[records.STEPS_DONE, records.ROWS_DONE, records.FAILED]]) == [n_steps, n_rows, 0]
     return comp
 
 
@@ -108,8 +110,8 @@ def test_gradient_against_the_twin(problem, dtype):
 
 def test_what_the_buffers_held_does_not_matter(problem):
     comp, ref = problem(), problem()
-    state = ref.optimizer
-    for array in (*ref.work[1:], state.grad, state.whole, state.penalty, state.norms):
+    state = ref.state
+    for array in (*ref.work[1:], state.grad, state.full_grad, state.penalty, state.norms):
         array.fill(0)
     totals, ref_totals = (each.train(0, N_ROWS, 16, 1) for each in (comp, ref))
     comp.assert_same_bits(ref)
@@ -142,7 +144,7 @@ def rows_are_independent(problem):
     """Whether a row's slopes are its own, wherever in a batch it stands."""
     layers = problem.network.layers
     dropped = layers["dropout"].any() or layers["input_dropout"].any()
-    return not (problem.network.together or dropped)
+    return not (problem.network.rows_coupled or dropped)
 
 
 def test_weights_count_rows(problem, dtype):
@@ -158,10 +160,12 @@ def test_weights_count_rows(problem, dtype):
     n_rows = int(counts.sum())
     ref_totals = ref.train(0, n_rows, n_rows, 1)
     assert_close(comp, ref, dtype, steps=1)
-    assert totals[step.WEIGHT_SUM] == ref_totals[step.WEIGHT_SUM] == n_rows
+    assert totals[records.WEIGHT_SUM] == ref_totals[records.WEIGHT_SUM] == n_rows
     close = {"rtol": 20 * np.finfo(dtype).eps}
-    np.testing.assert_allclose(totals[step.COST_SUM] / N_ROWS, ref_totals[step.COST_SUM] / n_rows, **close)
-    np.testing.assert_allclose(totals[step.SCORE_SUM], ref_totals[step.SCORE_SUM], **close)
+    np.testing.assert_allclose(
+        totals[records.COST_SUM] / N_ROWS, ref_totals[records.COST_SUM] / n_rows, **close
+    )
+    np.testing.assert_allclose(totals[records.SCORE_SUM], ref_totals[records.SCORE_SUM], **close)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
@@ -174,10 +178,10 @@ def test_several_batches_an_update_are_a_larger_batch(problem, dtype, optimizer)
     for array, twin in zip(comp.matrices()[:n_arrays], ref.matrices()[:n_arrays], strict=True):
         bound = 20 * 4 * np.finfo(dtype).eps  # as beside the twin
         np.testing.assert_allclose(array, twin, rtol=bound, atol=bound)
-    assert list(totals[[step.STEPS_DONE, step.ROWS_DONE]]) == [13, N_ROWS]
-    done = [step.SCORE_SUM, step.WEIGHT_SUM]
+    assert list(totals[[records.STEPS_DONE, records.ROWS_DONE]]) == [13, N_ROWS]
+    done = [records.SCORE_SUM, records.WEIGHT_SUM]
     if not comp.data.weights.size:  # else a mean of four means is not that of all
-        done.append(step.COST_SUM)
+        done.append(records.COST_SUM)
     np.testing.assert_allclose(totals[done], ref_totals[done], rtol=20 * np.finfo(dtype).eps)
 
 
@@ -225,7 +229,7 @@ def test_average(problem, dtype):
     comp, before = problem(**options), problem(**options).network
     comp.train(0, N_ROWS, N_ROWS, 1)
     for layer in before.layers:
-        pairs = (comp.optimizer.average, before.params, comp.network.params)
+        pairs = (comp.state.average, before.params, comp.network.params)
         average, old, new = (reference_step.weights(layer, flat).astype("f8") for flat in pairs)
         bound = 2 * np.finfo(dtype).eps  # a difference, a product and a sum
         np.testing.assert_allclose(
@@ -234,48 +238,52 @@ def test_average(problem, dtype):
 
 
 @jit
-def rows_phase(part, n_parts, number, n_rows, team, network, work, data, objective, start):
-    turn = step.Turn(pointer_to(network), pointer_to(work), part, n_parts, team, number, n_rows, True)
-    step.rows_phase(turn, network, work, data, objective, start, np.float64(n_rows))
+def rows_of_part(part, n_parts, number, n_rows, team, network, work, data, objective, start):
+    context = records.HookContext(
+        pointer_to(network), pointer_to(work), part, n_parts, team, number, n_rows, True
+    )
+    rows_phase(context, network, work, data, objective, start, np.float64(n_rows))
 
 
 @jit
-def weights_phase(part, n_parts, number, n_rows, team, network, work, data, optimizer, start, mode):
-    turn = step.Turn(pointer_to(network), pointer_to(work), part, n_parts, team, number, n_rows, True)
+def weights_of_part(part, n_parts, number, n_rows, team, network, work, data, optimizer, start, mode):
+    context = records.HookContext(
+        pointer_to(network), pointer_to(work), part, n_parts, team, number, n_rows, True
+    )
     total = np.float64(n_rows)
     fresh = number == 1
-    step.weights_phase(turn, network, work, data, optimizer, start, number, total, mode, fresh, 0.5)
+    weights_phase(context, network, work, data, optimizer, start, number, total, mode, fresh, 0.5)
 
 
 @pytest.mark.parametrize("n_parts", [2, 3, 7])
 def test_phases_in_parts(problem, n_parts):
     """The parts one after the other: where one wrote what is another's, or read it, it would show."""
     comp, ref = problem(), problem()
-    if comp.network.together:
+    if comp.network.rows_coupled:
         pytest.skip("parts wait for each other")
     for each, n in ((comp, n_parts), (ref, 1)):
         for start, n_rows, number in [(0, 32, 1), (32, 17, 2), (49, 1, 3)]:
             parts = list(reversed(range(n)))
             for part in parts:
-                rows_phase(part, n, number, n_rows, new_team(), *each[:4], start)
-            whole = each.optimizer.whole.size > 0
-            for mode in (step.COLLECT, step.USE) if whole else (step.AT_ONCE,):
+                rows_of_part(part, n, number, n_rows, new_team(), *each[:4], start)
+            collects = each.state.full_grad.size > 0
+            for mode in (COLLECT, USE) if collects else (AT_ONCE,):
                 for part in parts:
-                    state = each.network, each.work, each.data, each.optimizer
-                    weights_phase(part, n, number, n_rows, new_team(), *state, start, mode)
+                    state = each.network, each.work, each.data, each.state
+                    weights_of_part(part, n, number, n_rows, new_team(), *state, start, mode)
     comp.assert_same_bits(ref)
     for name in ("row_loss", "row_score"):
         np.testing.assert_array_equal(getattr(comp.work, name), getattr(ref.work, name))
     for name in ("penalty", "norms"):
-        np.testing.assert_array_equal(getattr(comp.optimizer, name), getattr(ref.optimizer, name))
+        np.testing.assert_array_equal(getattr(comp.state, name), getattr(ref.state, name))
 
 
 def train_together(problem, run, n_parts):
     """Train by `run`; on a busy machine the threads may not come together at once."""
     for _ in range(20):
-        comp, totals = problem(), np.zeros(step.N_TOTALS)
+        comp, totals = problem(), np.zeros(records.N_TOTALS)
         run(n_parts, new_team(), *comp, (0, N_ROWS, 16, 1), totals)
-        if totals[step.FAILED] != step.NOT_TOGETHER:
+        if totals[records.FAILED] != records.NOT_TOGETHER:
             break
     return comp, totals
 
@@ -338,16 +346,16 @@ def test_a_cost_that_is_not_finite_stops_before_the_update(problem):
         data.x[row, features] = np.nan
     totals = comp.train(0, N_ROWS, 16, 1)
     ref.train(0, 32, 16, 1)
-    assert totals[step.FAILED] == step.NOT_FINITE
-    assert list(totals[[step.STEPS_DONE, step.ROWS_DONE]]) == [2, 32]
+    assert totals[records.FAILED] == records.NOT_FINITE
+    assert list(totals[[records.STEPS_DONE, records.ROWS_DONE]]) == [2, 32]
     comp.assert_same_bits(ref)
 
 
 def test_a_part_that_stays_alone_does_nothing(problem):
     comp, ref = problem(), problem()
-    totals = np.zeros(step.N_TOTALS)
+    totals = np.zeros(records.N_TOTALS)
     step.train_part(1, 2, new_team(), *comp, (0, N_ROWS, 16, 1), totals)
-    assert list(totals) == [0] * step.FAILED + [step.NOT_TOGETHER]
+    assert list(totals) == [0] * records.FAILED + [records.NOT_TOGETHER]
     comp.assert_same_bits(ref)
 
 
@@ -374,14 +382,14 @@ def test_predict(problem, dtype, n_parts):
     out = np.full((N_ROWS, n_out), np.nan, dtype)
     twin = reference.doubled(out)
     for part in range(n_parts):
-        step.predict_kept_part(part, n_parts, out, x, network, work)
-    reference_step.predict_kept_part(0, 1, twin, *reference.doubled((x, network, work)))
+        predict.predict_hooked_part(part, n_parts, out, x, network, work)
+    reference_step.predict_hooked_part(0, 1, twin, *reference.doubled((x, network, work)))
     bound = 20 * np.finfo(dtype).eps  # as above
     np.testing.assert_allclose(out, twin, rtol=bound, atol=bound)
 
-    if not (network.layers["kept"].any() or network.columns.size):
+    if not (network.layers["hooked"].any() or network.columns.size):
         state = network.layers, network.params, network.output, work.activations, work.row_loss
         plain = np.full_like(out, np.nan)
         for part in range(n_parts):
-            step.predict_part(part, n_parts, plain, x, *state, work.row_score)
+            predict.predict_part(part, n_parts, plain, x, *state, work.row_score)
         np.testing.assert_array_equal(plain, out)

@@ -25,8 +25,8 @@ SHAPE = (5, 37)
 
 def core_settings(optimizer):
     """What the core reads of an optimiser that it knows itself."""
-    record = np.zeros(1, updates.SETTINGS)
-    for name in set(updates.SETTINGS.names) & set(vars(optimizer)):
+    record = np.zeros(1, updates.UPDATE_SETTINGS)
+    for name in set(updates.UPDATE_SETTINGS.names) & set(vars(optimizer)):
         record[name] = getattr(optimizer, name)
     record["kind"] = optimizer.core_kind
     return record[0]

@@ -11,7 +11,7 @@ from training.test_checkpoint import CrashAfter, CrashError
 
 import fastnn
 from fastnn import EMA, SGD, Checkpoint, EarlyStopping, _threads
-from fastnn.kernels.step import FAILED
+from fastnn.kernels.records import FAILED
 from network.test_mlp import assert_same_network, rewrite
 
 SIZES = (4, 9, 9, 3)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fastnn.kernels.hooks.rows import BATCH, LAYER, N_STATISTICS
+from fastnn.kernels.hooks.rows import BATCH_NORM, LAYER_NORM, N_STATISTICS
 from fastnn.kernels.simd import padded
 from fastnn.kernels.sizes import ALIAS_BYTES, GRAIN_COLS, PAD, TILE_ROWS
 from fastnn.network.layout import ALIGN_BYTES, LayerSpec, Layout, aligned_zeros, row_length
@@ -21,16 +21,16 @@ def sizes(request):
     return request.param
 
 
-# Of the hidden layers in turn: a spec, the rows of parameters and the kept matrices that it needs.
+# Of the hidden layers in turn: a spec, the rows of parameters and the saved matrices that it needs.
 SPECS = [
-    (LayerSpec(norm=BATCH, prelu=True, dropout=0.5, kept=True), 3, 3),
+    (LayerSpec(norm=BATCH_NORM, prelu=True, dropout=0.5, hooked=True), 3, 3),
     (LayerSpec(), 0, 0),
-    (LayerSpec(norm=LAYER, residual=True, alpha=0.1, kept=True), 2, 3),
+    (LayerSpec(norm=LAYER_NORM, residual=True, alpha=0.1, hooked=True), 2, 3),
 ]
 PLAIN = LayerSpec(), 0, 0
 
 
-@pytest.fixture(params=[[PLAIN] * 3, SPECS], ids=["plain", "kept"])
+@pytest.fixture(params=[[PLAIN] * 3, SPECS], ids=["plain", "hooked"])
 def specs(request, sizes):
     """As many as there are layers; the output layer's is plain."""
     return [*request.param[: len(sizes) - 2], PLAIN]
@@ -86,15 +86,15 @@ def test_workspace(layout, sizes, specs, dtype, capacity):
     # Every matrix of the table from its start to its end, once each: they fill the vectors exactly.
     ends = {"out": [0], "d": [0]}
     t_end = k_end = s_end = 0
-    for layer, (n_in, n_out), (spec, _, n_kept) in zip(layout.layers, pairwise(sizes), specs, strict=True):
-        assert (layer["kept"], layer["norm"], layer["prelu"]) == (spec.kept, spec.norm, spec.prelu)
+    for layer, (n_in, n_out), (spec, _, n_saved) in zip(layout.layers, pairwise(sizes), specs, strict=True):
+        assert (layer["hooked"], layer["norm"], layer["prelu"]) == (spec.hooked, spec.norm, spec.prelu)
         assert (layer["dropout"], layer["alpha"]) == (spec.dropout, spec.alpha)
-        assert (layer["t_start"], layer["k_start"], layer["s_start"]) == (t_end, k_end, s_end)
+        assert (layer["t_start"], layer["saved_start"], layer["s_start"]) == (t_end, k_end, s_end)
         # Nothing flows back through the first layer.
         is_first = layer["w_start"] == 0
         t_end += n_out * layer["t_cols"] if not is_first else 0
-        k_end += n_kept * layer["w_cols"]
-        s_end += layer["w_cols"] * (spec.norm == BATCH)
+        k_end += n_saved * layer["w_cols"]
+        s_end += layer["w_cols"] * (spec.norm == BATCH_NORM)
         assert (layer["n_in"], layer["n_out"]) == (n_in, n_out)
         # The unit stands beside the activations; the kernels write whole vectors of outputs.
         assert layer["in_cols"] > n_in
@@ -117,9 +117,9 @@ def test_workspace(layout, sizes, specs, dtype, capacity):
     assert work.entries.size == work.values.size == work.counts.size == 0
     assert capacity * ends["d"][-1] == work.deltas.size
     assert t_end == layout.n_params_t
-    assert capacity * k_end == work.kept.size
+    assert capacity * k_end == work.saved.size
     assert (2 * s_end, N_STATISTICS * s_end) == (layout.n_running, work.statistics.size)
-    has_scales = any(spec.norm == LAYER for spec, _, _ in specs)
+    has_scales = any(spec.norm == LAYER_NORM for spec, _, _ in specs)
     assert work.row_scale.size == (capacity * len(layout.layers) if has_scales else 0)
     assert layout.workspace(capacity, 3, backward=False).deltas.size == 0
 

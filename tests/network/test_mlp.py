@@ -101,7 +101,7 @@ def test_what_predict_returns():
 
 
 def test_read_only_and_strided_rows_are_accepted_without_another_compilation():
-    from fastnn.kernels.step import predict_part
+    from fastnn.kernels.predict import predict_part
 
     net = fastnn.MLP([6, 5, 4], seed=0)
     x = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)

@@ -132,7 +132,7 @@ def test_what_follows(net):
 
 def test_memory_of_a_training(net):
     work = net._layout.workspace(1, 1)
-    n = work.activations.nbytes + work.deltas.nbytes + work.kept.nbytes
+    n = work.activations.nbytes + work.deltas.nbytes + work.saved.nbytes
     total = net.n_params * net.dtype.itemsize
     expected = f"takes 4 times the {n_bytes(total)} of the parameters, and {n_bytes(n)} a row of the batch;"
     assert expected in net.summary()

@@ -17,7 +17,7 @@ import fastnn.kernels
 from fastnn import _threads
 from fastnn._jit import compile_seconds
 from fastnn._threads import usable_cores
-from fastnn.kernels import step
+from fastnn.kernels import records, step
 
 needs_two_cores = pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
 
@@ -162,7 +162,7 @@ def spy(monkeypatch):
     def call(address, n_parts, args):
         real(address, n_parts, args)
         totals = args[-1]  # of a training call; others end with other things
-        came.append(n_parts > 1 and not (np.shape(totals) == (step.N_TOTALS,) and totals[step.FAILED]))
+        came.append(n_parts > 1 and not (np.shape(totals) == (records.N_TOTALS,) and totals[records.FAILED]))
 
     monkeypatch.setattr(_threads, "run_parts", call)
     return came

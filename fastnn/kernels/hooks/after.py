@@ -1,4 +1,4 @@
-"""What happens to the weights after an update: their norm is limited, and their mean over steps kept."""
+"""The hook that runs after an update: it limits the norm of weights, and moves their average over steps."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from ..._jit import jit, span
 from ..address import value_at
+from ..records import weights_of
 from ..simd import borrowed, matrix
-from ..sizes import PAD
-from ..step import weights_of
+from ..team import owned_columns
 
 
 @jit
@@ -34,28 +34,27 @@ def limit_norms(w, w_t, has_t, limit, n_in, o0, o1):
 
 
 @jit
-def move_average(average, w, keep, i0, i1, o0, o1):
-    """``average = keep average + (1 - keep) w`` (Polyak and Juditsky, 1992); elements are independent."""
-    rest = w.dtype.type(1 - keep)
+def move_average(average, w, decay, i0, i1, o0, o1):
+    """``average = decay average + (1 - decay) w`` (Polyak and Juditsky, 1992); elements are independent."""
+    rest = w.dtype.type(1 - decay)
     for i in span(i0, i1):
         for o in span(o0, o1):
             average[i, o] += rest * (w[i, o] - average[i, o])
 
 
 @jit
-def after_update(turn, optimizer):
+def after_update(context, state):
     """Both, on the columns of every layer that are this part's."""
-    network, optimizer = value_at(turn.network), borrowed(optimizer)
-    settings = optimizer.settings[0]
+    network, state = value_at(context.network), borrowed(state)
+    settings = state.settings[0]
     for depth in range(network.layers.size):
         layer = network.layers[depth]
-        n = (layer.n_out + PAD - 1) // PAD
-        o0 = turn.part * n // turn.n_parts * PAD
-        o1 = min(layer.n_out, (turn.part + 1) * n // turn.n_parts * PAD)
+        o0, o1 = owned_columns(context.part, context.n_parts, layer.n_out)
+        o1 = min(layer.n_out, o1)
         w = weights_of(layer, network.params)
         if settings.max_norm > 0 and layer.column < 0:
             w_t = matrix(network.params_t, layer.t_start, layer.n_out, layer.t_cols)
             limit_norms(w, w_t, layer.t_cols > 0, settings.max_norm, layer.n_in, o0, o1)
-        if optimizer.average.size > 0:
-            average = weights_of(layer, optimizer.average)
-            move_average(average, w, settings.keep, np.intp(0), layer.w_rows, o0, o1)
+        if state.average.size > 0:
+            average = weights_of(layer, state.average)
+            move_average(average, w, settings.average_decay, np.intp(0), layer.w_rows, o0, o1)

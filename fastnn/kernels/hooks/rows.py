@@ -2,15 +2,15 @@
 
 ``z -> normalisation -> activation -> dropout -> residual connection -> output``
 
-A layer that has any of these, or an activation the core does not know, is *kept*: its forward pass leaves in
-the workspace what its backward pass needs. Its kept matrices, (capacity, w_cols) each, are in this order:
+A layer that has any of these, or an activation the core does not know, is *hooked*: its forward pass saves
+in the workspace what its backward pass needs. Its saved matrices, (capacity, w_cols) each, are in this order:
 
 1. the slopes of activation and dropout together, d output / d normalised z
 2. normalised values, before gain and shift (if the layer is normalised)
 3. min(z, 0), with dropout: what a learned slope is multiplied by (if its activation is prelu)
 4. the gradient of what a residual connection carries around the layer (if it has one)
 
-Of the first three, the backward pass makes each row's part of the gradient of shift, gain and learned
+The backward pass overwrites the first three with each row's part of the gradient of shift, gain and learned
 slope: the rows of the layer's weights below the bias, in this order.
 """
 
@@ -24,30 +24,25 @@ import numpy as np
 from ..._jit import jit, span
 from ..activations import row_sum
 from ..address import call_at, value_at
+from ..random_bits import GOLDEN, mix_bits
+from ..records import delta_of, input_of, output_of, saved_matrix, weights_of
 from ..simd import WIDTH_BYTES, borrowed, matrix, tile_add, tile_multiply, vector_load, vector_sum
-from ..sizes import PAD
-from ..step import delta_of, input_of, kept_matrix, output_of, weights_of
-from ..team import team_meet
+from ..team import owned_columns, team_meet
 
 NORMS = {"batch": 1, "layer": 2}
-BATCH, LAYER = NORMS.values()
-EPS = 1e-5  # added to a variance
+BATCH_NORM, LAYER_NORM = NORMS.values()
+NORM_EPS = 1e-5  # added to a variance
 MOMENTUM = 0.1  # weight of a batch in the running statistics
 MEAN, SCALE, SUM_DELTA, SUM_PRODUCT, N_STATISTICS = range(5)
 
 
-@jit
-def _mix(bits):
-    """The finaliser of SplitMix64 (Steele et al. 2014): every bit of the result depends on all."""
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+_mix = jit(mix_bits, inline=True)
 
 
 @jit
 def row_key(seed, step, depth, r):
     """32 random bits of a row, from which those of its elements are made."""
-    key = _mix(np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * np.uint64(step))
+    key = _mix(np.uint64(seed) + GOLDEN * np.uint64(step))
     key = _mix(key + (np.uint64(depth + 1) << np.uint64(32)) + np.uint64(r))
     return np.uint32(key >> np.uint64(32))
 
@@ -72,7 +67,7 @@ def drop_limit(rate):
 
 
 @jit
-def drop(a, network, rate, turn, depth, n_out, r0, r1):
+def drop(a, network, rate, context, depth, n_out, r0, r1):
     """Set a share `rate` of ``a[r, :n_out]`` to 0, and scale the rest up (Srivastava et al., 2014).
 
     Which ones depends on seed, step, layer, row and column alone; another matrix loses the same.
@@ -80,22 +75,15 @@ def drop(a, network, rate, turn, depth, n_out, r0, r1):
     limit = drop_limit(rate)
     zero, scale = a.dtype.type(0), a.dtype.type(1 / (1 - rate))
     for r in span(r0, r1):
-        key = row_key(network.seed, turn.step, depth, r)
+        key = row_key(network.seed, context.step, depth, r)
         for c in span(0, n_out):
             a[r, c] *= zero if random_of(key, c) < limit else scale
 
 
 @jit
-def _owned(turn, n_cols):
-    """The columns whose sums this part takes: whole cache lines."""
-    n = (n_cols + PAD - 1) // PAD
-    return turn.part * n // turn.n_parts * PAD, (turn.part + 1) * n // turn.n_parts * PAD
-
-
-@jit
-def _batch_statistics(statistics, running, z, turn, o0, o1):
+def _batch_statistics(statistics, running, z, context, o0, o1):
     """Mean and scale of columns o0 to o1 over the rows of the batch; two passes, for the variance."""
-    n_rows = turn.n_rows
+    n_rows = context.n_rows
     for o in span(o0, o1):
         statistics[MEAN, o] = statistics[SCALE, o] = 0
     for r in span(0, n_rows):
@@ -108,32 +96,32 @@ def _batch_statistics(statistics, running, z, turn, o0, o1):
             statistics[SCALE, o] += (z[r, o] - statistics[MEAN, o]) ** 2
     for o in span(o0, o1):
         variance = statistics[SCALE, o] / n_rows
-        statistics[SCALE, o] = 1 / math.sqrt(variance + EPS)
+        statistics[SCALE, o] = 1 / math.sqrt(variance + NORM_EPS)
         spread = variance * n_rows / max(1, n_rows - 1)
-        if turn.learns and np.isfinite(spread):
+        if context.learns and np.isfinite(spread):
             running[0, o] += running.dtype.type(MOMENTUM * (statistics[MEAN, o] - running[0, o]))
             running[1, o] += running.dtype.type(MOMENTUM * (spread - running[1, o]))
 
 
 @jit
-def _batch_norm(z, normed, gain, shift, statistics, running, turn, n_out, r0, r1):
+def _batch_norm(z, normed, gain, shift, statistics, running, context, n_out, r0, r1):
     """``z = gain (z - mean) / sqrt(variance + eps) + shift`` (Ioffe and Szegedy, 2015).
 
     Mean and variance are those of the batch in training, else the running ones. Each part sums columns of
     its own over all rows, between two meetings.
     """
-    if turn.step > 0:
-        team_meet(turn.team, turn.n_parts)
-        o0, o1 = _owned(turn, n_out)
-        _batch_statistics(statistics, running, z, turn, o0, o1)
-        team_meet(turn.team, turn.n_parts)
+    if context.step > 0:
+        team_meet(context.team, context.n_parts)
+        o0, o1 = owned_columns(context.part, context.n_parts, n_out)
+        _batch_statistics(statistics, running, z, context, o0, o1)
+        team_meet(context.team, context.n_parts)
     number = z.dtype.type
     for r in span(r0, r1):
         for o in span(0, n_out):
-            if turn.step > 0:
+            if context.step > 0:
                 mean, scale = number(statistics[MEAN, o]), number(statistics[SCALE, o])
             else:
-                mean, scale = running[0, o], number(1) / math.sqrt(running[1, o] + number(EPS))
+                mean, scale = running[0, o], number(1) / math.sqrt(running[1, o] + number(NORM_EPS))
             normed[r, o] = (z[r, o] - mean) * scale
             z[r, o] = gain[o] * normed[r, o] + shift[o]
 
@@ -159,7 +147,7 @@ def _layer_norm(z, normed, row_scale, gain, shift, n_out, r0, r1):
         for o in span(0, n_out):
             normed[r, o] = z[r, o] - mean
         variance = row_dot(normed, normed, n_out, np.intp(r)) / number(n_out)
-        scale = number(1) / math.sqrt(variance + number(EPS))
+        scale = number(1) / math.sqrt(variance + number(NORM_EPS))
         row_scale[r] = scale
         for o in span(0, n_out):
             normed[r, o] *= scale
@@ -179,12 +167,12 @@ def _prelu(a, slopes, below, slope, n_out, r0, r1):
 
 
 @jit
-def embed_rows(turn, x, indices, first, r0, r1):
+def embed_rows_hook(context, x, indices, first, r0, r1):
     """The first layer's inputs for rows r0 to r1: features, and for categories their vectors.
 
     x : (n, n_features): row r of the batch is row indices[first + r] of x, or first + r without indices
     """
-    network, work = value_at(turn.network), value_at(turn.work)
+    network, work = value_at(context.network), value_at(context.work)
     x, indices = borrowed(x), borrowed(indices)
     a, n_in = input_of(network.layers[0], work), network.layers[0].n_in
     for r in range(r0, r1):
@@ -203,25 +191,25 @@ def embed_rows(turn, x, indices, first, r0, r1):
 
 
 @jit
-def sum_up(grad_w, turn, depth, i0, i1, o0, o1):
+def sum_gradient_hook(grad_w, context, depth, i0, i1, o0, o1):
     """Gradient of a layer's parameters below the bias, or of an embedding: sums over the rows of the batch.
 
     grad_w : (> i1, >= o1) (out); rows i0 to i1 that are no weights or biases, columns o0 to o1
-    What unwind_rows left of each row is added up in the order of the rows; elements are independent.
+    What backward_rows_hook left of each row is added up in the order of the rows; elements are independent.
     """
-    network, work, n_rows = value_at(turn.network), value_at(turn.work), turn.n_rows
+    network, work, n_rows = value_at(context.network), value_at(context.work), context.n_rows
     layer = network.layers[depth]
     if layer.column >= 0:
         _sum_of_categories(grad_w, layer, work, depth - network.n_layers, n_rows, i0, i1, o0, o1)
         return
     first = 0 if layer.norm > 0 else 1  # without a normalisation the first matrix is of slopes
     for i in range(max(i0, layer.n_in + 1), i1):
-        kept = kept_matrix(layer, work, first + i - layer.n_in - 1)
+        of_rows = saved_matrix(layer, work, first + i - layer.n_in - 1)
         for o in span(o0, o1):
             grad_w[i, o] = 0
         for r in span(0, n_rows):
             for o in span(o0, o1):
-                grad_w[i, o] += kept[r, o]
+                grad_w[i, o] += of_rows[r, o]
 
 
 @jit
@@ -239,39 +227,39 @@ def _sum_of_categories(grad_w, layer, work, number, n_rows, i0, i1, o0, o1):
 
 
 @jit
-def finish_rows(turn, depth, r0, r1):
+def forward_rows_hook(context, depth, r0, r1):
     """From z to the output of layer `depth`, rows r0 to r1; with depth -1, dropout of the input."""
-    network, work = value_at(turn.network), value_at(turn.work)
-    turn = borrowed(turn)
+    network, work = value_at(context.network), value_at(context.work)
+    context = borrowed(context)
     if depth < 0:
         layer = network.layers[0]
         a = input_of(layer, work)
-        drop(a, network, layer.input_dropout, turn, depth, layer.n_in, r0, r1)
+        drop(a, network, layer.input_dropout, context, depth, layer.n_in, r0, r1)
         return
     layer = network.layers[depth]
     n_out, i_shift = layer.n_out, layer.n_in + 1
     a, w = output_of(layer, work), weights_of(layer, network.params)
-    slopes = kept_matrix(layer, work, 0)
+    slopes = saved_matrix(layer, work, 0)
     if layer.norm > 0:
-        shift, gain, normed = w[i_shift], w[i_shift + 1], kept_matrix(layer, work, 1)
-        if layer.norm == BATCH:
+        shift, gain, normed = w[i_shift], w[i_shift + 1], saved_matrix(layer, work, 1)
+        if layer.norm == BATCH_NORM:
             statistics = matrix(work.statistics, N_STATISTICS * layer.s_start, N_STATISTICS, layer.w_cols)
             running = matrix(network.running, 2 * layer.s_start, 2, layer.w_cols)
-            _batch_norm(a, normed, gain, shift, statistics, running, turn, n_out, r0, r1)
+            _batch_norm(a, normed, gain, shift, statistics, running, context, n_out, r0, r1)
         else:
             row_scale = work.row_scale[depth * work.capacity :]
             _layer_norm(a, normed, row_scale, gain, shift, n_out, r0, r1)
     n_norm = 1 if layer.norm > 0 else 0
-    below = kept_matrix(layer, work, 1 + n_norm)
+    below = saved_matrix(layer, work, 1 + n_norm)
     if layer.prelu > 0:
         _prelu(a, slopes, below, w[i_shift + 2 * n_norm], n_out, r0, r1)
     else:
         call_at(layer.function, (a, slopes, layer.alpha, r0, r1, n_out))
-    if layer.dropout > 0 and turn.step > 0:
-        drop(a, network, layer.dropout, turn, depth, n_out, r0, r1)
-        drop(slopes, network, layer.dropout, turn, depth, n_out, r0, r1)
+    if layer.dropout > 0 and context.step > 0:
+        drop(a, network, layer.dropout, context, depth, n_out, r0, r1)
+        drop(slopes, network, layer.dropout, context, depth, n_out, r0, r1)
         if layer.prelu > 0:
-            drop(below, network, layer.dropout, turn, depth, n_out, r0, r1)
+            drop(below, network, layer.dropout, context, depth, n_out, r0, r1)
     if layer.residual > 0:
         a_in = input_of(layer, work)
         for r in span(r0, r1):
@@ -290,19 +278,19 @@ def _multiply(out, a, n_out, r0, r1):
 
 
 @jit
-def _batch_norm_back(delta, normed, gain, statistics, turn, n_out, r0, r1):
+def _batch_norm_back(delta, normed, gain, statistics, context, n_out, r0, r1):
     """From d cost / d z after the normalisation to before it; all rows had a part in mean and scale."""
-    team_meet(turn.team, turn.n_parts)
-    o0, o1 = _owned(turn, n_out)
+    team_meet(context.team, context.n_parts)
+    o0, o1 = owned_columns(context.part, context.n_parts, n_out)
     for o in span(o0, o1):
         statistics[SUM_DELTA, o] = statistics[SUM_PRODUCT, o] = 0
-    for r in span(0, turn.n_rows):
+    for r in span(0, context.n_rows):
         for o in span(o0, o1):
             statistics[SUM_DELTA, o] += delta[r, o]
             statistics[SUM_PRODUCT, o] += delta[r, o] * normed[r, o]
-    team_meet(turn.team, turn.n_parts)
+    team_meet(context.team, context.n_parts)
     number = delta.dtype.type
-    share = 1 / turn.n_rows
+    share = 1 / context.n_rows
     for r in span(r0, r1):
         for o in span(0, n_out):
             mean = number(statistics[SUM_DELTA, o] * share)
@@ -326,14 +314,14 @@ def _layer_norm_back(delta, normed, row_scale, gain, n_out, r0, r1):
 
 
 @jit
-def unwind_rows(turn, depth, r0, r1):
+def backward_rows_hook(context, depth, r0, r1):
     """From d cost / d output of layer `depth`, as the next layer's product gives it, to delta; rows r0 to r1.
 
-    What a residual connection of the layer above carries is added first. The kept matrices become the
+    What a residual connection of the layer above carries is added first. The saved matrices become the
     rows' parts of the gradient of shift, gain and learned slope.
     """
-    network, work = value_at(turn.network), value_at(turn.work)
-    turn = borrowed(turn)
+    network, work = value_at(context.network), value_at(context.work)
+    context = borrowed(context)
     above = network.layers[depth + 1]
     # Below the first layer is what embeddings were looked up into.
     layer = network.layers[depth if depth >= 0 else network.n_layers]
@@ -341,32 +329,32 @@ def unwind_rows(turn, depth, r0, r1):
     n_out = above.n_in
     n_norm = 1 if layer.norm > 0 else 0
     if above.residual > 0:
-        carried = kept_matrix(above, work, _carry_place(above))
+        carried = saved_matrix(above, work, _carry_place(above))
         for r in span(r0, r1):
             for o in span(0, n_out):
                 delta[r, o] += carried[r, o]
     if depth < 0:
         if above.input_dropout > 0:
-            drop(delta, network, above.input_dropout, turn, depth, n_out, r0, r1)
+            drop(delta, network, above.input_dropout, context, depth, n_out, r0, r1)
         return
     if layer.residual > 0:
-        carried = kept_matrix(layer, work, _carry_place(layer))
+        carried = saved_matrix(layer, work, _carry_place(layer))
         for r in span(r0, r1):
             for o in span(0, n_out):
                 carried[r, o] = delta[r, o]
-    slopes = kept_matrix(layer, work, 0)
+    slopes = saved_matrix(layer, work, 0)
     if layer.prelu > 0:
-        _multiply(kept_matrix(layer, work, 1 + n_norm), delta, n_out, r0, r1)
+        _multiply(saved_matrix(layer, work, 1 + n_norm), delta, n_out, r0, r1)
     _multiply(delta, slopes, n_out, r0, r1)
     if layer.norm > 0:
-        normed = kept_matrix(layer, work, 1)
+        normed = saved_matrix(layer, work, 1)
         gain = weights_of(layer, network.params)[layer.n_in + 2]
         for r in span(r0, r1):
             for o in span(0, layer.w_cols):
                 slopes[r, o] = delta[r, o]
-        if layer.norm == BATCH:
+        if layer.norm == BATCH_NORM:
             statistics = matrix(work.statistics, N_STATISTICS * layer.s_start, N_STATISTICS, layer.w_cols)
-            _batch_norm_back(delta, normed, gain, statistics, turn, n_out, r0, r1)
+            _batch_norm_back(delta, normed, gain, statistics, context, n_out, r0, r1)
         else:
             row_scale = work.row_scale[depth * work.capacity :]
             _layer_norm_back(delta, normed, row_scale, gain, n_out, r0, r1)
@@ -375,5 +363,5 @@ def unwind_rows(turn, depth, r0, r1):
 
 @jit
 def _carry_place(layer):
-    """Number of the kept matrix for what a residual connection carries: the last."""
+    """Number of the saved matrix for what a residual connection carries: the last."""
     return 1 + (1 if layer.norm > 0 else 0) + (1 if layer.prelu > 0 else 0)

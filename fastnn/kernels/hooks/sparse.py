@@ -24,6 +24,7 @@ from ..._jit import jit, span
 from ..activations import activate
 from ..address import value_at
 from ..batches import row_at
+from ..records import delta_of, input_of, output_of, sum_index, weights_of
 from ..simd import (
     CACHE_LINE,
     WIDTH_BYTES,
@@ -38,8 +39,7 @@ from ..simd import (
     tile_zeros,
 )
 from ..sizes import BLOCK_COLS, ENTRIES_AHEAD, GRAIN_COLS, TILE_ROWS, WEIGHTS_AHEAD
-from ..step import delta_of, input_of, output_of, update_at, weights_of
-from ..updates import step_rates, sum_of_absolutes, sum_of_squares, update
+from ..updates import step_rates, sum_of_absolutes, sum_of_squares, update, update_at
 from .rows import drop_limit, random_of, row_key
 
 DIGIT_BITS = 11  # of a feature's number, by which one pass of the sort goes
@@ -58,10 +58,10 @@ class _Dropout(NamedTuple):
 
 
 @jit
-def _dropout(network, turn, r, like):
+def _dropout(network, context, r, like):
     """That of row r of the batch: as of a dense row."""
-    rate = network.layers[0].input_dropout if turn.step > 0 else 0.0
-    key = row_key(network.seed, turn.step, -1, r)
+    rate = network.layers[0].input_dropout if context.step > 0 else 0.0
+    key = row_key(network.seed, context.step, -1, r)
     return _Dropout(rate > 0, key, drop_limit(rate), like.dtype.type(1 / (1 - rate)))
 
 
@@ -109,19 +109,19 @@ def _row_product(out, w, values, columns, begin, end, n_in, r, n_cols, dropout):
 
 
 @jit
-def sparse_forward(turn, data, first, r0, r1):
+def sparse_forward(context, data, first, r0, r1):
     """Output of the first layer for rows r0 to r1 of the batch, which begins at `first` of the order.
 
     Row slices are independent.
     """
-    network, work, data = value_at(turn.network), value_at(turn.work), value_at(data)
-    turn, layer = borrowed(turn), network.layers[0]
+    network, work, data = value_at(context.network), value_at(context.work), value_at(data)
+    context, layer = borrowed(context), network.layers[0]
     w, out, a_in = weights_of(layer, network.params), output_of(layer, work), input_of(layer, work)
     values, columns, n_in, n_out = data.x, data.columns, layer.n_in, layer.n_out
     for r in range(r0, r1):
         row = row_at(data, first + r)
         begin, end = data.starts[row], data.starts[row + 1]
-        dropout = _dropout(network, turn, r, values)
+        dropout = _dropout(network, context, r, values)
         _row_product(out, w, values, columns, begin, end, n_in, r, padded(n_out), dropout)
         out[r, n_out] = 1
         if layer.residual > 0:  # which adds the features themselves
@@ -141,13 +141,13 @@ def _halves(work, part):
 
 
 @jit
-def _collect(entries, held, data, network, turn, first, i0, i1):
+def _collect(entries, held, data, network, context, first, i0, i1):
     """Entries of the batch in columns i0 to i1 that dropout leaves, row by row; returns how many."""
     values, columns = data.x, data.columns
     n = np.uint64(0)
-    for r in range(turn.n_rows):
+    for r in range(context.n_rows):
         row = row_at(data, first + r)
-        dropout = _dropout(network, turn, r, values)
+        dropout = _dropout(network, context, r, values)
         for k in span(data.starts[row], data.starts[row + 1]):
             c = np.int64(columns[k])
             if i0 <= c and c < i1 and not (dropout.on and random_of(dropout.key, c) < dropout.limit):
@@ -179,16 +179,16 @@ def _sort_by_digit(entries, held, counts, n, half, i0, shift, n_digits):
 
 
 @jit
-def sparse_sort(turn, data, first, i0, i1):
+def sparse_sort(context, data, first, i0, i1):
     """The entries of the batch in rows i0 to i1 of the weights, by their rows: for the other two hooks.
 
     Each is its row of weights (upper 32 bits) and its row of the batch, and has its value after dropout
     beside it. Of one row of weights they stand in the order of the batch. Parts have room of their own.
     """
-    network, work, data = value_at(turn.network), value_at(turn.work), value_at(data)
-    turn = borrowed(turn)
-    entries, held, counts = _halves(work, turn.part)
-    n = _collect(entries, held, data, network, turn, first, i0, i1)
+    network, work, data = value_at(context.network), value_at(context.work), value_at(data)
+    context = borrowed(context)
+    entries, held, counts = _halves(work, context.part)
+    n = _collect(entries, held, data, network, context, first, i0, i1)
     n_bits, half = 0, 0
     while i1 - i0 > 1 << n_bits:
         n_bits += 1
@@ -252,17 +252,17 @@ def _first_of(entries, half, n, i0):
 
 
 @jit
-def sparse_gradient(grad_w, turn, i0, i1, o0, o1):
+def sparse_gradient(grad_w, context, i0, i1, o0, o1):
     """``grad_w[i, o] = sum_r x[r, i] delta[r, o]`` of sorted entries, the bias as row n_in.
 
     grad_w : (>= i1, >= o1) (out)
     Rows i0 to i1 and columns o0 to o1, which is a number of whole vectors; the sum is in the order of the
     batch.
     """
-    network, work = value_at(turn.network), value_at(turn.work)
+    network, work = value_at(context.network), value_at(context.work)
     grad_w = borrowed(grad_w)
     layer = network.layers[0]
-    entries, held, counts = _halves(work, turn.part)
+    entries, held, counts = _halves(work, context.part)
     n, half, delta = counts[N_SORTED], counts[HALF], delta_of(layer, work)
     place = _first_of(entries, half, n, i0)
     for i in range(i0, min(i1, layer.n_in)):
@@ -273,7 +273,7 @@ def sparse_gradient(grad_w, turn, i0, i1, o0, o1):
     if i0 <= layer.n_in and layer.n_in < i1:
         for o in span(o0, o1):
             grad_w[layer.n_in, o] = 0
-        for r in span(0, turn.n_rows):
+        for r in span(0, context.n_rows):
             for o in span(o0, o1):
                 grad_w[layer.n_in, o] += delta[r, o]
 
@@ -286,26 +286,25 @@ def _fetch(w, i, o0, o1):
 
 
 @jit
-def sparse_update(turn, optimizer, index, l2, l1, i0, i1, o0, o1):
+def sparse_update(context, state, index, l2, l1, i0, i1, o0, o1):
     """Gradient and update of those rows of weights that have entries; the others stay as they are.
 
     Rows i0 to i1, all of them weights, and columns o0 to o1; all that was sorted is theirs. The penalty is
     that of the rows that move.
     """
-    network, work, optimizer = value_at(turn.network), value_at(turn.work), borrowed(optimizer)
-    layer, settings = network.layers[0], optimizer.settings[0]
-    entries, held, counts = _halves(work, turn.part)
+    network, work, state = value_at(context.network), value_at(context.work), borrowed(state)
+    layer, settings = network.layers[0], state.settings[0]
+    entries, held, counts = _halves(work, context.part)
     n, half, delta = counts[N_SORTED], counts[HALF], delta_of(layer, work)
-    w, m = weights_of(layer, network.params), weights_of(layer, optimizer.m)
-    v, u = weights_of(layer, optimizer.v), weights_of(layer, optimizer.u)
-    rates = step_rates(settings, optimizer.rates, index, network.params)
-    numbers, row = (optimizer.factors[0, 0], l2, l1, settings.decay), optimizer.rates[index]
-    per_row = (layer.w_cols + GRAIN_COLS - 1) // GRAIN_COLS
+    w, m = weights_of(layer, network.params), weights_of(layer, state.m)
+    v, u = weights_of(layer, state.v), weights_of(layer, state.u)
+    rates = step_rates(settings, state.rates, index, network.params)
+    numbers, row = (state.factors[0, 0], l2, l1, settings.decay), state.rates[index]
     if l2 + l1 > 0:
         for i in range(i0, i1, TILE_ROWS):
             for o in range(o0, o1, GRAIN_COLS):
-                optimizer.penalty[layer.p_start + i // TILE_ROWS * per_row + o // GRAIN_COLS] = 0
-    grad_start = turn.part * optimizer.grad.shape[1]
+                state.penalty[sum_index(layer, i, o)] = 0
+    grad_start = context.part * state.grad.shape[1]
     place = np.int64(0)
     while place < n:
         i, begin, place = entries[half, place] >> 32, place, _end_of_row(entries, half, n, place)
@@ -317,12 +316,12 @@ def sparse_update(turn, optimizer, index, l2, l1, i0, i1, o0, o1):
                 stop = min(padded(layer.n_out), min(o1, o + GRAIN_COLS))
                 cost = 0.5 * l2 * sum_of_squares(w, i, i + 1, o, stop)
                 cost += l1 * sum_of_absolutes(w, i, i + 1, o, stop)
-                optimizer.penalty[layer.p_start + i // TILE_ROWS * per_row + o // GRAIN_COLS] += cost
+                state.penalty[sum_index(layer, i, o)] += cost
         for o in range(o0, o1, BLOCK_COLS):
             stop = min(o1, o + BLOCK_COLS)
-            grad_w = matrix(optimizer.grad, grad_start - i * (stop - o) - o, i + 1, stop - o)
+            grad_w = matrix(state.grad, grad_start - i * (stop - o) - o, i + 1, stop - o)
             _sum_row(grad_w, entries, held, half, begin, place, delta, i, o, stop)
-            if settings.update == 0:
+            if settings.update_hook == 0:
                 update(w, grad_w, m, v, rates, l2, i, i + 1, o, stop)
             else:
-                update_at(settings, optimizer, row, w, grad_w, m, v, u, numbers, i, i + 1, o, stop)
+                update_at(settings, state, row, w, grad_w, m, v, u, numbers, i, i + 1, o, stop)

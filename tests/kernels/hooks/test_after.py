@@ -10,7 +10,7 @@ import reference
 import reference_step
 from problems import CASES, make_problem
 
-from fastnn.kernels import step
+from fastnn.kernels import records
 from fastnn.kernels.hooks.after import after_update, limit_norms, move_average
 from fastnn.kernels.team import new_team
 
@@ -69,8 +69,8 @@ def updated(dtype, n_parts, name="kept, blocks"):
     problem = make_problem(CASES[name], dtype, max_norm=1.2, keep=0.9)
     problem.network.params[:] *= 1.5
     for part in reversed(range(n_parts)):
-        turn = step.Turn(problem.network, problem.work, part, n_parts, new_team(), 1, 50, True)
-        after_update(turn, problem.optimizer)
+        context = records.HookContext(problem.network, problem.work, part, n_parts, new_team(), 1, 50, True)
+        after_update(context, problem.state)
     return problem
 
 
@@ -79,7 +79,7 @@ def test_after_update_against_the_twin(dtype, name):
     comp, ref = updated(dtype, 1, name), make_problem(CASES[name], dtype, max_norm=1.2, keep=0.9)
     ref.network.params[:] *= 1.5
     ref = reference.doubled(ref)
-    reference_step.after_update(ref.network, ref.optimizer)
+    reference_step.after_update(ref.network, ref.state)
     bound = 8 * np.finfo(dtype).eps  # a norm in float64, and some products
     for array, twin in zip(comp.matrices(), ref.matrices(), strict=True):
         np.testing.assert_allclose(array, twin, rtol=bound, atol=bound)

@@ -14,7 +14,7 @@ from problems import CASES, Case, make_data, make_net, make_objective
 from reference_step import mask
 
 import fastnn
-from fastnn.kernels import step
+from fastnn.kernels import records, step
 from fastnn.kernels.hooks import rows
 from fastnn.kernels.team import new_team
 from fastnn.network.layout import aligned_zeros
@@ -22,8 +22,8 @@ from fastnn.network.layout import aligned_zeros
 # --- dropout ----------------------------------------------------------------------------------------
 
 
-def turn_of(network, work, number, n_rows=50, learns=True):
-    return step.Turn(network, work, 0, 1, new_team(), number, n_rows, learns)
+def context_of(network, work, number, n_rows=50, learns=True):
+    return records.HookContext(network, work, 0, 1, new_team(), number, n_rows, learns)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,8 @@ def dropped(net, shape, rate, seed=0, number=1, depth=0, parts=None):
     """What dropout makes of ones."""
     a = np.ones(shape, net.dtype)
     for r0, r1 in parts or [(0, shape[0])]:
-        turn = turn_of(net._network(seed), net._layout.workspace(0, 0), number)
-        rows.drop(a, turn.network, rate, turn, depth, shape[1], r0, r1)
+        context = context_of(net._network(seed), net._layout.workspace(0, 0), number)
+        rows.drop(a, context.network, rate, context, depth, shape[1], r0, r1)
     return a
 
 
@@ -106,7 +106,8 @@ class Layer:
             array.fill(np.nan if array.dtype.kind == "f" else -1)
         self.layer = self.network.layers[1]
         self.a_in, self.a, self.delta = (
-            function(self.layer, self.work) for function in (step.input_of, step.output_of, step.delta_of)
+            function(self.layer, self.work)
+            for function in (records.input_of, records.output_of, records.delta_of)
         )
         self.a_in[:N_ROWS, :N_OUT], self.z, self.slopes = rng.standard_normal((3, N_ROWS, N_OUT))
         self.a_in[:N_ROWS, N_OUT] = 1
@@ -114,17 +115,19 @@ class Layer:
         self.a[:N_ROWS, :N_OUT], self.delta[:N_ROWS, :N_OUT] = self.z, self.slopes
 
     def run(self, number, learns=True, cuts=(0, N_ROWS)):
-        turn = turn_of(self.network, self.work, number, N_ROWS, learns)
-        for hook in (rows.finish_rows, rows.unwind_rows) if number > 0 else (rows.finish_rows,):
+        context = context_of(self.network, self.work, number, N_ROWS, learns)
+        for hook in (
+            (rows.forward_rows_hook, rows.backward_rows_hook) if number > 0 else (rows.forward_rows_hook,)
+        ):
             for r0, r1 in pairwise(cuts):
-                hook(turn, 1, r0, r1)
+                hook(context, 1, r0, r1)
         return self
 
     def kept(self):
         """Of the rows' parts of the gradient of the parameters below the bias, the sums."""
         first = 0 if self.layer["norm"] else 1
         n = self.layer["w_rows"] - self.layer["n_in"] - 1
-        matrices = [step.kept_matrix(self.layer, self.work, first + k)[:N_ROWS] for k in range(n)]
+        matrices = [records.saved_matrix(self.layer, self.work, first + k)[:N_ROWS] for k in range(n)]
         return [matrix.sum(axis=0, dtype=np.float64) for matrix in matrices]
 
 
@@ -137,7 +140,7 @@ def layer(request, dtype):
 def test_layer_against_the_twin(layer, dtype, number, learns):
     comp, twin = layer(), reference.doubled(layer().network)
     z, slopes, a_in = reference.doubled((comp.z, comp.slopes, comp.a_in[:N_ROWS, : N_OUT + 1]))
-    passed = reference_step.finish(twin, 1, a_in, z, number, learns)
+    passed = reference_step.forward_hook(twin, 1, a_in, z, number, learns)
     comp.run(number, learns)
     # A sum over 23 rows or 18 outputs, a root and a few products, of numbers of size 1.
     close = {"rtol": 20 * np.finfo(dtype).eps, "atol": 20 * np.finfo(dtype).eps}
@@ -145,7 +148,7 @@ def test_layer_against_the_twin(layer, dtype, number, learns):
     np.testing.assert_allclose(comp.network.running, twin.running, **close)
     if number == 0:
         return
-    delta, below = reference_step.unwind(twin, 1, passed, slopes)
+    delta, below = reference_step.backward_hook(twin, 1, passed, slopes)
     np.testing.assert_allclose(comp.delta[:N_ROWS, :N_OUT], delta, **close)
     for sums, ref in zip(comp.kept(), below, strict=True):
         np.testing.assert_allclose(sums[:N_OUT], ref, rtol=close["rtol"], atol=N_ROWS * close["atol"])
@@ -156,11 +159,11 @@ def test_layer_against_the_twin(layer, dtype, number, learns):
 
 def test_layer_in_parts(layer):
     comp, ref = layer(), layer()
-    if comp.network.together:
+    if comp.network.rows_coupled:
         pytest.skip("all rows at once")
     comp.run(2, cuts=(0, 7, 8, N_ROWS))
     ref.run(2)
-    for name in ("activations", "deltas", "kept"):
+    for name in ("activations", "deltas", "saved"):
         np.testing.assert_array_equal(getattr(comp.work, name), getattr(ref.work, name))
 
 
@@ -180,7 +183,7 @@ def test_normalised_rows(dtype, norm):
     comp.run(1)
     p = comp.net.parameters()
     a = (comp.a[:N_ROWS, :N_OUT].astype(np.float64) - p["layers.1.shift"]) / p["layers.1.gain"]
-    ref = (z - z.mean(axis, keepdims=True)) / np.sqrt(z.var(axis, keepdims=True) + rows.EPS)
+    ref = (z - z.mean(axis, keepdims=True)) / np.sqrt(z.var(axis, keepdims=True) + rows.NORM_EPS)
     # z - mean is exact but for the mean's own rounding, eps times 1000 / 10 of what is left.
     np.testing.assert_allclose(a, ref, atol=400 * np.finfo(dtype).eps)
 
@@ -198,8 +201,8 @@ def test_running_statistics_of_one_row(dtype):
     """A single row has no variance to estimate; its mean counts."""
     net = fastnn.MLP([4, 6, 2], norm="batch", dtype=dtype, seed=0)
     work, network = net._layout.workspace(1, 1), net._network()
-    step.output_of(network.layers[0], work)[0, :6] = np.arange(6)
-    rows.finish_rows(turn_of(network, work, 1, n_rows=1), 0, 0, 1)
+    records.output_of(network.layers[0], work)[0, :6] = np.arange(6)
+    rows.forward_rows_hook(context_of(network, work, 1, n_rows=1), 0, 0, 1)
     p = net.parameters()
     np.testing.assert_allclose(p["layers.0.running_mean"], 0.1 * np.arange(6), rtol=2 * np.finfo(dtype).eps)
     np.testing.assert_allclose(p["layers.0.running_variance"], 0.9, rtol=2 * np.finfo(dtype).eps)
@@ -274,7 +277,7 @@ def test_twenty_steps_beside_pytorch(rng, activation, options):
     for name in learned:
         p[name].requires_grad_()
     network, work = net._network(seed=4), net._layout.workspace(n_rows, 3)
-    state = problems.make_optimizer(net, fastnn.SGD(lr=0.1), 1)
+    state = problems.make_state(net, fastnn.SGD(lr=0.1), 1)
     for number in range(1, 21):
         x, y = rng.standard_normal((n_rows, 6)), rng.standard_normal((n_rows, 3))
         data = make_data(loss, x, y, 3)._replace(indices=np.arange(n_rows))
@@ -298,7 +301,7 @@ def test_twenty_steps_beside_pytorch(rng, activation, options):
                 p[name] -= state.rates[0, 0] * grad
         problem = problems.Problem(network, work, data, make_objective(loss, net.dtype), state)
         totals = problem.train(0, n_rows, n_rows, number)
-        np.testing.assert_allclose(totals[step.COST_SUM] / n_rows, cost.item(), rtol=1e-11)
+        np.testing.assert_allclose(totals[records.COST_SUM] / n_rows, cost.item(), rtol=1e-11)
     # Twenty steps of some eps each, with divisions by deviations.
     for name, array in net.parameters().items():
         np.testing.assert_allclose(array, p[name].detach().numpy(), rtol=1e-10, atol=1e-11, err_msg=name)

@@ -15,7 +15,7 @@ from problems import CASES, N_ROWS, make_problem
 import fastnn
 from fastnn import _checks
 from fastnn._threads import usable_cores
-from fastnn.kernels import step
+from fastnn.kernels import records, step
 from fastnn.kernels.activations import TANH
 from fastnn.kernels.hooks import sparse as kernels
 from fastnn.kernels.hooks.rows import drop
@@ -54,8 +54,8 @@ class Rows:
             array.fill(np.nan if array.dtype.kind == "f" else -1)
         self.layer = self.net._layout.layers[0]
 
-    def turn(self, number=1, part=0, n_parts=1):
-        return step.Turn(
+    def context(self, number=1, part=0, n_parts=1):
+        return records.HookContext(
             self.network, self.work, part, n_parts, np.empty(0, np.int64), number, self.n_rows, False
         )
 
@@ -67,9 +67,9 @@ class Rows:
 def test_forward(rng, dtype, n_in, n_out):
     rows = Rows(rng, dtype, n_in, n_out, n_more=4)
     first, r0, r1 = 4, 2, 19
-    kernels.sparse_forward(rows.turn(), rows.data, first, r0, r1)
+    kernels.sparse_forward(rows.context(), rows.data, first, r0, r1)
     w, b = (array[0].astype("f8") for array in (rows.net.weights, rows.net.biases))
-    out = step.output_of(rows.layer, rows.work)
+    out = records.output_of(rows.layer, rows.work)
     twin = np.tanh(rows.dense[first:][r0:r1] @ w + b)
     assert rows.layer["activation"] == TANH
     bound = 8 * np.finfo(dtype).eps
@@ -84,10 +84,10 @@ def test_forward_of_columns_in_disorder(rng, dtype):
     rows = Rows(rng, dtype, 12, 20)
     columns = rng.integers(0, 12, rows.x.nnz).astype(np.int32)
     data = rows.data._replace(columns=columns)
-    kernels.sparse_forward(rows.turn(), data, 0, 0, rows.n_rows)
+    kernels.sparse_forward(rows.context(), data, 0, 0, rows.n_rows)
     dense = reference.dense_x(data._replace(x=data.x.astype("f8")), 12)[data.indices]
     w, b = (array[0].astype("f8") for array in (rows.net.weights, rows.net.biases))
-    comp = step.output_of(rows.layer, rows.work)[: rows.n_rows, :20]
+    comp = records.output_of(rows.layer, rows.work)[: rows.n_rows, :20]
     bound = 30 * np.finfo(dtype).eps
     np.testing.assert_allclose(comp, np.tanh(dense @ w + b), rtol=bound, atol=bound)
 
@@ -106,7 +106,7 @@ def test_sort(rng, dtype, n_in):
     rows = Rows(rng, dtype, n_in, 2, n_parts=2)
     batch = rows.dense[: rows.n_rows]
     for part, (i0, i1) in enumerate([(0, n_in + 1), (n_in // 3, n_in - n_in // 4)]):
-        kernels.sparse_sort(rows.turn(part=part, n_parts=2), rows.data, 0, i0, i1)
+        kernels.sparse_sort(rows.context(part=part, n_parts=2), rows.data, 0, i0, i1)
         features, numbers = np.nonzero(batch.T)
         own = (features >= i0) & (features < i1)
         twins = features[own], numbers[own], batch.T[features[own], numbers[own]]
@@ -124,8 +124,8 @@ def test_sort_of_many_features(rng):
     shuffled = rng.permutation(n_entries)
     data = data._replace(columns=columns[shuffled], starts=np.array([0, n_entries]))
     network = fastnn.MLP([2, 2], seed=0)._network()
-    turn = step.Turn(network, work, 0, 1, np.empty(0, np.int64), 1, 1, False)
-    kernels.sparse_sort(turn, data, 0, 0, n_in)
+    context = records.HookContext(network, work, 0, 1, np.empty(0, np.int64), 1, 1, False)
+    kernels.sparse_sort(context, data, 0, 0, n_in)
     half = work.counts[0, kernels.HALF]
     np.testing.assert_array_equal(work.entries[half] >> 32, columns)
     order = np.argsort(columns[shuffled], kind="stable")
@@ -136,17 +136,17 @@ def test_sort_of_many_features(rng):
 def test_gradient(rng, dtype, n_in, n_out):
     """Blocks of it, the bias in the last, from deltas of the whole batch."""
     rows = Rows(rng, dtype, n_in, n_out)
-    delta = step.delta_of(rows.layer, rows.work)[: rows.n_rows]
+    delta = records.delta_of(rows.layer, rows.work)[: rows.n_rows]
     delta[:] = rng.standard_normal(delta.shape)
     unit = np.ones((rows.n_rows, 1))
     twin = np.hstack([rows.dense, unit]).T @ delta.astype("f8")
     bound = 8 * np.finfo(dtype).eps
-    kernels.sparse_sort(rows.turn(), rows.data, 0, 0, n_in + 1)
+    kernels.sparse_sort(rows.context(), rows.data, 0, 0, n_in + 1)
     n_cols = delta.shape[1]
     for i0, i1 in [(0, n_in + 1), (n_in // 2, n_in), (n_in // 2, n_in + 1), (n_in, n_in + 1), (0, 0)]:
         for o0, o1 in [(0, n_cols), (n_cols // 32 * 16, n_cols)]:
             comp = np.full((n_in + 2, n_cols), np.nan, dtype)
-            kernels.sparse_gradient(comp, rows.turn(), i0, i1, o0, o1)
+            kernels.sparse_gradient(comp, rows.context(), i0, i1, o0, o1)
             np.testing.assert_allclose(comp[i0:i1, o0:o1], twin[i0:i1, o0:o1], rtol=bound, atol=4 * bound)
             comp[i0:i1, o0:o1] = np.nan
             assert np.isnan(comp).all()
@@ -156,18 +156,18 @@ def test_gradient(rng, dtype, n_in, n_out):
 def test_dropout_is_that_of_dense_rows(rng, dtype, rate):
     rows = Rows(rng, dtype, 40, 5, input_dropout=rate)
     dropped = rows.dense.astype(dtype)
-    drop(dropped, rows.network, rate, rows.turn(number=7), -1, 40, 0, rows.n_rows)
-    kernels.sparse_sort(rows.turn(number=7), rows.data, 0, 0, 41)
+    drop(dropped, rows.network, rate, rows.context(number=7), -1, 40, 0, rows.n_rows)
+    kernels.sparse_sort(rows.context(number=7), rows.data, 0, 0, 41)
     features, numbers, values = entries_of(rows)
     comp = np.zeros_like(dropped)
     comp[numbers, features] = values
     np.testing.assert_array_equal(comp, dropped)
     assert 0 < np.count_nonzero(comp) < rows.x.nnz
-    kernels.sparse_forward(rows.turn(number=7), rows.data, 0, 0, rows.n_rows)
-    comp = step.output_of(rows.layer, rows.work)[: rows.n_rows, :5]
+    kernels.sparse_forward(rows.context(number=7), rows.data, 0, 0, rows.n_rows)
+    comp = records.output_of(rows.layer, rows.work)[: rows.n_rows, :5]
     twin = np.tanh(dropped.astype("f8") @ rows.net.weights[0].astype("f8") + rows.net.biases[0])
     np.testing.assert_allclose(comp, twin, atol=40 * np.finfo(dtype).eps)
-    kernels.sparse_forward(rows.turn(number=0), rows.data, 0, 0, rows.n_rows)  # not to predict
+    kernels.sparse_forward(rows.context(number=0), rows.data, 0, 0, rows.n_rows)  # not to predict
     twin = np.tanh(rows.dense @ rows.net.weights[0].astype("f8") + rows.net.biases[0])
     np.testing.assert_allclose(comp, twin, atol=40 * np.finfo(dtype).eps)
 
@@ -391,7 +391,7 @@ def problem(request, dtype):
 
 def states(problem):
     """First layer's weights and all that the optimiser keeps of them."""
-    layer, opt = problem.network.layers[0], problem.optimizer
+    layer, opt = problem.network.layers[0], problem.state
     vectors = problem.network.params, opt.m, opt.v, opt.u
     return [reference_step.weights(layer, flat)[: layer["n_in"]] for flat in vectors if flat.size]
 
@@ -405,13 +405,13 @@ def test_lazy_moves_the_weights_of_a_batch_and_no_others(problem, options):
     for number, first in enumerate(range(0, N_ROWS, 16), 1):
         n_rows = min(16, N_ROWS - first)
         before = [array.copy() for array in states(ref)]
-        average = ref.optimizer.average.copy()
+        average = ref.state.average.copy()
         old = ref.network.params.copy()
         for each in (comp, ref):
             each.train(first, n_rows, 16, number)
         layer = ref.network.layers[0]
         kernels.sparse_sort(
-            step.Turn(ref.network, ref.work, 0, 1, new_team(), number, n_rows, False),
+            records.HookContext(ref.network, ref.work, 0, 1, new_team(), number, n_rows, False),
             ref.data, first, 0, layer["w_rows"],
         )  # fmt: skip
         half, n = ref.work.counts[0, kernels.HALF], ref.work.counts[0, kernels.N_SORTED]
@@ -421,9 +421,9 @@ def test_lazy_moves_the_weights_of_a_batch_and_no_others(problem, options):
         for array, kept in zip(states(ref), before, strict=True):
             array[absent] = kept[absent]
         if average.size:
-            pairs = (average, old, ref.optimizer.average)
+            pairs = (average, old, ref.state.average)
             (was, w, now) = (reference_step.weights(layer, flat)[: layer["n_in"]] for flat in pairs)
-            rest = w.dtype.type(1 - ref.optimizer.settings["keep"][0])
+            rest = w.dtype.type(1 - ref.state.settings["average_decay"][0])
             now[absent] = (was + rest * (w - was))[absent]
         comp.assert_same_bits(ref)
     assert moved.any()
@@ -442,7 +442,7 @@ def test_lazy_in_parts(problem, n_parts):
     ref = problem(skip=1, l1=0.1)
     ref_totals = ref.train(0, N_ROWS, 16, 1)
     for _ in range(20):  # on a busy machine the threads may not come together at once
-        comp, totals, team = problem(skip=1, l1=0.1), np.zeros(step.N_TOTALS), new_team()
+        comp, totals, team = problem(skip=1, l1=0.1), np.zeros(records.N_TOTALS), new_team()
         threads = [
             threading.Thread(
                 target=step.train_part, args=(part, n_parts, team, *comp, (0, N_ROWS, 16, 1), totals)
@@ -453,7 +453,7 @@ def test_lazy_in_parts(problem, n_parts):
             thread.start()
         for thread in threads:
             thread.join()
-        if totals[step.FAILED] != step.NOT_TOGETHER:
+        if totals[records.FAILED] != records.NOT_TOGETHER:
             break
     np.testing.assert_array_equal(totals, ref_totals)
     comp.assert_same_bits(ref)
