@@ -12,14 +12,14 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .activations import Activation as Activation
-    from .data.streams.stream import Stream as Stream
-    from .estimators.estimators import MLPClassifier as MLPClassifier
-    from .estimators.estimators import MLPRegressor as MLPRegressor
+    from .data import Stream as Stream
+    from .estimators import MLPClassifier as MLPClassifier
+    from .estimators import MLPRegressor as MLPRegressor
     from .history import History as History
     from .losses import Loss as Loss
     from .model import Model as Model
-    from .network.mlp import MLP as MLP
-    from .network.mlp import load as load
+    from .network import MLP as MLP
+    from .network import load as load
     from .optimizers import LBFGS as LBFGS
     from .optimizers import SGD as SGD
     from .optimizers import Adadelta as Adadelta
@@ -31,40 +31,40 @@ if TYPE_CHECKING:
     from .optimizers import Optimizer as Optimizer
     from .optimizers import RAdam as RAdam
     from .optimizers import RMSprop as RMSprop
-    from .training.averages import EMA as EMA
-    from .training.averages import SWA as SWA
-    from .training.callbacks import Callback as Callback
-    from .training.checkpoint import Checkpoint as Checkpoint
-    from .training.logs import JsonLog as JsonLog
-    from .training.logs import TensorBoard as TensorBoard
-    from .training.recording import RecordBoundary as RecordBoundary
-    from .training.recording import RecordHistograms as RecordHistograms
-    from .training.stopping import EarlyStopping as EarlyStopping
-    from .training.trainer import DivergenceError as DivergenceError
-    from .training.trainer import Trainer as Trainer
-    from .tuning.lr_finder import find_lr as find_lr
-    from .tuning.search import tune as tune
+    from .training import EMA as EMA
+    from .training import SWA as SWA
+    from .training import Callback as Callback
+    from .training import Checkpoint as Checkpoint
+    from .training import DivergenceError as DivergenceError
+    from .training import EarlyStopping as EarlyStopping
+    from .training import JsonLog as JsonLog
+    from .training import RecordBoundary as RecordBoundary
+    from .training import RecordHistograms as RecordHistograms
+    from .training import TensorBoard as TensorBoard
+    from .training import Trainer as Trainer
+    from .tuning import find_lr as find_lr
+    from .tuning import tune as tune
 
 _HOMES = {
-    "MLP": "network.mlp",
+    "MLP": "network",
     "Model": "model",
-    "load": "network.mlp",
+    "load": "network",
     "Activation": "activations",
     "Loss": "losses",
-    "Trainer": "training.trainer",
-    "DivergenceError": "training.trainer",
-    "EarlyStopping": "training.stopping",
-    "Callback": "training.callbacks",
-    "Checkpoint": "training.checkpoint",
-    "EMA": "training.averages",
-    "SWA": "training.averages",
-    "find_lr": "tuning.lr_finder",
-    "JsonLog": "training.logs",
-    "TensorBoard": "training.logs",
-    "RecordBoundary": "training.recording",
-    "RecordHistograms": "training.recording",
-    "Stream": "data.streams.stream",
-    "tune": "tuning.search",
+    "Trainer": "training",
+    "DivergenceError": "training",
+    "EarlyStopping": "training",
+    "Callback": "training",
+    "Checkpoint": "training",
+    "EMA": "training",
+    "SWA": "training",
+    "find_lr": "tuning",
+    "JsonLog": "training",
+    "TensorBoard": "training",
+    "RecordBoundary": "training",
+    "RecordHistograms": "training",
+    "Stream": "data",
+    "tune": "tuning",
     "Optimizer": "optimizers",
     "SGD": "optimizers",
     "RMSprop": "optimizers",
@@ -77,8 +77,8 @@ _HOMES = {
     "Lion": "optimizers",
     "LBFGS": "optimizers",
     "History": "history",
-    "MLPClassifier": "estimators.estimators",
-    "MLPRegressor": "estimators.estimators",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
 }
 __all__ = ["__version__", *_HOMES]
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

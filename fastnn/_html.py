@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .history import History
-    from .network.mlp import MLP
 
 MOST_ROWS = 20  # of a history that are shown whole; of a longer one, half as many from each end
 
@@ -71,17 +70,3 @@ def history_table(history: History) -> str:
     if history.best_epoch is not None:
         caption += f"; the weights of epoch {history.best_epoch:,} were restored"
     return table(caption, header, rows)
-
-
-def network_table(net: MLP) -> str:
-    """Layers, shapes and parameters of a network.
-
-    Examples
-    --------
-    >>> import fastnn
-    >>> "4 → 8" in network_table(fastnn.MLP([4, 8, 3], seed=0))
-    True
-    """
-    from .network.summary import HEADER, rows
-
-    return table(f"MLP, {net.dtype.name}", HEADER, rows(net), n_text=3)

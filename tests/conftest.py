@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import fastnn
 from fastnn.network.layout import row_length
@@ -78,3 +80,20 @@ def start():
     for process in processes:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """Stand in for a terminal of 110 columns; returns what it is sent."""
+    file = io.StringIO()
+    monkeypatch.setattr(
+        "rich.console.Console", lambda **_: Console(file=file, force_terminal=True, width=110, height=24)
+    )
+    return file
+
+
+def draw(display):
+    """Draw a display, and return its lines without colours."""
+    screen = io.StringIO()
+    Console(file=screen, width=display.console.width).print(display._draw())
+    return screen.getvalue().splitlines()

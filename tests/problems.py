@@ -14,8 +14,8 @@ from fastnn.kernels.sizes import BLOCK_COLS, BLOCK_ROWS, TILE_ROWS
 from fastnn.kernels.team import new_team
 from fastnn.kernels.updates import UPDATE_SETTINGS
 from fastnn.losses import Loss
+from fastnn.network.inputs import as_data
 from fastnn.network.layout import aligned_zeros
-from fastnn.network.mlp import unlabelled
 
 N_ROWS = 50
 MOST_PARTS = 7  # that a test makes, whatever the machine
@@ -182,7 +182,7 @@ def make_net(case, dtype, rng, **more):
             array[:] = rng.uniform(-0.5, 0.5, array.size)
         elif not name.endswith(".weight"):
             array *= rng.uniform(0.7, 1.4, array.size)
-    step.transpose_weights(net._network())
+    step.transpose_weights(net.compiled.view())
     return net
 
 
@@ -213,7 +213,7 @@ def make_sparse(data):
 def make_data(loss, x, y, n_out):
     """Rows with their targets, in order."""
     targets = loss.check_targets("y", y, n_out, x.dtype)
-    return unlabelled(x)._replace(**{"labels" if loss.kind in ("class", "labels") else "targets": targets})
+    return as_data(x)._replace(**{"labels" if loss.kind in ("class", "labels") else "targets": targets})
 
 
 def make_objective(loss, dtype):
@@ -230,7 +230,7 @@ def make_state(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_ste
     for name in set(UPDATE_SETTINGS.names) & set(vars(optimizer)):
         settings[name] = getattr(optimizer, name)
     given = {"every": 1, "clip_norm": 0.0, "max_norm": 0.0, "keep": 0.0} | rest
-    factors = np.ones((len(net._layout.layers), 2))
+    factors = np.ones((len(net.compiled.layout.layers), 2))
     if given.pop("scaled", False):
         factors[:] = np.linspace(0.5, 1.5, factors.size).reshape(factors.shape)
     for name, value in {"l2": l2, "l1": l1, "clip_value": limit, "decay": optimizer.weight_decay}.items():
@@ -243,7 +243,7 @@ def make_state(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_ste
     else:
         settings["update_hook"] = address_of_update(optimizer.kernel, net.dtype)
     lr = optimizer.lr * np.linspace(1, 0.5, n_updates)
-    n_sums, is_clipped = net._layout.n_sums, given["clip_norm"] > 0
+    n_sums, is_clipped = net.compiled.layout.n_sums, given["clip_norm"] > 0
     result = records.UpdateState(
         settings=settings,
         constants=optimizer.constants(),
@@ -253,14 +253,16 @@ def make_state(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_ste
             name: aligned_zeros(n_params if k < optimizer.n_states else 0, net.dtype)
             for k, name in enumerate("mvu")
         },
-        grad=aligned_zeros((MOST_PARTS, net._layout.n_block), net.dtype),
+        grad=aligned_zeros((MOST_PARTS, net.compiled.layout.n_block), net.dtype),
         full_grad=aligned_zeros(n_params if is_clipped or given["every"] > 1 else 0, net.dtype),
         average=net.params.copy() if given["keep"] > 0 else aligned_zeros(0, net.dtype),
         penalty=aligned_zeros(n_sums, np.float64),
         norms=aligned_zeros(n_sums if is_clipped else 0, np.float64),
     )
     if given["max_norm"] or given["keep"]:
-        settings["after_hook"] = address_of_after(net._network(), net._layout.workspace(0, 0), result)
+        settings["after_hook"] = address_of_after(
+            net.compiled.view(), net.compiled.layout.workspace(0, 0), result
+        )
     return result
 
 
@@ -280,7 +282,7 @@ def make_problem(
     """The same problem at every call; `rest` is that of :func:`make_state`."""
     rng = np.random.default_rng(3)
     net = make_net(case, dtype, rng)
-    network = net._network(seed=11)
+    network = net.compiled.view(seed=11)
     loss = fastnn.losses.as_loss(case.loss)
     x = rng.standard_normal((n_rows, case.sizes[0])).astype(dtype)
     x[rng.random(x.shape) < 0.3] = 0
@@ -293,11 +295,11 @@ def make_problem(
         data = data._replace(weights=row_weights)
     if sparse:
         data = make_sparse(data)
-        network = net._network(seed=11, sparse=True)
+        network = net.compiled.view(seed=11, sparse=True)
     n_targets, n_entries = data.labels.shape[1] + data.targets.shape[1], None
     if sparse:
         n_entries = capacity * int(np.diff(data.starts).max())
-    work = net._layout.workspace(capacity, n_targets, n_entries=n_entries, n_parts=MOST_PARTS)
+    work = net.compiled.layout.workspace(capacity, n_targets, n_entries=n_entries, n_parts=MOST_PARTS)
     state = make_state(net, OPTIMIZERS[optimizer], n_rows, l2=l2, **rest)
     for array in (*work[1:], state.grad, state.full_grad, state.penalty, state.norms):
         array.fill(np.nan if array.dtype.kind == "f" else -1)

@@ -1,7 +1,10 @@
-"""The package as a whole: public names, and what importing it costs."""
+"""The package as a whole: public names and paths, and what importing it costs."""
 
+import ast
+import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,14 +14,79 @@ HEAVY = (
     *("numba", "numpy", "sklearn", "rich", "pandas", "typer", "safetensors", "matplotlib", "pyarrow"),
     *("pydantic", "optuna", "onnx", "h5py", "PIL", "jinja2", "tensorboardX"),
 )
+# Every path that users may import from, in one place: a name that goes from here breaks their programs.
+PUBLIC = {
+    "fastnn": (
+        "MLP Model load Activation Loss Trainer DivergenceError EarlyStopping Callback Checkpoint EMA "
+        "SWA find_lr JsonLog TensorBoard RecordBoundary RecordHistograms Stream tune Optimizer SGD "
+        "RMSprop Adagrad Adadelta Adam AdamW NAdam RAdam Lion LBFGS History MLPClassifier "
+        "MLPRegressor __version__"
+    ),
+    "fastnn.activations": "NAMES Activation as_activation",
+    "fastnn.data": (
+        "Dataset Encoder encoder_from_dict name_of take ArrayEncoder ArrayStream Stream TableStream "
+        "BUILT_IN TASKS read_dataset read_table leaks TableEncoder Target guess_task Split split_rows "
+        "read_arrays ImageEncoder read_images TextEncoder read_text read_source"
+    ),
+    "fastnn.estimators": "MLPClassifier MLPRegressor",
+    "fastnn.evaluation": "evaluate_predictions worst_rows",
+    "fastnn.exchange": (
+        "to_onnx from_onnx to_state_dict from_state_dict save_torch to_sklearn from_sklearn from_keras"
+    ),
+    "fastnn.history": "Epoch History",
+    "fastnn.losses": "LOSSES Loss as_loss",
+    "fastnn.metrics": "Metric as_metric",
+    "fastnn.network": "MLP Predictor load",
+    "fastnn.optimizers": "OPTIMIZERS Optimizer as_optimizer Adam SGD",
+    "fastnn.plots": (
+        "learning_curve confusion_matrix calibration Calibration predicted_against_true residuals "
+        "decision_boundary boundary_animation histograms first_layer_weights permutation_importance "
+        "Picture run_pictures save_pictures"
+    ),
+    "fastnn.schedules": (
+        "SCHEDULES Schedule as_schedule Step Exponential InverseScaling Cosine OneCycle WarmUp "
+        "Plateau Adaptive"
+    ),
+    "fastnn.training": (
+        "Trainer DivergenceError EarlyStopping Callback Checkpoint EMA SWA JsonLog TensorBoard "
+        "RecordBoundary RecordHistograms"
+    ),
+    "fastnn.tuning": "LRCurve PRUNERS Recipe Space Trial TuneResult default_space find_lr tune",
+}
 
 
 def test_public_names():
     for name in fastnn.__all__:
         assert getattr(fastnn, name) is not None
-    assert set(fastnn.__all__) == set(dir(fastnn))
+    assert set(fastnn.__all__) == set(dir(fastnn)) == set(PUBLIC["fastnn"].split())
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         _ = fastnn.Nonsense
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_public_paths(path):
+    module = importlib.import_module(path)
+    for name in PUBLIC[path].split():
+        assert getattr(module, name) is not None
+
+
+LAZY = sorted(
+    path for path in Path(fastnn.__file__).parent.rglob("__init__.py") if "_HOMES" in path.read_text()
+)
+
+
+@pytest.mark.parametrize("path", LAZY, ids=lambda path: path.parent.name)
+def test_type_checkers_see_the_lazy_names(path):
+    """The block under TYPE_CHECKING says of every name the home that it is imported from at run time."""
+    tree = ast.parse(path.read_text())
+    homes = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_HOMES"
+    )
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.asname: node.module for node in block.body for alias in node.names}
+    assert seen == homes
 
 
 @pytest.mark.parametrize(
@@ -41,3 +109,7 @@ def test_no_thread_is_started_at_import():
     run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
     assert run.stdout == "1\n"
     assert "not initialized" in run.stderr
+
+
+def test_types_are_shipped():
+    assert (Path(fastnn.__file__).parent / "py.typed").exists()

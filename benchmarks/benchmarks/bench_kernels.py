@@ -10,8 +10,8 @@ from fastnn.kernels.batches import gather, shuffle
 from fastnn.kernels.dense import dense_backward_data, dense_backward_weights, dense_forward
 from fastnn.kernels.losses import LOSSES, loss_and_delta
 from fastnn.kernels.updates import UPDATE_SETTINGS, step_rates, transpose, update
+from fastnn.network.inputs import as_data
 from fastnn.network.layout import aligned_zeros, row_length
-from fastnn.network.mlp import unlabelled
 
 from .common import OPTIMIZERS
 
@@ -147,7 +147,7 @@ class Copies(_Kernels):
         rng = np.random.default_rng(0)
         labels = rng.integers(10, size=(4096, 1), dtype=np.int32)
         x = rng.standard_normal((4096, n_in), dtype="float32")
-        data = unlabelled(x)._replace(labels=labels, indices=rng.permutation(4096))
+        data = as_data(x)._replace(labels=labels, indices=rng.permutation(4096))
         self.rows = (_matrix(128, n_in + 1), _matrix(128, 1), data, 0, 0, n_in, 0, 128)
         self.weights = (_matrix(128, n_in), _matrix(n_in, 128), 0, n_in, 0, 128)
         self.order = np.arange(100_000)

@@ -17,7 +17,7 @@ from .._version import __version__
 
 typer = _checks.require("typer", "all")
 
-from ..training.trainer import DivergenceError  # noqa: E402
+from ..training.loop import DivergenceError  # noqa: E402
 from .config import Config, make_config, read_config  # noqa: E402
 
 app = typer.Typer(
@@ -239,7 +239,7 @@ def _introduce(prepared, trainer, quiet: bool) -> None:
     between = "" if validation is None else f", {validation.n:,} to validate on"
     _say(
         f"{prepared.dataset.name}: {train.n:,} rows to train on{between}, {prepared.test.n:,} to test with; "
-        f"network {'-'.join(map(str, net.sizes))} ({net.n_params:,} parameters), {trainer.loss.name}"
+        f"network {'-'.join(map(str, net.sizes))} ({net.n_params:,} parameters), {trainer.settings.loss.name}"
     )
     columns = prepared.encoder.describe()
     if prepared.dataset.kind == "table" and not quiet and len(columns) <= MOST_COLUMNS:

@@ -253,8 +253,8 @@ def record(run: Run, prepared: Prepared, model: Model, trainer: Trainer, seconds
             "output": net.output,
         },
         "training": {
-            "loss": trainer.loss.name,
-            "optimizer": repr(trainer.optimizer),
+            "loss": trainer.settings.loss.name,
+            "optimizer": repr(trainer.settings.optimizer),
             "schedule": config.schedule or "constant",
             "batch_size": config.batch_size,
             "l2": config.l2,

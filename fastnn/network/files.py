@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import math
 import os
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 
 FORMAT = 2
-_MAX_LAYERS = 10_000
 
 
 def write(
@@ -115,42 +113,16 @@ def _checked_header(entries: dict[str, str]) -> dict[str, Any]:
     return header
 
 
-def shapes(
-    sizes: Any, norm: Any, slopes: list[bool], embeddings: dict[int, tuple[int, int]]
-) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor that a network has: see :meth:`fastnn.MLP.parameters`."""
-    if not isinstance(sizes, list) or not all(type(n) is int and n > 0 for n in sizes):
-        raise ValueError(f"its layer sizes are {sizes!r}.")
-    if not 2 <= len(sizes) <= _MAX_LAYERS:
-        raise ValueError(f"it names {len(sizes)} layer sizes.")
-    if not isinstance(norm, list) or not len(norm) == len(slopes) == len(sizes) - 2:
-        raise ValueError(
-            f"its {len(sizes) - 2} hidden layers have {norm!r} as norm, {len(slopes)} activations."
-        )
-    for column, pair in embeddings.items():
-        if not all(type(n) is int and n > 0 for n in (column + 1, *pair)) or column >= sizes[0]:
-            raise ValueError(f"it embeds column {column!r} of {sizes[0]} by {pair!r}.")
-    result: dict[str, tuple[int, ...]] = {
-        f"embeddings.{column}.weight": pair for column, pair in embeddings.items()
-    }
-    widths = [sizes[0] + sum(width - 1 for _, width in embeddings.values()), *sizes[1:]]
-    for depth, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
-        kind, slope = (norm[depth], slopes[depth]) if depth < len(norm) else (None, False)
-        names = ["bias"] + ["shift", "gain"] * (kind is not None) + ["slope"] * slope
-        names += ["running_mean", "running_variance"] * (kind == "batch")
-        result[f"layers.{depth}.weight"] = (n_in, n_out)
-        result |= {f"layers.{depth}.{name}": (n_out,) for name in names}
-    return result
-
-
-def check_tensors(tensors: dict[str, np.ndarray], expected: dict[str, tuple[int, ...]], dtype: str) -> None:
+def check_tensors(
+    tensors: dict[str, np.ndarray], expected: dict[str, tuple[int, ...]], dtype: np.dtype[Any]
+) -> None:
     """Raise unless the tensors are exactly those expected: checked before anything is allocated."""
     if set(tensors) != set(expected):
         names = sorted(set(tensors) ^ set(expected))[:3]
         raise ValueError(f"its tensors do not fit its architecture: {', '.join(names)}.")
     for name, shape in expected.items():
         tensor = tensors[name]
-        if tensor.shape != shape or tensor.dtype.name != dtype:
+        if tensor.shape != shape or tensor.dtype != dtype:
             raise ValueError(
                 f"tensor {name} is {tensor.dtype.name} {tensor.shape}, expected {dtype} {shape}."
             )

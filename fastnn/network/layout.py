@@ -1,4 +1,4 @@
-"""Flat, aligned, padded vectors: parameters, optimiser state, and the workspace of a batch."""
+"""Where the parts of a network lie in its flat, aligned and padded vectors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..kernels.activations import IDENTITY
 from ..kernels.hooks.rows import BATCH_NORM, LAYER_NORM, N_STATISTICS
@@ -17,8 +18,8 @@ from ..kernels.sizes import ALIAS_BYTES, BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, PAD
 ALIGN_BYTES = 64
 
 
-def aligned_zeros(shape, dtype) -> np.ndarray:
-    """A C-contiguous array of zeros whose data starts on a cache line."""
+def aligned_zeros(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Make a C-contiguous array of zeros whose data starts on a cache line."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) if isinstance(shape, tuple) else shape
     raw = np.zeros(size * dtype.itemsize + ALIGN_BYTES, dtype=np.uint8)
@@ -26,16 +27,23 @@ def aligned_zeros(shape, dtype) -> np.ndarray:
     return np.ndarray(shape, dtype, buffer=raw, offset=start)
 
 
+def aligned_copy(array: np.ndarray) -> np.ndarray:
+    """Copy an array to where its data starts on a cache line."""
+    copy = aligned_zeros(array.shape, array.dtype)
+    copy[...] = array
+    return copy
+
+
 def row_length(n: int, itemsize: int) -> int:
-    """`n` padded to whole cache lines, and off the strides whose rows share cache sets."""
+    """Pad `n` to whole cache lines, and off the strides whose rows share cache sets."""
     padded = -(-n // PAD) * PAD
     return padded + PAD if padded * itemsize % ALIAS_BYTES == 0 else padded
 
 
 class LayerSpec(NamedTuple):
-    """What a layer does beside its product; the codes are those of the kernels."""
+    """Everything a layer does besides its product, in the codes of the kernels."""
 
-    activation: int = IDENTITY  # by the core, or by address if the layer is hooked
+    activation: int = IDENTITY  # of the core; IDENTITY where a hook applies it
     norm: int = 0
     prelu: bool = False
     residual: bool = False
@@ -45,26 +53,27 @@ class LayerSpec(NamedTuple):
 
     @property
     def n_more(self) -> int:
-        """Rows of parameters below the bias: shift and gain, and learned slopes."""
+        """Number of rows of parameters below the bias: shift and gain, and learned slopes."""
         return 2 * (self.norm > 0) + self.prelu
 
     @property
     def n_saved(self) -> int:
-        """Matrices saved from forward to backward; see kernels/hooks/rows.py."""
+        """Number of matrices saved from forward to backward; see kernels/hooks/rows.py."""
         return 1 + (self.norm > 0) + self.prelu + self.residual if self.hooked else 0
 
 
 class Layout:
-    """Where everything of a network stands in its flat vectors.
+    """Offsets and lengths of everything that a network has in flat vectors.
 
     Parameters
     ----------
     sizes : sequence of int
     specs : sequence of LayerSpec
-        One a layer, the output layer too.
+        One per layer, the output layer included.
     dtype : dtype
     embeddings : sequence of (column, n_categories, n_out)
         Their vectors are the last of the sizes[0] inputs.
+    input_dropout : float, default=0
 
     Attributes
     ----------
@@ -72,7 +81,7 @@ class Layout:
     n_layers : int
     n_params, n_params_t, n_activations, n_inputs, n_deltas, n_saved : int
         Lengths of the vectors, padding included; the last four for a batch of one row. The inputs are the
-        last of the activations: sparse rows, which have none, do without.
+        last of the activations: sparse rows have none.
     n_running, n_statistics : int
         Lengths of the running and the batch's statistics of batch normalisations, in columns.
     n_sums, n_block : int
@@ -83,15 +92,16 @@ class Layout:
         self,
         sizes: Sequence[int],
         specs: Sequence[LayerSpec],
-        dtype,
+        dtype: DTypeLike,
         embeddings: Sequence[tuple[int, int, int]] = (),
+        input_dropout: float = 0.0,
     ) -> None:
         self.dtype = np.dtype(dtype)
         self.n_layers = len(sizes) - 1
         self.layers = np.zeros(self.n_layers + len(embeddings), dtype=LAYER)
         self.layers["column"] = -1
         width = self.dtype.itemsize
-        w_end = t_end = d_end = p_end = k_end = s_end = 0
+        w_end = t_end = d_end = p_end = saved_end = s_end = 0
         self.n_inputs = in_cols = row_length(sizes[0] + 1, width)
         in_start, out_start = sum(row_length(n_out + 1, width) for n_out in sizes[1:]), 0
         of_layers = zip(self.layers[: self.n_layers], sizes[:-1], sizes[1:], specs, strict=True)
@@ -107,16 +117,17 @@ class Layout:
             layer["in_start"], layer["in_cols"] = in_start, in_cols
             layer["out_start"], layer["out_cols"] = out_start, out_cols
             layer["d_start"], layer["d_cols"] = d_end, w_cols
-            layer["p_start"], layer["saved_start"], layer["s_start"] = p_end, k_end, s_end
+            layer["p_start"], layer["saved_start"], layer["s_start"] = p_end, saved_end, s_end
             for name in ("hooked", "norm", "prelu", "residual", "alpha", "dropout"):
                 layer[name] = getattr(spec, name)
             w_end += w_rows * w_cols
             p_end += -(-w_rows // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
             d_end += w_cols
-            k_end += spec.n_saved * w_cols
+            saved_end += spec.n_saved * w_cols
             s_end += w_cols if spec.norm == BATCH_NORM else 0
             in_start, in_cols = out_start, out_cols
             out_start += out_cols
+        self.layers["input_dropout"][0] = input_dropout
         place = sizes[0] - sum(n_out for *_, n_out in embeddings)
         for table, (column, n_categories, n_out) in zip(
             self.layers[self.n_layers :], embeddings, strict=True
@@ -131,20 +142,64 @@ class Layout:
             place += n_out
         d_end += row_length(sizes[0], width) if embeddings else 0
         self.n_params, self.n_params_t = w_end, t_end
-        self.n_activations, self.n_deltas, self.n_saved = out_start + self.n_inputs, d_end, k_end
+        self.n_activations, self.n_deltas, self.n_saved = out_start + self.n_inputs, d_end, saved_end
         self.n_running, self.n_statistics, self.n_sums = 2 * s_end, N_STATISTICS * s_end, p_end
         self.n_block = min(BLOCK_ROWS, max(self.layers["w_rows"])) * min(
             BLOCK_COLS, max(self.layers["w_cols"])
         )
 
     def weights(self, flat: np.ndarray) -> list[np.ndarray]:
-        """Views of a flat vector as one matrix a layer, with bias and the rows below it, and an embedding."""
+        """Return views of a flat vector: a matrix per layer, all of its rows included, and per embedding."""
         return [
             flat[layer["w_start"] :][: layer["w_rows"] * layer["w_cols"]].reshape(
                 layer["w_rows"], layer["w_cols"]
             )[:, : layer["n_out"]]
             for layer in self.layers
         ]
+
+    def named_views(self, params: np.ndarray, running: np.ndarray) -> dict[str, np.ndarray]:
+        """Return views of parameters and running statistics by name; see :meth:`fastnn.MLP.parameters`."""
+        matrices, views = self.weights(params), {}
+        for name, (k, first, stop) in self._named_rows().items():
+            layer = self.layers[k]
+            if name.endswith(("running_mean", "running_variance")):
+                start = 2 * layer["s_start"] + first * layer["w_cols"]
+                views[name] = running[start:][: layer["n_out"]]
+            else:
+                views[name] = matrices[k][first] if stop is None else matrices[k][first:stop]
+        return views
+
+    def named_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of :meth:`named_views`, for which nothing has to be allocated."""
+        return {
+            name: (int(self.layers["n_out"][k]),) if stop is None else (stop, int(self.layers["n_out"][k]))
+            for name, (k, _, stop) in self._named_rows().items()
+        }
+
+    def n_learnt(self) -> dict[str, int]:
+        """Count the parameters that training changes, by name."""
+        return {
+            name: math.prod(shape)
+            for name, shape in self.named_shapes().items()
+            if not name.endswith(("running_mean", "running_variance"))
+        }
+
+    def _named_rows(self) -> dict[str, tuple[int, int, int | None]]:
+        """Return where each named part is: its layer, first row, and last row + 1 if it has several."""
+        rows: dict[str, tuple[int, int, int | None]] = {}
+        for k, layer in enumerate(self.layers):
+            n_in = int(layer["n_in"])
+            if layer["column"] >= 0:
+                rows[f"embeddings.{layer['column']}.weight"] = k, 0, n_in
+                continue
+            rows[f"layers.{k}.weight"] = k, 0, n_in
+            names = ["bias"] + ["shift", "gain"] * int(layer["norm"] > 0) + ["slope"] * int(layer["prelu"])
+            for row, name in enumerate(names, n_in):
+                rows[f"layers.{k}.{name}"] = k, row, None
+            if layer["norm"] == BATCH_NORM:
+                for row, name in enumerate(("running_mean", "running_variance")):
+                    rows[f"layers.{k}.{name}"] = k, row, None
+        return rows
 
     def workspace(
         self,
@@ -154,15 +209,15 @@ class Layout:
         n_entries: int | None = None,
         n_parts: int = 1,
     ) -> Workspace:
-        """Buffers for batches of up to `capacity` rows; with no room for deltas if not `backward`.
+        """Make the buffers for batches of up to `capacity` rows; without room for deltas if not `backward`.
 
         Sparse rows have up to `n_entries` in a batch, which each of `n_parts` sorts; None for dense rows.
         """
         n_scales = len(self.layers) if LAYER_NORM in self.layers["norm"] else 0
         sparse = n_entries is not None
-        # A residual connection around the first layer adds the inputs: they are as few as its outputs.
+        # A residual connection around the first layer needs the inputs: they are as few as its outputs.
         n_activations = self.n_activations - self.n_inputs * (sparse and not self.layers["residual"][0])
-        n_sorted = n_entries if sparse and backward else 0
+        n_sorted = n_entries if n_entries is not None and backward else 0
         return Workspace(
             capacity=capacity,
             activations=aligned_zeros(capacity * n_activations, self.dtype),

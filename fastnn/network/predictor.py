@@ -1,13 +1,15 @@
-"""Prediction at the least cost a call."""
+"""Prediction at the lowest cost per call."""
 
 from __future__ import annotations
 
 import functools
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._jit import compiled_form
@@ -15,38 +17,37 @@ from .._threads import launch, parts_for
 from ..kernels.predict import predict_hooked_part, predict_part, predict_sparse_part
 from ..kernels.records import LAYER, Data
 from ..kernels.sizes import PARALLEL_CALL_FLOPS, ROW_BLOCK
-
-if TYPE_CHECKING:
-    from .mlp import MLP
+from .compiled import CompiledNetwork
+from .inputs import check_dense
 
 
 @functools.cache
-def _plain_entry_point(dtype: np.dtype):
+def _plain_entry_point(dtype: np.dtype[Any]) -> Callable[..., None]:
     matrix, vector, of_rows = np.empty((0, 0), dtype), np.empty(0, dtype), np.empty(0)
     layers = np.empty(0, LAYER)
     return _entry_point(predict_part, (matrix, matrix, layers, vector, 0, vector, of_rows, of_rows))
 
 
-def _entry_point(kernel, like: tuple):
-    """A kernel for arguments like these, compiled, and without numba's look at every argument."""
+def _entry_point(kernel: Any, like: tuple[Any, ...]) -> Callable[..., None]:
+    """Return the compiled form of a kernel for arguments like these, which numba need not look at again."""
     if numba.config.DISABLE_JIT:
         return kernel
     return compiled_form(kernel, (0, 1, *like)).entry_point
 
 
 class Predictor:
-    """A network made ready to answer at the least cost a call.
+    """A network made ready to answer at the lowest cost per call.
 
-    Calling it gives what :meth:`MLP.predict_raw` gives, to the bit, and follows the network's weights as they
-    change. Several Python threads may call it; they take turns.
+    It gives what :meth:`fastnn.MLP.predict_raw` gives, to the bit, and follows the network's weights as they
+    change. Several Python threads may call it; they take turns. :meth:`fastnn.MLP.predictor` makes one.
 
     Parameters
     ----------
-    net : MLP
+    network : CompiledNetwork
     n_threads : int or None, default=1
-        At most this many; None for all usable cores. More than one only where the work is large.
+        At most this many; None for all usable cores. More than one is used only where the work is large.
     n_rows : int, default=240
-        How many rows to make room for; more of them go through in blocks of this many.
+        How many rows to make room for; more of them are taken in blocks of this many.
 
     Examples
     --------
@@ -56,39 +57,40 @@ class Predictor:
     (1, 3)
     """
 
-    def __init__(self, net: MLP, n_threads: int | None = 1, n_rows: int = ROW_BLOCK) -> None:
-        self._n_in, self._n_out, self._dtype = net.sizes[0], net.sizes[-1], net.dtype
-        self._row_flops = 2.0 * net.params.size
+    def __init__(self, network: CompiledNetwork, n_threads: int | None = 1, n_rows: int = ROW_BLOCK) -> None:
+        self._network = network
+        architecture = network.architecture
+        self._n_in, self._n_out = architecture.sizes[0], architecture.sizes[-1]
+        self._dtype, self._embeds = architecture.dtype, bool(architecture.embeddings)
+        self._row_flops = 2.0 * network.params.size
         # Room for as many as the largest call may get: how much work that is, is not known yet.
         self._most_parts = parts_for(n_threads, 0, 0, -(-n_rows // ROW_BLOCK))
         capacity = min(n_rows, ROW_BLOCK) * self._most_parts
-        self.work = work = net._layout.workspace(capacity, 0, backward=False)
-        network = net._network_to_predict()
+        self.work = work = network.layout.workspace(capacity, 0, backward=False)
         self._lock = threading.Lock()
+        view = network.view_to_predict()
         self._kernel, self._predict_alone = predict_part, _plain_entry_point(self._dtype)
-        self._state: tuple = (
-            network.layers,
-            network.params,
-            network.output,
+        self._state: tuple[Any, ...] = (
+            view.layers,
+            view.params,
+            view.output,
             work.activations,
             work.row_loss,
             work.row_score,
         )
-        self._check_x = net._check_x
-        self._embeds = bool(net.embeddings)
-        if self._embeds or network.layers["hooked"].any():
+        if self._embeds or view.layers["hooked"].any():
             matrix = np.empty((0, 0), self._dtype)
-            self._kernel, self._state = predict_hooked_part, (network, work)
-            self._predict_alone = _entry_point(predict_hooked_part, (matrix, matrix, network, work))
+            self._kernel, self._state = predict_hooked_part, (view, work)
+            self._predict_alone = _entry_point(predict_hooked_part, (matrix, matrix, view, work))
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Activated outputs of the network.
+    def __call__(self, x: ArrayLike) -> np.ndarray:
+        """Compute the activated outputs of the network.
 
         Parameters
         ----------
         x : array-like of shape (n, n_in)
             An array of the network's dtype in C order is taken as it is, and not searched for NaN; anything
-            else is checked and converted as by :meth:`MLP.predict_raw`.
+            else is checked and converted as by :meth:`fastnn.MLP.predict_raw`.
 
         Returns
         -------
@@ -107,7 +109,7 @@ class Predictor:
             and x.flags.c_contiguous
             and not self._embeds  # whose numbers must be those of categories
         ):
-            x = self._check_x("x", x)
+            x = check_dense("x", x, self._network.architecture)
         n_rows = len(x)
         out = np.empty((n_rows, self._n_out), self._dtype)
         with self._lock:
@@ -120,12 +122,13 @@ class Predictor:
         return out
 
 
-def predict_sparse(net: MLP, data: Data, n_threads: int | None) -> np.ndarray:
-    """Activated outputs of the network for sparse rows."""
-    n_rows = data.starts.size - 1
+def predict_sparse(network: CompiledNetwork, data: Data, n_threads: int | None) -> np.ndarray:
+    """Compute the activated outputs of the network for sparse rows."""
+    n_rows, architecture = data.starts.size - 1, network.architecture
     n_blocks = -(-n_rows // ROW_BLOCK)
-    n_parts = parts_for(n_threads, n_rows * net._row_flops(data), PARALLEL_CALL_FLOPS, n_blocks)
-    work = net._layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, 0, backward=False, n_entries=0)
-    out = np.empty((n_rows, net.sizes[-1]), net.dtype)
-    launch(predict_sparse_part, net.dtype, n_parts, out, data, net._network_to_predict(sparse=True), work)
+    n_parts = parts_for(n_threads, n_rows * network.row_flops(data), PARALLEL_CALL_FLOPS, n_blocks)
+    work = network.layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, 0, backward=False, n_entries=0)
+    out = np.empty((n_rows, architecture.sizes[-1]), architecture.dtype)
+    view = network.view_to_predict(sparse=True)
+    launch(predict_sparse_part, architecture.dtype, n_parts, out, data, view, work)
     return out

@@ -1,48 +1,41 @@
-"""A network as a table."""
+"""A network as a table of text."""
 
 from __future__ import annotations
 
 import io
 import itertools
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .mlp import MLP
+from .architecture import Architecture
+from .layout import Layout
 
 WIDTH = 100
-
-
 HEADER = ("layer", "shape", "then", "parameters", "memory", "FLOPs a row")
 
 
-def rows(net: MLP) -> list[tuple[str, ...]]:
-    """Cells of the table below :data:`HEADER`; the last row is that of the whole network."""
-    size = net.dtype.itemsize
+def table_rows(architecture: Architecture, layout: Layout) -> list[tuple[str, ...]]:
+    """Return the cells of the table below :data:`HEADER`; the last row is that of the whole network."""
+    size = architecture.dtype.itemsize
     counts: dict[str, int] = {}
-    for name, array in net.parameters().items():
-        if not name.endswith(("running_mean", "running_variance")):
-            place = name.rpartition(".")[0]
-            counts[place] = counts.get(place, 0) + array.size
+    for name, count in layout.n_learnt().items():
+        owner = name.rpartition(".")[0]
+        counts[owner] = counts.get(owner, 0) + count
     table: list[tuple[str, ...]] = []
-    for column, (n_categories, width) in net.embeddings.items():
+    for column, (n_categories, width) in architecture.embeddings.items():
         count = counts[f"embeddings.{column}"]
         shape = f"{n_categories} → {width}"
         table.append((f"feature {column}", shape, "", f"{count:,}", n_bytes(count * size), "0"))
-    for depth, (n_in, n_out) in enumerate(itertools.pairwise(net._widths)):
+    for depth, (n_in, n_out) in enumerate(itertools.pairwise(architecture.widths)):
         count, shape = counts[f"layers.{depth}"], f"{n_in} → {n_out}"
         flops = f"{2 * n_in * n_out:,}"
-        table.append((str(depth), shape, _then(net, depth), f"{count:,}", n_bytes(count * size), flops))
-    all_bytes = n_bytes(net.n_params * size)
-    table.append(("all", "", "", f"{net.n_params:,}", all_bytes, f"{_n_flops(net):,}"))
+        then = _following(architecture, depth)
+        table.append((str(depth), shape, then, f"{count:,}", n_bytes(count * size), flops))
+    total = sum(counts.values())
+    table.append(("all", "", "", f"{total:,}", n_bytes(total * size), f"{_n_flops(architecture):,}"))
     return table
 
 
-def _n_flops(net: MLP) -> int:
-    return sum(2 * n_in * n_out for n_in, n_out in itertools.pairwise(net._widths))
-
-
-def summary(net: MLP) -> str:
-    """Layers, shapes, parameters, memory and work of a network; see :meth:`fastnn.MLP.summary`."""
+def summary(architecture: Architecture, layout: Layout) -> str:
+    """Describe layers, shapes, parameters, memory and work; see :meth:`fastnn.MLP.summary`."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -50,39 +43,44 @@ def summary(net: MLP) -> str:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in HEADER:
         table.add_column(name, justify="left" if name in HEADER[:3] else "right")
-    *layers, whole = rows(net)
+    *layers, total = table_rows(architecture, layout)
     for layer in layers:
         table.add_row(*layer)
     table.add_section()
-    table.add_row(*whole, style="bold")
+    table.add_row(*total, style="bold")
     text = io.StringIO()
-    # Else a notebook would show the table, and there would be no text of it.
+    # In a notebook rich would display the table itself, and no text would be left to return.
     Console(file=text, width=WIDTH, color_system=None, force_jupyter=False).print(table)
     lines = [line[1:].rstrip() for line in text.getvalue().splitlines() if line.strip()]
-    size, layout = net.dtype.itemsize, net._layout
+    size = architecture.dtype.itemsize
     row = size * (layout.n_activations + layout.n_deltas + layout.n_saved)
     lines.append(
-        f"Training with Adam takes 4 times the {n_bytes(net.n_params * size)} of the parameters, and "
-        f"{n_bytes(row)} a row of the batch;\na step about {3 * _n_flops(net):,} FLOPs a row."
+        f"Training with Adam takes 4 times the {total[4]} of the parameters, and "
+        f"{n_bytes(row)} per row of the batch;\na step about {3 * _n_flops(architecture):,} FLOPs per row."
     )
     return "\n".join(lines)
 
 
-def _then(net: MLP, depth: int) -> str:
-    """What follows a layer's product."""
-    if depth == len(net.activations):
-        return net.output or "chosen by the loss"
-    parts = [f"{net.norm[depth]} norm"] if net.norm[depth] else []
-    parts.append(net.activations[depth].name)
-    if net.dropout[depth] > 0:
-        parts.append(f"dropout {net.dropout[depth]:g}")
-    if net.residual[depth]:
+def _n_flops(architecture: Architecture) -> int:
+    return sum(2 * n_in * n_out for n_in, n_out in itertools.pairwise(architecture.widths))
+
+
+def _following(architecture: Architecture, depth: int) -> str:
+    """Name what follows the product of a layer."""
+    if depth == architecture.n_hidden:
+        return architecture.output or "chosen by the loss"
+    norm, dropout = architecture.norm[depth], architecture.dropout[depth]
+    parts = [f"{norm} norm"] if norm else []
+    parts.append(architecture.activations[depth].name)
+    if dropout > 0:
+        parts.append(f"dropout {dropout:g}")
+    if architecture.residual[depth]:
         parts.append("+ input")
     return ", ".join(parts)
 
 
 def n_bytes(n: float) -> str:
-    """A number of bytes as people write it."""
+    """Write a number of bytes as people do."""
     for unit in ("B", "KiB", "MiB"):
         if n < 1024:
             return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint as Checkpoint
     from .logs import JsonLog as JsonLog
     from .logs import TensorBoard as TensorBoard
+    from .loop import DivergenceError as DivergenceError
     from .recording import RecordBoundary as RecordBoundary
     from .recording import RecordHistograms as RecordHistograms
     from .stopping import EarlyStopping as EarlyStopping
-    from .trainer import DivergenceError as DivergenceError
     from .trainer import Trainer as Trainer
 
 _HOMES = {
     "Trainer": "trainer",
-    "DivergenceError": "trainer",
+    "DivergenceError": "loop",
     "EarlyStopping": "stopping",
     "Callback": "callbacks",
     "Checkpoint": "checkpoint",

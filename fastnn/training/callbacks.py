@@ -1,19 +1,47 @@
-"""Callbacks: what a user has done at certain moments of training."""
+"""Callbacks: the user's own code, called at certain moments of training."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from ..history import Epoch
+from numpy.typing import ArrayLike
 
-if TYPE_CHECKING:
-    from .trainer import Trainer
+from ..history import Epoch, History
+from ..network.mlp import MLP
+from .settings import Settings
+
+
+class TrainerLike(Protocol):
+    """What a callback may read, set and call of the trainer: see :class:`fastnn.Trainer`."""
+
+    net: MLP
+    settings: Settings
+    lr: float
+
+    @property
+    def history(self) -> History:
+        """Figures of all epochs so far."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows that are trained on."""
+
+    def stop(self, reason: str = "stopped") -> None:
+        """End training."""
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Let the network have its averaged weights within the block."""
+
+    def gradient(
+        self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, list[Any], list[Any]]:
+        """Compute cost and gradient of some rows."""
 
 
 class Batch(NamedTuple):
-    """What one step did.
+    """Figures of one step.
 
     Attributes
     ----------
@@ -36,11 +64,11 @@ class Batch(NamedTuple):
 
 
 class Callback:
-    """Subclass it and define the events that matter; all others do nothing.
+    """Base class of callbacks: define the events that matter; all others do nothing.
 
-    In every one of them ``trainer.stop(reason)`` ends training, ``trainer.lr`` may be set, and network and
-    history may be read. ``on_batch_end`` has a price: steps then come one at a time instead of many in one
-    compiled call.
+    In every event ``trainer.stop(reason)`` ends training, ``trainer.lr`` may be set, and network and history
+    may be read. ``on_batch_end`` has a price: steps then run one at a time instead of many in one compiled
+    call.
 
     Examples
     --------
@@ -53,34 +81,34 @@ class Callback:
     >>> StopAt(0.1).on_epoch_end(None, Epoch(1, 0.5, 0.75, None, None, 0.1, 1000.0))
     """
 
-    def on_fit_begin(self, trainer: Trainer) -> None:
+    def on_fit_begin(self, trainer: TrainerLike) -> None:
         """Training is about to start; arguments have been checked."""
 
-    def on_epoch_begin(self, trainer: Trainer) -> None:
+    def on_epoch_begin(self, trainer: TrainerLike) -> None:
         """An epoch is about to start."""
 
-    def on_batch_end(self, trainer: Trainer, batch: Batch) -> None:
+    def on_batch_end(self, trainer: TrainerLike, batch: Batch) -> None:
         """A step has been made."""
 
-    def on_epoch_end(self, trainer: Trainer, epoch: Epoch) -> None:
+    def on_epoch_end(self, trainer: TrainerLike, epoch: Epoch) -> None:
         """An epoch has ended, validation included; the history holds it already."""
 
-    def on_fit_end(self, trainer: Trainer) -> None:
-        """Training has ended, by whatever reason: an error and Ctrl-C are reasons too."""
+    def on_fit_end(self, trainer: TrainerLike) -> None:
+        """Training has ended, for whatever reason, errors and Ctrl-C included."""
 
 
 class _OnEpochEnd(Callback):
-    """A plain function, told of every epoch."""
+    """A plain function, called after every epoch."""
 
     def __init__(self, function: Callable[[Any, Epoch], Any]) -> None:
         self._function = function
 
-    def on_epoch_end(self, trainer: Trainer, epoch: Epoch) -> None:
+    def on_epoch_end(self, trainer: TrainerLike, epoch: Epoch) -> None:
         self._function(trainer, epoch)
 
 
 def as_callback(spec: Callback | Callable[[Any, Epoch], Any]) -> Callback:
-    """A callback, or a plain function ``f(trainer, epoch)`` as one that acts at the end of epochs.
+    """Return a callback as it is, and a function ``f(trainer, epoch)`` as one that is called after epochs.
 
     Raises
     ------
@@ -99,7 +127,7 @@ def as_callback(spec: Callback | Callable[[Any, Epoch], Any]) -> Callback:
 
 
 def wants_batches(callbacks: Iterable[Callback]) -> bool:
-    """Whether any of them listens to ``on_batch_end``."""
+    """Return whether any of the callbacks defines ``on_batch_end``."""
     return any(
         getattr(callback.on_batch_end, "__func__", None) is not Callback.on_batch_end
         for callback in callbacks
@@ -107,7 +135,7 @@ def wants_batches(callbacks: Iterable[Callback]) -> bool:
 
 
 class CallbackList(Callback):
-    """Several callbacks as one, told in their order.
+    """Several callbacks as one, called in their order.
 
     Parameters
     ----------
@@ -116,7 +144,7 @@ class CallbackList(Callback):
     Attributes
     ----------
     wants_batches : bool
-        Whether any of them listens to ``on_batch_end``.
+        Whether any of them defines ``on_batch_end``.
 
     Examples
     --------
@@ -138,24 +166,24 @@ class CallbackList(Callback):
             self.callbacks += callback.callbacks if nested else [as_callback(callback)]
         self.wants_batches = wants_batches(self.callbacks)
 
-    def on_fit_begin(self, trainer: Trainer) -> None:  # noqa: D102
+    def on_fit_begin(self, trainer: TrainerLike) -> None:  # noqa: D102
         for callback in self.callbacks:
             callback.on_fit_begin(trainer)
 
-    def on_epoch_begin(self, trainer: Trainer) -> None:  # noqa: D102
+    def on_epoch_begin(self, trainer: TrainerLike) -> None:  # noqa: D102
         for callback in self.callbacks:
             callback.on_epoch_begin(trainer)
 
-    def on_batch_end(self, trainer: Trainer, batch: Batch) -> None:  # noqa: D102
+    def on_batch_end(self, trainer: TrainerLike, batch: Batch) -> None:  # noqa: D102
         for callback in self.callbacks:
             callback.on_batch_end(trainer, batch)
 
-    def on_epoch_end(self, trainer: Trainer, epoch: Epoch) -> None:  # noqa: D102
+    def on_epoch_end(self, trainer: TrainerLike, epoch: Epoch) -> None:  # noqa: D102
         for callback in self.callbacks:
             callback.on_epoch_end(trainer, epoch)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
-        """Tell all of them, even where one raises: others have files to close."""
+    def on_fit_end(self, trainer: TrainerLike) -> None:
+        """Call all of them, even where one raises: others have files to close."""
         with contextlib.ExitStack() as stack:
             for callback in reversed(self.callbacks):
                 stack.callback(callback.on_fit_end, trainer)

@@ -75,15 +75,15 @@ class Checkpoint:
         found = [path for path in folder.glob("step-*.safetensors") if _NAME.fullmatch(path.name)]
         return sorted(found, reverse=True)
 
-    def made_folder(self) -> Path:
-        """The folder, made if there is none."""
+    def make_folder(self) -> Path:
+        """Make the folder if there is none, and return it."""
         folder = Path(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def write(self, step: int, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Write a checkpoint, then remove those that are too many."""
-        folder = self.made_folder()
+        folder = self.make_folder()
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         # As it will be read: NumPy's numbers, which random generators and schedules may hold, as plain ones.
         state = json.loads(json.dumps(state, default=lambda numbers: numbers.tolist()))

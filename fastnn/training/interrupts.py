@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, held back until training has come to a place where it can go on from."""
+"""Ctrl-C and SIGTERM, held back until training has reached a point from which it can continue."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 @contextlib.contextmanager
 def held_back(wanted: bool) -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C is pressed, which then stops nothing; pressed again, it does as ever.
+    """Give a list that fills when Ctrl-C is pressed, instead of raising; pressed again, it raises as usual.
 
-    So does SIGTERM, which clusters send before they take a machine away; it ends the process afterwards.
-    Signals can only be caught in the main thread, and handlers of the user's own are left alone: the list
-    then stays empty.
+    SIGTERM, which clusters send before they take a machine away, is held back likewise; it ends the process
+    afterwards. Signals can only be caught in the main thread, and handlers of the user's own are left alone:
+    the list then stays empty.
     """
     pressed: list[int] = []
     in_main = threading.current_thread() is threading.main_thread()
@@ -27,7 +27,7 @@ def held_back(wanted: bool) -> Iterator[list[int]]:
         yield pressed
         return
 
-    def note(number: int, frame) -> None:
+    def note(number: int, frame: Any) -> None:
         if pressed:
             raise KeyboardInterrupt
         pressed.append(number)

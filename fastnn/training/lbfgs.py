@@ -1,35 +1,44 @@
-"""L-BFGS over all rows at once, for small data: SciPy's minimiser on a trainer's cost and gradient."""
+"""L-BFGS over all rows at once, for small data: SciPy's minimiser on cost and gradient of a training."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._threads import at_work
+from ..kernels.records import COST_SUM, SCORE_SUM, WEIGHT_SUM
+from ..optimizers import LBFGS
+from .core import Core
+from .loop import Run
+from .rows import Rows, check_rows, weigh_classes
 
-if TYPE_CHECKING:
-    from ..kernels.records import Data
-    from .trainer import Trainer
+
+class HasCore(Protocol):
+    """What :func:`minimize` needs of a trainer."""
+
+    core: Core
 
 
 def minimize(
-    trainer: Trainer,
-    x,
-    y,
-    sample_weight=None,
+    trainer: HasCore,
+    x: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
     *,
     max_iter: int = 200,
     max_evaluations: int = 15000,
     tol: float = 1e-4,
     callback: Callable[[Any], None] | None = None,
-):
+) -> Any:
     """Minimise the trainer's cost, its L2 penalty included, in place.
 
-    Limited-memory BFGS (Byrd, Lu, Nocedal and Zhu, 1995) as SciPy has it. Its line search compares costs
-    that differ by little: a float64 network gets much nearer to the minimum than a float32 one.
+    Limited-memory BFGS (Byrd, Lu, Nocedal and Zhu, 1995) in SciPy's implementation. Its line search compares
+    costs that differ by little: a float64 network gets much nearer to the minimum than a float32 one.
 
     Parameters
     ----------
@@ -44,7 +53,7 @@ def minimize(
     tol : float, default=1e-4
         Stop where no element of the gradient is larger.
     callback : callable, optional
-        Called after every iteration with what SciPy says of it, or with its parameters.
+        Called after every iteration with SciPy's intermediate result, or with the parameters.
 
     Returns
     -------
@@ -61,32 +70,62 @@ def minimize(
     >>> net.predict([[2.0]]).round(4)
     array([5.])
     """
-    rows = trainer._weigh_classes(trainer._check_rows(x, y, sample_weight))
-    return minimize_rows(
-        trainer,
-        rows.data,
-        max_iter=max_iter,
-        callback=callback,
-        options={"maxfun": max_evaluations, "gtol": tol},
-    )
+    options = {"maxfun": max_evaluations, "gtol": tol}
+    core = trainer.core
+    architecture, settings = core.network.architecture, core.settings
+    rows = check_rows(x, y, sample_weight, architecture, settings.loss)
+    rows = weigh_classes(rows, settings.class_weight, max(2, architecture.sizes[-1]))
+    return _minimize_rows(core, rows, max_iter, callback, options)
 
 
-def minimize_rows(
-    trainer: Trainer,
-    data: Data,
-    *,
+def train_by_lbfgs(run: Run) -> None:
+    """Train by L-BFGS instead of gradient descent: a driver of a run, for which an iteration is an epoch."""
+    rows, core, state = run.source.rows, run.core, run.state
+    optimizer = core.settings.optimizer
+    assert isinstance(optimizer, LBFGS)
+    start = time.perf_counter()
+
+    def end_iteration(intermediate_result: Any) -> None:
+        nonlocal start
+        _, scores = core.score(rows.data, rows.n)
+        weights = np.ones(rows.n) if rows.weights is None else rows.weights
+        run.totals[COST_SUM] = intermediate_result.fun * rows.n
+        run.totals[SCORE_SUM] = weights @ scores
+        run.totals[WEIGHT_SUM] = weights.sum()
+        state.n_done = rows.n
+        now = time.perf_counter()
+        run.end_epoch(now - start)
+        start = time.perf_counter()
+        if state.stop_reason is not None:
+            raise StopIteration
+
+    options = {
+        "maxfun": optimizer.max_fun,
+        "gtol": optimizer.tol,
+        "ftol": 0.0,
+        "maxcor": optimizer.history_size,
+    }
+    result = _minimize_rows(core, rows, run.n_epochs - len(state.history), end_iteration, options)
+    if not np.isfinite(result.fun):
+        raise run.divergence(has_started=True)
+    state.stop("epochs" if len(state.history) == run.n_epochs else "converged")
+
+
+def _minimize_rows(
+    core: Core,
+    rows: Rows,
     max_iter: int,
     callback: Callable[[Any], None] | None,
     options: dict[str, Any],
-):
-    """As :func:`minimize`, of data that has been checked, with options of SciPy's."""
+) -> Any:
+    """Minimise the cost of checked rows; `options` are SciPy's."""
     scipy_minimize = _checks.require("scipy.optimize", "sklearn").minimize
-    net, n_rows = trainer.net, data.starts.size - 1 if data.starts.size else len(data.x)
-    matrices = net._layout.weights(net.params)
+    layout = core.network.layout
+    matrices = layout.weights(core.network.params)
     ends = np.cumsum([matrix.size for matrix in matrices])[:-1]
-    n_inputs = [layer["n_in"] for layer in net._layout.layers]  # the rows that bear a penalty
+    n_inputs = [layer["n_in"] for layer in layout.layers]  # the rows that bear a penalty
     penalised = [matrix[:n] for matrix, n in zip(matrices, n_inputs, strict=True)]
-    decay = trainer.l2 / (data.weights.sum() if data.weights.size else n_rows)
+    decay = core.settings.l2 / (rows.n if rows.weights is None else rows.weights.sum())
 
     def unpack(vector: np.ndarray) -> None:
         for matrix, values in zip(matrices, np.split(vector, ends), strict=True):
@@ -94,8 +133,8 @@ def minimize_rows(
 
     def cost_and_gradient(vector: np.ndarray) -> tuple[float, np.ndarray]:
         unpack(vector)
-        cost, flat = trainer._gradient_of(data, n_rows)
-        grads = net._layout.weights(flat)
+        cost, flat = core.gradient(rows.data, rows.n)
+        grads = layout.weights(flat)
         if decay > 0:
             cost += 0.5 * decay * sum(float(np.einsum("io,io->", w, w)) for w in penalised)
             for grad, w, n in zip(grads, penalised, n_inputs, strict=True):
@@ -116,5 +155,5 @@ def minimize_rows(
 
 
 def _pack(arrays: list[np.ndarray]) -> np.ndarray:
-    """The arrays behind each other, in the precision that SciPy works in."""
+    """Concatenate the arrays in the precision that SciPy works in."""
     return np.concatenate([array.ravel() for array in arrays]).astype(np.float64, copy=False)

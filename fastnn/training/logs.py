@@ -18,23 +18,24 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._version import __version__
 from ..history import Epoch
-from .callbacks import Callback
+from .callbacks import Callback, TrainerLike
 
 FLUSH_SECONDS = 0.5  # a flush waits for the disk: more often would slow down trainings of tiny networks
 HISTOGRAM_BINS = 64
-_SETTINGS = (
-    *("loss", "optimizer", "schedule", "batch_size", "l1", "l2", "clip_value", "clip_norm"),
-    *("accumulate", "max_norm", "average", "class_weight"),
-)
 
 
-def describe(trainer) -> dict[str, Any]:
-    """What is trained and how, as JSON can hold it.
+def describe(trainer: TrainerLike) -> dict[str, Any]:
+    """Describe network and settings, as JSON can hold them.
 
     Parameters
     ----------
     trainer : Trainer
+
+    Returns
+    -------
+    dict
 
     Examples
     --------
@@ -54,11 +55,7 @@ def describe(trainer) -> dict[str, Any]:
         "norm": list(net.norm),
         "lr": trainer.lr,
     }
-    settings = {name: getattr(trainer, name) for name in _SETTINGS}
-    return facts | {
-        name: value if isinstance(value, (int, float, str, type(None))) else repr(value)
-        for name, value in settings.items()
-    }
+    return facts | trainer.settings.describe()
 
 
 def as_json(value: Any) -> Any:
@@ -161,23 +158,20 @@ class JsonLog(_Log):
                 file.truncate(size)
                 raise OSError(f"only {written} of {len(line)} bytes could be written")
 
-    def on_fit_begin(self, trainer) -> None:
+    def on_fit_begin(self, trainer: TrainerLike) -> None:
         """Write what is trained and how."""
-        from .._version import __version__
-
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {str(self.path.parent)!r} for the log.")
-        facts = describe(trainer)
         history = trainer.history
         facts = {"metric": history.metric_name, "rows": trainer.n_rows, "epochs_done": len(history)}
         self.write("begin", fastnn=__version__, **facts, **describe(trainer))
 
-    def on_epoch_end(self, trainer, epoch: Epoch) -> None:
+    def on_epoch_end(self, trainer: TrainerLike, epoch: Epoch) -> None:
         """Write the figures of an epoch."""
         figures = epoch._asdict()
         self.write("epoch", **figures.pop("more"), **figures)
 
-    def on_fit_end(self, trainer) -> None:
+    def on_fit_end(self, trainer: TrainerLike) -> None:
         """Write why training has ended."""
         if self.path.parent.is_dir():
             history = trainer.history
@@ -239,17 +233,17 @@ class TensorBoard(_Log):
         self._writer: Any = None
         self._flushed = 0.0
 
-    def on_fit_begin(self, trainer) -> None:
+    def on_fit_begin(self, trainer: TrainerLike) -> None:
         """Open a file, and write what is trained and how."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._has_failed = False
         self._attempt(lambda: self._begin(trainer))
 
-    def on_epoch_end(self, trainer, epoch: Epoch) -> None:
+    def on_epoch_end(self, trainer: TrainerLike, epoch: Epoch) -> None:
         """Write the figures of an epoch."""
         self._attempt(lambda: self._epoch(trainer, epoch))
 
-    def on_fit_end(self, trainer) -> None:
+    def on_fit_end(self, trainer: TrainerLike) -> None:
         """Close the file."""
         if self._writer is None:
             return
@@ -259,7 +253,7 @@ class TensorBoard(_Log):
             self._writer.close()
         self._writer = None
 
-    def _begin(self, trainer) -> None:
+    def _begin(self, trainer: TrainerLike) -> None:
         from tensorboardX import event_file_writer, summary
         from tensorboardX.proto import event_pb2
 
@@ -284,7 +278,7 @@ class TensorBoard(_Log):
         self._write(session, done)
         self._writer.flush()
 
-    def _epoch(self, trainer, epoch: Epoch) -> None:
+    def _epoch(self, trainer: TrainerLike, epoch: Epoch) -> None:
         from tensorboardX import summary
 
         metric = trainer.history.metric_name
@@ -302,7 +296,7 @@ class TensorBoard(_Log):
             self._writer.flush()
             self._flushed = now
 
-    def _distributions(self, trainer) -> dict[str, np.ndarray]:
+    def _distributions(self, trainer: TrainerLike) -> dict[str, np.ndarray]:
         """What histograms are made of, by name."""
         kinds = {"weights": trainer.net.weights, "biases": trainer.net.biases}
         if self._rows is not None:
@@ -313,7 +307,7 @@ class TensorBoard(_Log):
             for depth, array in enumerate(arrays)
         }
 
-    def _write(self, summary, step: int) -> None:
+    def _write(self, summary: Any, step: int) -> None:
         from tensorboardX.proto import event_pb2
 
         self._writer.write_event(event_pb2.Event(wall_time=time.time(), step=step, summary=summary))

@@ -1,4 +1,4 @@
-"""Progress of a training run or of a search: live on a terminal, plain lines elsewhere."""
+"""Progress of a training: live on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,31 +12,53 @@ from ..history import Epoch, History, format_figure
 
 REFRESH_SECONDS = 0.1
 PLAIN_LINES = 20  # at most about this many lines of a run where there is no terminal
-LIVE_ROWS = 8  # of the last epochs, or trials
+LIVE_ROWS = 8  # of the last epochs, or of the last trials of a search
 LIVE_REFRESH_SECONDS = 0.25  # a table takes longer to draw than a bar
 CURVE_WIDTH = 48
 CURVE_POINTS = 1000  # at most about twice as many are looked at, however long the training
-SEARCH_WIDTH = 48  # of the columns of a search before the settings
 _MORE_COLUMNS = (("lr", "lr", None), ("seconds", "seconds", None), ("samples/s", "samples_per_second", None))
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = "_.-=+*#@"
 
 
-class Silent(AbstractContextManager):
-    """The interface of a progress display, showing nothing."""
+class Silent(AbstractContextManager[Any]):
+    """The interface of a display of a training; it shows nothing."""
 
     def rows(self, done: int) -> None:
-        """`done` rows of the current epoch have been trained on."""
+        """Note that `done` rows of the current epoch have been trained on."""
 
     def epoch(self, epoch: Epoch) -> None:
-        """An epoch has ended."""
+        """Note that an epoch has ended."""
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         return None
 
 
-class Display(Silent):
-    """Shows epochs through rich, on stderr: a bar on a terminal, else a line every so many epochs."""
+class OnTerminal:
+    """A display that is live within a block, if stderr is a terminal.
+
+    Attributes
+    ----------
+    console : rich.console.Console
+    shown : rich.live.Live or rich.progress.Progress
+        Drawn again and again between start and stop.
+    """
+
+    console: Any
+    shown: Any
+
+    def __enter__(self) -> Any:
+        if self.console.is_terminal:
+            self.shown.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.console.is_terminal:  # elsewhere some versions of rich print an empty line
+            self.shown.stop()
+
+
+class Display(OnTerminal, Silent):
+    """Show epochs through rich, on stderr: a bar on a terminal, else a line every so many epochs."""
 
     def __init__(self, n_epochs: int, n_rows: int, history: History) -> None:
         from rich.console import Console
@@ -51,26 +73,17 @@ class Display(Silent):
         self._n_epochs, self._n_rows, self._history = n_epochs, n_rows, history
         self._epochs_done = 0
         self._first_end = 0.0
-        self._console = Console(stderr=True)
-        self._progress = Progress(
+        self.console = Console(stderr=True)
+        self.shown = self._progress = Progress(
             TextColumn("epoch"),
             MofNCompleteColumn(),
             BarColumn(bar_width=20),
             TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
-            console=self._console,
+            console=self.console,
             refresh_per_second=1 / REFRESH_SECONDS,
         )
         self._task = self._progress.add_task("", total=n_epochs, figures="")
-
-    def __enter__(self) -> Display:
-        if self._console.is_terminal:
-            self._progress.start()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        if self._console.is_terminal:  # some versions of rich print an empty line else
-            self._progress.stop()
 
     def rows(self, done: int) -> None:
         """Move the bar within the epoch."""
@@ -80,15 +93,15 @@ class Display(Silent):
         """Show the epoch's figures."""
         self._epochs_done += 1
         now = time.perf_counter()
-        if self._epochs_done == 1:  # which may have compiled: no measure of the others
+        if self._epochs_done == 1:  # it may have compiled: no measure of the others
             self._first_end = now
         figures = self._figures(epoch)
-        if self._console.is_terminal:
+        if self.console.is_terminal:
             self._progress.update(self._task, completed=self._epochs_done, figures=figures)
         elif self._epochs_done % max(1, self._n_epochs // PLAIN_LINES) == 0:
             to_go = self._n_epochs - self._epochs_done
             pace = (now - self._first_end) / max(1, self._epochs_done - 1) or epoch.seconds
-            self._console.print(
+            self.console.print(
                 f"epoch {self._epochs_done}/{self._n_epochs}  {figures}  {to_go * pace:.0f} s left",
                 highlight=False,
                 soft_wrap=True,
@@ -103,7 +116,7 @@ class Display(Silent):
         return "  ".join([*parts, f"{epoch.samples_per_second:,.0f} samples/s"])
 
     def _named(self, epoch: Epoch) -> list[tuple[str, str, float | None]]:
-        """What to show of an epoch: label, name and value."""
+        """Return what is shown of an epoch: label, name and value."""
         metric = self._history.metric_name
         named = [
             ("cost", "cost", epoch.cost),
@@ -119,7 +132,7 @@ class Display(Silent):
 
 
 class LiveDisplay(Display):
-    """Shows more of a long training: a table of the last epochs, and how the cost falls.
+    """Show more of a long training: a table of the last epochs, and how the cost falls.
 
     The epoch with the lowest cost, of the validation rows where there are some, is marked.
     """
@@ -127,42 +140,33 @@ class LiveDisplay(Display):
     def __init__(self, n_epochs: int, n_rows: int, history: History) -> None:
         super().__init__(n_epochs, n_rows, history)
         self._best = min(history.epochs, key=_judged, default=None)
-        if self._console.is_terminal:
+        if self.console.is_terminal:
             from rich.live import Live
 
-            self._live = Live(
-                console=self._console,
+            self.shown = Live(
+                console=self.console,
                 get_renderable=self._draw,
                 refresh_per_second=1 / LIVE_REFRESH_SECONDS,
                 vertical_overflow="crop",
             )
-
-    def __enter__(self) -> LiveDisplay:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
 
     def epoch(self, epoch: Epoch) -> None:
         """Show the epoch's figures."""
         super().epoch(epoch)
         if self._best is None or _judged(epoch) < _judged(self._best):
             self._best = epoch
-        if self._console.is_terminal:  # they stand in the table
+        if self.console.is_terminal:  # the others stand in the table
             self._progress.update(self._task, figures=f"{epoch.samples_per_second:,.0f} samples/s")
 
-    def _draw(self):
-        """What the terminal shows now."""
+    def _draw(self) -> Any:
+        """Return what the terminal is to show now."""
         from rich.console import Group
         from rich.table import Table
 
         epochs, best = self._history.epochs, self._best
         if best is None:
             return self._progress
-        shown = epochs[-max(1, min(LIVE_ROWS, self._console.height - 5)) :]
+        shown = epochs[-max(1, min(LIVE_ROWS, self.console.height - 5)) :]
         shown = shown if shown[0].epoch <= best.epoch else [best, *shown[1:]]
         named = [*self._named(epochs[-1]), *_MORE_COLUMNS]
         columns = {"epoch": [f"{'* ' * (epoch is best)}{epoch.epoch}" for epoch in shown]}
@@ -170,7 +174,7 @@ class LiveDisplay(Display):
             columns[label] = [format_figure(name, getattr(e, name, e.more.get(name))) for e in shown]
         for label in ("seconds", "samples/s", "lr"):  # a number that is cut off helps nobody
             words = [[*label.split(), *cells] for label, cells in columns.items()]
-            if sum(max(map(len, column)) + 2 for column in words) - 2 > self._console.width:
+            if sum(max(map(len, column)) + 2 for column in words) - 2 > self.console.width:
                 del columns[label]
         table = Table(*columns, box=None, header_style="bold", pad_edge=False)
         for column in table.columns:
@@ -178,7 +182,7 @@ class LiveDisplay(Display):
         for epoch, *cells in zip(shown, *columns.values(), strict=True):
             table.add_row(*cells, style="green" if epoch is best else "")
         curves = Table.grid(padding=(0, 1))
-        is_unicode = self._console.encoding.startswith("utf")
+        is_unicode = self.console.encoding.startswith("utf")
         for label, name in {"cost": "cost", "val cost": "val_cost"}.items():
             some = epochs[:: max(1, len(epochs) // CURVE_POINTS)]
             values = [value for epoch in some if (value := epoch.figure(name)) is not None]
@@ -230,143 +234,7 @@ def sparkline(values: Sequence[float], width: int, is_unicode: bool = True) -> s
 
 
 def make_display(verbose: int, n_epochs: int, n_rows: int, history: History) -> Silent:
-    """The display of a training: 0 shows nothing, 1 a bar, 2 a live table."""
+    """Return the display of a training: 0 shows nothing, 1 a bar, 2 a live table."""
     if not verbose:
         return Silent()
     return (LiveDisplay if verbose > 1 else Display)(n_epochs, n_rows, history)
-
-
-class SilentSearch(AbstractContextManager):
-    """The interface of a search's display, showing nothing."""
-
-    def trial(self, trial: Any, chosen: dict[str, Any], before: bool = False) -> None:
-        """A :class:`fastnn.tuning.Trial` has ended, with these settings; or had, before this call."""
-
-    def __exit__(self, *exception) -> None:
-        return None
-
-
-class SearchDisplay(SilentSearch):
-    """Shows the trials of a search through rich, on stderr: a live table, else a line for each.
-
-    Parameters
-    ----------
-    n_trials : int
-    stop_at : float
-        Of ``time.monotonic``; no trial starts after it.
-    """
-
-    def __init__(self, n_trials: int, stop_at: float) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._n_trials, self._stop_at = n_trials, stop_at
-        self._start = time.monotonic()
-        self._trials: list[Any] = []
-        self._chosen: list[dict[str, Any]] = []
-        self._n_before = 0
-        self._console = Console(stderr=True)
-        self._live = Live(
-            console=self._console,
-            get_renderable=self._draw,
-            refresh_per_second=1 / LIVE_REFRESH_SECONDS,
-            vertical_overflow="crop",
-        )
-
-    def __enter__(self) -> SearchDisplay:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
-
-    def trial(self, trial: Any, chosen: dict[str, Any], before: bool = False) -> None:
-        """Show a trial that has ended."""
-        self._trials.append(trial)
-        self._chosen.append(chosen)
-        self._n_before += before
-        if self._console.is_terminal or before:
-            return
-        mark = "  best so far" if self._best() is trial else ""
-        self._console.print(
-            f"trial {len(self._trials)}/{self._n_trials}  score {format_figure('score', trial.score)}  "
-            f"{trial.ending}  {_short(chosen)}  {self._left()}{mark}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-
-    def _best(self):
-        whole = [trial for trial in self._trials if trial.ending != "pruned"]
-        return min(whole, key=lambda trial: trial.score, default=None)
-
-    def _left(self) -> str:
-        """The time left, by the pace until now."""
-        now, done = time.monotonic(), len(self._trials) - self._n_before
-        if not done:
-            return f"{_clock(self._stop_at - now)} left" if math.isfinite(self._stop_at) else ""
-        pace = (now - self._start) / done
-        left = min((self._n_trials - len(self._trials)) * pace, self._stop_at - now)
-        return f"{_clock(left)} left"
-
-    def _draw(self):
-        """What the terminal shows now."""
-        from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-
-        trials = list(zip(self._trials, self._chosen, strict=False))
-        best = self._best()
-        table = Table("trial", "score", "ending", "epochs", "seconds", "settings", box=None, pad_edge=False)
-        for column in table.columns:
-            column.justify = "left" if column.header in ("ending", "settings") else "right"
-        shown = trials[-max(1, min(LIVE_ROWS, self._console.height - 5)) :]
-        if best is not None and all(trial is not best for trial, _ in shown):
-            shown = [pair for pair in trials if pair[0] is best] + shown[1:]
-        for trial, chosen in shown:
-            cells = [format_figure("score", trial.score), trial.ending, str(trial.epochs)]
-            settings = _short(chosen)
-            if len(settings) > (width := max(10, self._console.width - SEARCH_WIDTH)):
-                settings = settings[: width - 3] + "..."  # those of the best follow in full
-            cells += [format_figure("seconds", trial.seconds), settings]
-            is_best = trial is best
-            style = "green" if is_best else "dim" if trial.ending in ("pruned", "diverged") else ""
-            table.add_row(f"{'* ' if is_best else ''}{trial.number}", *cells, style=style)
-        bar = Table.grid(padding=(0, 1))
-        bar.add_row(
-            "trial",
-            f"{len(trials)}/{self._n_trials}",
-            ProgressBar(total=self._n_trials, completed=len(trials), width=20),
-            "" if best is None else f"best {format_figure('score', best.score)}",
-            self._left(),
-        )
-        return Group(table, *self._best_settings(), bar) if trials else bar
-
-    def _best_settings(self) -> list[Any]:
-        from rich.text import Text
-
-        best = self._best()
-        chosen = [chosen for trial, chosen in zip(self._trials, self._chosen, strict=False) if trial is best]
-        return [Text(f"best: {_short(settings)}", "green") for settings in chosen]
-
-
-def _short(settings: dict[str, Any]) -> str:
-    """Settings in one line."""
-    return " ".join(
-        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={str(value).lower()}"
-        for name, value in settings.items()
-    )
-
-
-def _clock(seconds: float) -> str:
-    """Minutes and seconds, or hours too."""
-    minutes, seconds = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-def make_search_display(verbose: int, n_trials: int, stop_at: float) -> SilentSearch:
-    """The display of a search: 0 shows nothing."""
-    return SearchDisplay(n_trials, stop_at) if verbose else SilentSearch()

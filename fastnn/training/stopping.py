@@ -49,15 +49,22 @@ class EarlyStopping:
 
 
 class Best:
-    """Early stopping at work: the best epoch so far, its weights, and how long ago it was.
+    """Early stopping at work: the best epoch so far, its arrays, and how long ago it was.
 
     Parameters
     ----------
     rule : EarlyStopping or None
     arrays : list of ndarray
-        What belongs to an epoch and is restored.
+        What belongs to an epoch and is restored at the end.
     falls : bool
         Whether a lower figure is better.
+
+    Attributes
+    ----------
+    arrays : list of ndarray
+        Those of the best epoch; empty where they are not to be restored.
+    epoch : int or None
+        The best epoch.
     """
 
     def __init__(self, rule: EarlyStopping | None, arrays: list[np.ndarray], falls: bool) -> None:
@@ -66,32 +73,33 @@ class Best:
         self._value = math.inf
         self._waited = 0
         self.epoch: int | None = None
-        self.kept = [array.copy() for array in arrays] if rule and rule.restore_best else []
+        self.arrays = [array.copy() for array in arrays] if rule and rule.restore_best else []
 
-    def says_stop(self, epoch: Epoch, arrays: list[np.ndarray]) -> bool:
-        """Take note of an epoch and of the arrays as they are now; whether patience has run out."""
+    def observe(self, epoch: Epoch, arrays: list[np.ndarray]) -> bool:
+        """Take note of an epoch and of its arrays; return whether patience has run out."""
         if self._rule is None:
             return False
         value = self._sign * epoch.figure(self._rule.monitor)
-        better = value < self._value
-        self._waited = 0 if better and value <= self._value - self._rule.min_delta else self._waited + 1
-        if better:
+        is_better = value < self._value
+        is_enough = is_better and value <= self._value - self._rule.min_delta
+        self._waited = 0 if is_enough else self._waited + 1
+        if is_better:
             self._value, self.epoch = value, epoch.epoch
-            for kept, array in zip(self.kept, arrays, strict=False):
-                kept[:] = array
+            for best, array in zip(self.arrays, arrays, strict=False):
+                best[:] = array
         return self._waited >= self._rule.patience
 
     def restore(self, arrays: list[np.ndarray]) -> int | None:
-        """Put the best back, if it is kept; the epoch it is of."""
-        if not self.kept or self.epoch is None:
+        """Write the best arrays, if there are any, into those given; return the epoch they are from."""
+        if not self.arrays or self.epoch is None:
             return None
-        for kept, array in zip(self.kept, arrays, strict=True):
-            array[:] = kept
+        for best, array in zip(self.arrays, arrays, strict=True):
+            array[:] = best
         return self.epoch
 
     @property
     def state(self) -> dict[str, Any]:
-        """All but the arrays, as JSON can hold it."""
+        """All but the arrays, as JSON can hold it; may be set."""
         value = self._value if math.isfinite(self._value) else None
         return {"value": value, "waited": self._waited, "epoch": self.epoch}
 

@@ -15,7 +15,8 @@ import numpy as np
 from .. import _checks
 from ..schedules import Schedule
 from ..training.callbacks import Batch, Callback
-from ..training.trainer import DivergenceError, Trainer
+from ..training.loop import DivergenceError
+from ..training.trainer import Trainer
 
 DIVERGED = 4.0  # times the best cost so far; fast.ai's number
 

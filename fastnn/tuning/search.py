@@ -24,10 +24,11 @@ from ..losses import Loss, as_loss
 from ..metrics import Metric
 from ..network.mlp import MLP
 from ..optimizers import as_optimizer
-from ..training import progress
 from ..training.callbacks import Callback, CallbackList
+from ..training.loop import DivergenceError
 from ..training.stopping import EarlyStopping
-from ..training.trainer import DivergenceError, Trainer
+from ..training.trainer import Trainer
+from . import display
 
 # What a network is trained with unless the search says otherwise; the names are all that may be searched.
 DEFAULTS: dict[str, Any] = {
@@ -313,12 +314,14 @@ class _Watch(Callback):
 
 def _plain_cost(trainer: Trainer, plain: Loss, held_out: tuple[Any, Any]) -> Metric:
     """A metric: the cost of the validation rows without label smoothing, which makes trials comparable."""
-    judge = Trainer(trainer.net, loss=plain, optimizer="sgd", n_threads=trainer.n_threads)
+    judge = Trainer(trainer.net, loss=plain, optimizer="sgd", n_threads=trainer.settings.n_threads)
 
     def cost(y_true, y_pred) -> float:
         return judge.evaluate(*held_out)["cost"]
 
-    return Metric("plain_cost", str(trainer._task), cost, higher_is_better=False)
+    return Metric(
+        "plain_cost", str(trainer.settings.task(trainer.net.sizes[-1])), cost, higher_is_better=False
+    )
 
 
 def _train(
@@ -868,7 +871,7 @@ class _Search:
     def run(self, n_trials: int, timeout: float | None, verbose: int) -> str:
         """Do the trials that are left; why it ended."""
         self._n_trials, self._stop_at = n_trials, time.monotonic() + (timeout or math.inf)
-        self._display = progress.make_search_display(verbose, n_trials, self._stop_at)
+        self._display = display.make_search_display(verbose, n_trials, self._stop_at)
         for trial in self.trials:
             self._display.trial(trial, self._chosen(trial), before=True)
         with self._display:

@@ -7,7 +7,7 @@ import pytest
 import reference
 
 from fastnn.kernels.batches import gather, shuffle, weigh_rows, weight_of
-from fastnn.network.mlp import unlabelled
+from fastnn.network.inputs import as_data
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def make_data(rng, dtype):
     """Make 30 rows with labels or targets, in an order of their own or in none."""
 
     def make(n_in, n_labels, n_targets, shuffled):
-        return unlabelled(rng.standard_normal((30, n_in)).astype(dtype))._replace(
+        return as_data(rng.standard_normal((30, n_in)).astype(dtype))._replace(
             labels=rng.integers(0, 9, (30 if n_labels else 0, n_labels)).astype(np.int32),
             targets=rng.standard_normal((30 if n_targets else 0, n_targets)).astype(dtype),
             indices=rng.permutation(30)[:25] if shuffled else np.empty(0, np.int64),

@@ -238,7 +238,7 @@ def test_two_threads_give_the_same_bits(monkeypatch):
         came.append(n_parts == 2 and not (args[-1].ndim == 1 and args[-1][FAILED]))
 
     monkeypatch.setattr(_threads, "PARALLEL_STEP_FLOPS", 0)
-    monkeypatch.setattr("fastnn.training.trainer.PARALLEL_CALL_FLOPS", 0)
+    monkeypatch.setattr("fastnn.training.core.PARALLEL_CALL_FLOPS", 0)
     for _ in range(20):  # on a busy machine threads may not meet in time
         net = make_net()
         with monkeypatch.context() as patch:
@@ -318,22 +318,22 @@ def test_predictor(kept, n_threads, monkeypatch):
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        (None, "not iterable"),
-        (3, "not iterable"),
+        (None, "its embeddings must be a list"),
+        (3, "its embeddings must be a list"),
         ([], "do not fit its architecture"),
         ([[0, 3, 2]], "do not fit its architecture"),
         ([[0, 3, 2], [1, 6, 3]], "do not fit its architecture"),
         ([[0, 3, 2], [2, 6]], "unpack"),
         ([[0, 3, 2], [2, 6, 3, 1]], "unpack"),
         ([[0, 3, 2], [2, 7, 3]], "embeddings.2.weight"),
-        ([[0, 2, 3], [2, 6, 3]], "embeddings.0.weight"),
-        ([[0, 10**15, 2], [2, 6, 3]], "embeddings.0.weight"),
-        ([[0, 0, 2], [2, 6, 3]], "embeds column 0"),
-        ([[0, 3, 2], [2, 6.0, 3]], "embeds column 2"),
-        ([[0, 3, 2], [2, True, 3]], "embeds column 2"),
-        ([[0, 3, 2], [4, 6, 3]], "embeds column 4 of 4"),
-        ([[-1, 3, 2], [2, 6, 3]], "embeds column -1"),
-        ([["0", 3, 2], [2, 6, 3]], "str"),
+        ([[0, 2, 3], [2, 6, 3]], "layers.0.weight"),
+        ([[0, 10**15, 2], [2, 6, 3]], "can tell only 16777216 apart"),
+        ([[0, 0, 2], [2, 6, 3]], "embeddings[0] must be at least 1"),
+        ([[0, 3, 2], [2, 6.0, 3]], "embeddings[2] must be an integer"),
+        ([[0, 3, 2], [2, True, 3]], "embeddings[2] must be an integer"),
+        ([[0, 3, 2], [4, 6, 3]], "embeddings has column 4, but x has 4 features"),
+        ([[-1, 3, 2], [2, 6, 3]], "a column of embeddings must be at least 0"),
+        ([["0", 3, 2], [2, 6, 3]], "a column of embeddings must be an integer"),
         ([[[0], 3, 2], [2, 6, 3]], "hashable"),
     ],
 )
@@ -379,7 +379,7 @@ def test_a_vector_that_is_not_finite_is_refused(tmp_path):
         ({1: (0, 2)}, ValueError, r"embeddings\[1\] must be at least 1, got 0"),
         ({1: (3, 0)}, ValueError, "must be at least 1, got 0"),
         ({1: (3, 2.5)}, TypeError, "must be an integer, got 2.5"),
-        ({1: (2**24 + 1, 1)}, ValueError, "16777217 categories, but float32 tells 16777216 apart"),
+        ({1: (2**24 + 1, 1)}, ValueError, "16777217 categories, but float32 can tell only 16777216 apart"),
         ([(1, 3, 2)], TypeError, r"embeddings must be a dict \{column: \(n_categories, width\)\}"),
         (0, TypeError, "embeddings must be a dict"),
     ],
@@ -391,7 +391,7 @@ def test_bad_embeddings(embeddings, error, message):
 
 def test_a_residual_layer_and_init_count_the_vectors():
     # 4 features, of which two become 2 and 3 numbers, make 7
-    with pytest.raises(ValueError, match="layer 0 takes 7 values and gives 9"):
+    with pytest.raises(ValueError, match="hidden layer 0 has 7 inputs and 9 outputs"):
         make_net(residual=[True, False])
     with pytest.raises(ValueError, match=r"the layers have \[\(7, 9\)"):
         make_net(init=[np.zeros((4, 9)), np.zeros((9, 9)), np.zeros((9, 3))])

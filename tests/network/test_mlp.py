@@ -12,7 +12,7 @@ import pytest
 import fastnn
 from fastnn import _threads
 from fastnn._threads import usable_cores
-from fastnn.network.mlp import initial_weights
+from fastnn.network.initial import initial_weights
 
 
 def header_of(path):
@@ -415,11 +415,11 @@ def test_safetensors_of_another_program_is_refused(tmp_path):
         (lambda m, a: a.pop("sizes"), "sizes"),
         (lambda m, a: a.update(sizes=[5, 10**12, 3]), "layers.0.weight"),
         (lambda m, a: a.update(sizes=[5, 7, 3] + [3] * 20_000), "20003 layer sizes"),
-        (lambda m, a: a.update(sizes=[5, -7, 3]), "layer sizes"),
-        (lambda m, a: a.update(sizes="577"), "layer sizes"),
+        (lambda m, a: a.update(sizes=[5, -7, 3]), "sizes[1] must be at least 1"),
+        (lambda m, a: a.update(sizes="577"), "its sizes must be a list"),
         (lambda m, a: a.update(sizes=[5, 7, 3, 2]), "2 hidden layers"),
         (lambda m, a: a.update(dtype="float64"), "expected float64"),
-        (lambda m, a: a.update(dtype={}), "expected"),
+        (lambda m, a: a.update(dtype={}), "dtype must be"),
         (lambda m, a: a.update(activation=[["sine", None]]), "activation must be one of"),
         (lambda m, a: a.update(activation=["relu"]), "to unpack"),
         (lambda m, a: a.update(activation=[[["relu"], None]]), "activation must be a name"),
@@ -428,7 +428,7 @@ def test_safetensors_of_another_program_is_refused(tmp_path):
         (lambda m, a: a.update(activation=[["prelu", None]]), "layers.0.slope"),
         (lambda m, a: a.update(norm=["batch"]), "layers.0.gain"),
         (lambda m, a: a.update(norm=[]), "hidden layers"),
-        (lambda m, a: a.update(norm=None), "norm"),
+        (lambda m, a: a.update(norm=None), "its norm must be a list"),
         (lambda m, a: a.update(dropout=[1.5]), "dropout must"),
         (lambda m, a: a.update(dropout=["a"]), "dropout must"),
         (lambda m, a: a.update(input_dropout=-1), "input_dropout must"),
@@ -484,7 +484,7 @@ def test_bad_architecture(arguments, error, message):
         ({"input_dropout": -0.1}, "input_dropout must"),
         ({"norm": "bach"}, "Did you mean 'batch'"),
         ({"norm": [None, None]}, "norm has 2 entries"),
-        ({"residual": [True]}, "takes 4 values and gives 3"),
+        ({"residual": [True]}, "has 4 inputs and 3 outputs"),
         ({"dtype": "float16"}, "float32 or float64, got 'float16'"),
         ({"dtype": "nonsense"}, "float32 or float64"),
     ],

@@ -113,7 +113,7 @@ def test_flops(net):
         assert rows[f"feature {column}"]["flops"] == "0"
     n_flops = 2 * sum(w.size for w in net.weights)
     assert number(rows["all"]["flops"]) == n_flops
-    assert f"a step about {3 * n_flops:,} FLOPs a row." in net.summary()
+    assert f"a step about {3 * n_flops:,} FLOPs per row." in net.summary()
 
 
 def test_what_follows(net):
@@ -131,10 +131,10 @@ def test_what_follows(net):
 
 
 def test_memory_of_a_training(net):
-    work = net._layout.workspace(1, 1)
+    work = net.compiled.layout.workspace(1, 1)
     n = work.activations.nbytes + work.deltas.nbytes + work.saved.nbytes
     total = net.n_params * net.dtype.itemsize
-    expected = f"takes 4 times the {n_bytes(total)} of the parameters, and {n_bytes(n)} a row of the batch;"
+    expected = f"takes 4 times the {n_bytes(total)} of the parameters, and {n_bytes(n)} per row of the batch;"
     assert expected in net.summary()
 
 

@@ -13,6 +13,7 @@ import fastnn
 from fastnn import EMA, SWA, Callback, Checkpoint, EarlyStopping
 from fastnn.network import files as model_file
 from fastnn.schedules import Plateau, WarmUp
+from fastnn.training import scores
 
 N_ROWS, EPOCHS = 90, 6  # six batches an epoch, the last of 10 rows; updates of 4 and 2 batches
 AVERAGES = {"none": None, "ema": EMA(0.9), "swa": SWA(2)}
@@ -129,13 +130,17 @@ def test_the_best_epoch_is_remembered(tmp_path, average):
     assert_same(trainer, ref)
 
 
-def test_rows_held_out_stay_the_same_without_a_seed(tmp_path):
+def test_rows_held_out_stay_the_same_without_a_seed(tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
-    held_out = []
+    held_out, score = [], scores.cost_and_metric
+
+    def noting(core, source):
+        held_out.append(source.rows.data.indices.copy())
+        return score(core, source)
+
     for epochs in (1, 2):
         trainer = make_trainer(seed=None)
-        score = trainer._score
-        trainer._score = lambda rows, score=score: held_out.append(rows.data.indices.copy()) or score(rows)
+        monkeypatch.setattr(scores, "cost_and_metric", noting)
         rule = Checkpoint(tmp_path)
         fit(trainer, epochs, validation_data=None, validation_fraction=0.3, checkpoint=rule)
     assert len(held_out) == 2

@@ -154,7 +154,7 @@ def test_accumulate_is_a_larger_batch(data, dtype, optimizer, options):
     comp, ref = make(batch_size=7, accumulate=3, **options), make(batch_size=21, **options)
     for trainer in (comp, ref):
         trainer.fit(*data, epochs=4, sample_weight=weights, verbose=0)
-    assert comp._updates == ref._updates == 12
+    assert comp.state.n_updates == ref.state.n_updates == 12
     # Twelve updates of sums in another order; Adam divides by the size of a slope, however small.
     tol = 1e-4 if dtype == "float32" else 1e-12
     np.testing.assert_allclose(comp.net.params, ref.net.params, rtol=tol, atol=tol)
@@ -324,7 +324,7 @@ def test_bad_metrics(data, metrics, options, error, message):
 def test_metrics_where_there_is_no_right_answer(data):
     trainer = make(loss="kl_divergence")
     y = np.full((60, 3), 1 / 3)
-    with pytest.raises(ValueError, match="metrics need one right answer a row"):
+    with pytest.raises(ValueError, match="metrics need one right answer per row"):
         trainer.fit(data[0], y, metrics="accuracy", verbose=0)
 
 
@@ -428,14 +428,14 @@ def test_lbfgs_ends_as_others_do(data):
     [({"l1": 0.1}, "l1"), ({"accumulate": 2}, "accumulate"), ({"schedule": "cosine"}, "a schedule")],
 )
 def test_lbfgs_refuses_what_it_cannot_do(options, message):
-    with pytest.raises(ValueError, match=f"optimizer 'lbfgs' does not go with {message}"):
+    with pytest.raises(ValueError, match=f"optimizer 'lbfgs' cannot be combined with {message}"):
         make(optimizer="lbfgs", **options)
-    with pytest.raises(ValueError, match="does not go with dropout"):
+    with pytest.raises(ValueError, match="cannot be combined with dropout"):
         make(fastnn.MLP([4, 7, 3], dropout=0.1), optimizer="lbfgs")
 
 
 def test_lbfgs_writes_no_checkpoints(data, tmp_path):
-    with pytest.raises(ValueError, match="checkpoint does not go with optimizer 'lbfgs'"):
+    with pytest.raises(ValueError, match="checkpoint cannot be combined with optimizer 'lbfgs'"):
         make(optimizer="lbfgs").fit(*data, checkpoint=fastnn.Checkpoint(tmp_path), verbose=0)
 
 

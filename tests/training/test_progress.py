@@ -1,28 +1,15 @@
-"""Progress on a terminal and without one: of a training at verbose=2, and of a search."""
+"""Progress on a terminal and without one: of a training at verbose=2."""
 
-import io
 import math
-import time
 
 import numpy as np
 import pytest
-from rich.console import Console
+from conftest import draw
 
 import fastnn
 from fastnn.history import Epoch, History
 from fastnn.training import progress
-from fastnn.training.progress import LiveDisplay, SearchDisplay, sparkline
-from fastnn.tuning.search import Trial
-
-
-@pytest.fixture
-def screen(monkeypatch):
-    """What a terminal of 110 columns is sent."""
-    file = io.StringIO()
-    monkeypatch.setattr(
-        "rich.console.Console", lambda **_: Console(file=file, force_terminal=True, width=110, height=24)
-    )
-    return file
+from fastnn.training.progress import LiveDisplay, sparkline
 
 
 @pytest.fixture
@@ -34,13 +21,6 @@ def xor():
 def make():
     net = fastnn.MLP([2, 8, 2], "tanh", seed=0)
     return fastnn.Trainer(net, loss="cross_entropy", batch_size=2, seed=0)
-
-
-def draw(display):
-    """What a display draws, as lines without colours."""
-    screen = io.StringIO()
-    Console(file=screen, width=display._console.width).print(display._draw())
-    return screen.getvalue().splitlines()
 
 
 def test_a_live_table_shows_the_last_epochs_and_the_curve(xor, screen):
@@ -68,7 +48,7 @@ def test_the_best_epoch_is_marked_and_stays(screen):
 def test_a_narrow_terminal_loses_columns_and_no_digits(screen):
     history = History("accuracy")
     display = LiveDisplay(4, 100, history)
-    display._console.width = 50
+    display.console.width = 50
     for k in range(1, 4):
         history.epochs.append(Epoch(k, 1.234e-05, 0.5, 2.345e-05, 0.5, 0.1, 1234567.0, 1e-3))
         display.epoch(history.epochs[-1])
@@ -137,37 +117,3 @@ def test_progress_changes_nothing(xor, capsys):
 )
 def test_sparkline(values, width, curve):
     assert sparkline(values, width, is_unicode=False) == curve
-
-
-def trial(number, score, ending="epochs"):
-    settings = {"lr": 0.0123456, "activation": "relu", "norm": None}
-    return Trial(number, score, ending, 10, 9, 0.5, settings)
-
-
-def test_a_search_on_a_terminal(screen):
-    display = SearchDisplay(30, math.inf)
-    with display:
-        display.trial(trial(1, 0.25), trial(1, 0).settings, before=True)
-        for k in range(2, 20):
-            done = trial(k, 0.5 + k, "pruned" if k % 2 else "early stopping")
-            display.trial(done, done.settings)
-    lines = draw(display)
-    assert lines[1].split()[:3] == ["*", "1", "0.2500"]
-    assert [line.split()[0] for line in lines[2:9]] == [str(k) for k in range(13, 20)]
-    assert "best: lr=0.0123 activation=relu norm=none" in lines[-2]
-    assert "19/30" in lines[-1]
-    assert "left" in lines[-1]
-    assert len(lines) < 24
-
-
-def test_a_search_without_a_terminal(capsys):
-    display = SearchDisplay(3, time.monotonic() + 60)
-    with display:
-        for k, score in enumerate((0.5, math.inf, 0.25), 1):
-            done = trial(k, score, "epochs" if score < 1 else "diverged")
-            display.trial(done, done.settings)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3
-    assert lines[0].startswith("trial 1/3  score 0.5000  epochs  lr=0.0123 activation=relu norm=none")
-    assert "diverged" in lines[1]
-    assert [line.endswith("best so far") for line in lines] == [True, False, True]

@@ -50,7 +50,7 @@ def test_patience(options, costs, stop, best, falls):
     for number, cost in enumerate(costs, 1):
         weights[0] = number
         epoch = Epoch(number, cost if falls else -cost, 0.0, None, None, 1.0, 1.0)
-        if watcher.says_stop(epoch, [weights]):
+        if watcher.observe(epoch, [weights]):
             stopped = number
             break
     assert stopped == stop
@@ -61,7 +61,7 @@ def test_patience(options, costs, stop, best, falls):
 def test_without_a_finite_figure_nothing_is_restored():
     weights = np.zeros(1)
     watcher = Best(EarlyStopping("cost"), [weights], True)
-    assert not watcher.says_stop(Epoch(1, math.nan, 0.0, None, None, 1.0, 1.0), [weights])
+    assert not watcher.observe(Epoch(1, math.nan, 0.0, None, None, 1.0, 1.0), [weights])
     assert watcher.restore([weights]) is None
 
 
@@ -308,10 +308,10 @@ def test_steps_of_a_broken_epoch_count(noise):
 
     trainer = make(batch_size=4, schedule="inverse_scaling", accumulate=2)
     trainer.fit(x, y, epochs=1, callbacks=Note(), verbose=0)
-    assert trainer._updates == 1
+    assert trainer.state.n_updates == 1
     trainer.fit(x, y, epochs=1, callbacks=Note(), verbose=0)
     assert rates[3] == pytest.approx(0.01 / np.sqrt(1 + 12))
-    assert trainer._updates == 1 + 5
+    assert trainer.state.n_updates == 1 + 5
 
 
 @pytest.mark.parametrize("event", ["begin", "epoch 1", "batch 1 of 1", "batch 2 of 1", "end 1", "epoch 2"])

@@ -13,6 +13,7 @@ import pytest
 
 import fastnn
 from fastnn import DivergenceError, EarlyStopping
+from fastnn.training.loop import Run
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_divergence_stops_and_keeps_finite_weights(where):
 
 def test_interrupt_keeps_model_and_history(blobs, monkeypatch):
     trainer = make()
-    real, calls = trainer._run_epoch, []
+    real, calls = Run._train_epoch, []
 
     def interrupted(*args):
         calls.append(1)
@@ -159,7 +160,7 @@ def test_interrupt_keeps_model_and_history(blobs, monkeypatch):
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(trainer, "_run_epoch", interrupted)
+    monkeypatch.setattr(Run, "_train_epoch", interrupted)
     with pytest.warns(UserWarning, match="interrupted"):
         history = trainer.fit(*blobs, epochs=10, verbose=0)
     assert history.stop_reason == "interrupted"
@@ -209,7 +210,7 @@ with open("/proc/self/clear_refs", "w") as file:
     file.write("5")  # the high-water mark starts anew
 before = high_water()
 net, trainer = train({sizes!r}, {batch_size})
-used, data_and_workspace = high_water() - before, x.nbytes + sum(a.nbytes for a in trainer._work[1:])
+used, data_and_workspace = high_water() - before, x.nbytes + sum(a.nbytes for a in trainer.core._work[1:])
 print(json.dumps([used, data_and_workspace, fastnn._jit.compile_seconds()]))
 """
     for _ in range(2):
@@ -235,11 +236,11 @@ def test_progress_is_plain_and_short_without_a_terminal(blobs, capsys):
 def test_what_one_fit_learnt_of_threads_the_next_goes_on_with(blobs):
     trainer = make()
     trainer.fit(*blobs, epochs=1, verbose=0)
-    batch_size, pace = trainer._pace
+    batch_size, pace = trainer.core._pace
     trainer.fit(*blobs, epochs=1, verbose=0)
-    assert trainer._pace[1] is pace
+    assert trainer.core._pace[1] is pace
     trainer.fit(blobs[0][: batch_size - 1], blobs[1][: batch_size - 1], epochs=1, verbose=0)
-    assert trainer._pace[1] is not pace
+    assert trainer.core._pace[1] is not pace
 
 
 def test_silent(blobs, capsys):

@@ -5,6 +5,7 @@ import pytest
 
 import fastnn
 from fastnn._jit import compile_seconds
+from fastnn.training import scores
 
 WHOLE = {"batch_size": None, "shuffle": False}
 
@@ -84,12 +85,13 @@ def test_r2_is_weighted(rows):
     assert epoch.more["r2"] == pytest.approx(ref, rel=1e-12)
 
 
-def test_held_out_rows_keep_their_weights(rows):
+def test_held_out_rows_keep_their_weights(rows, monkeypatch):
     x, y, weights = rows
     trainer = make(batch_size=8)
-    score = trainer._score
-    scored = []
-    trainer._score = lambda rows: scored.append(rows) or score(rows)
+    score, scored = scores.cost_and_metric, []
+    monkeypatch.setattr(
+        scores, "cost_and_metric", lambda core, source: scored.append(source.rows) or score(core, source)
+    )
     history = trainer.fit(x, y, epochs=1, sample_weight=weights, validation_fraction=0.25, verbose=0)
     indices = scored[0].data.indices
     ref = np.average(trainer.losses(x[indices], y[indices]), weights=weights[indices])
@@ -164,9 +166,9 @@ def test_bad_weights(rows, weights, message):
         (
             {"class_weight": "balanced", "loss": "mse"},
             ValueError,
-            "needs one class a row, but loss 'mse' is not of that kind",
+            "needs one class per row, but loss 'mse' has other targets",
         ),
-        ({"class_weight": {0: 1}, "loss": "binary_cross_entropy"}, ValueError, "needs one class a row"),
+        ({"class_weight": {0: 1}, "loss": "binary_cross_entropy"}, ValueError, "needs one class per row"),
     ],
 )
 def test_bad_class_weights(options, error, message):

@@ -70,11 +70,11 @@ def test_leaves_network_and_trainer_alone(make, problem):
     x, y, _ = problem
     net = fastnn.MLP([3, 8, 1], seed=0)
     trainer = make(net, seed=5)
-    before, draws = net.params.copy(), trainer._rng.bit_generator.state
+    before, draws = net.params.copy(), trainer.state.rng.bit_generator.state
     curve = find_lr(trainer, x, y)
     assert np.array_equal(net.params, before)
     assert trainer.net is net
-    assert trainer._rng.bit_generator.state == draws
+    assert trainer.state.rng.bit_generator.state == draws
     again = find_lr(trainer, x, y)
     assert np.array_equal(curve.costs, again.costs)
 

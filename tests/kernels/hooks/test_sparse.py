@@ -20,7 +20,7 @@ from fastnn.kernels.activations import TANH
 from fastnn.kernels.hooks import sparse as kernels
 from fastnn.kernels.hooks.rows import drop
 from fastnn.kernels.team import new_team
-from fastnn.network.mlp import sparse_rows
+from fastnn.network.inputs import as_data
 
 scipy_sparse = pytest.importorskip("scipy.sparse")
 SPARSE = {name: case for name, case in CASES.items() if "embeddings" not in case.net}
@@ -45,14 +45,14 @@ class Rows:
         self.net.biases[0][:] = rng.standard_normal(n_out)
         self.x = make_csr(rng, n_rows + n_more, n_in, dtype=dtype, longest=3)
         order = rng.permutation(n_rows + n_more)
-        self.data = sparse_rows(self.x)._replace(indices=order)
+        self.data = as_data(self.x)._replace(indices=order)
         self.dense = self.x.toarray()[order].astype("f8")  # in the order
-        self.network = self.net._network(seed=5)
+        self.network = self.net.compiled.view(seed=5)
         self.n_rows, n_entries = n_rows, self.x.nnz
-        self.work = self.net._layout.workspace(n_rows, 1, n_entries=n_entries, n_parts=n_parts)
+        self.work = self.net.compiled.layout.workspace(n_rows, 1, n_entries=n_entries, n_parts=n_parts)
         for array in self.work[1:]:
             array.fill(np.nan if array.dtype.kind == "f" else -1)
-        self.layer = self.net._layout.layers[0]
+        self.layer = self.net.compiled.layout.layers[0]
 
     def context(self, number=1, part=0, n_parts=1):
         return records.HookContext(
@@ -118,12 +118,12 @@ def test_sort_of_many_features(rng):
     """Three passes: numbers of 23 bits."""
     n_in, n_entries = 2**23 - 5, 4000
     columns = np.sort(rng.integers(0, n_in, n_entries)).astype(np.int32)
-    layout = fastnn.MLP([2, 2], seed=0)._layout
+    layout = fastnn.MLP([2, 2], seed=0).compiled.layout
     work = layout.workspace(1, 1, n_entries=n_entries)
-    data = fastnn.network.mlp.unlabelled(rng.random((1, n_entries), "float32"))
+    data = fastnn.network.inputs.as_data(rng.random((1, n_entries), "float32"))
     shuffled = rng.permutation(n_entries)
     data = data._replace(columns=columns[shuffled], starts=np.array([0, n_entries]))
-    network = fastnn.MLP([2, 2], seed=0)._network()
+    network = fastnn.MLP([2, 2], seed=0).compiled.view()
     context = records.HookContext(network, work, 0, 1, np.empty(0, np.int64), 1, 1, False)
     kernels.sparse_sort(context, data, 0, 0, n_in)
     half = work.counts[0, kernels.HALF]
@@ -180,7 +180,7 @@ def test_a_canonical_matrix_is_not_copied(rng, dtype):
     for array in (x.data, x.indices, x.indptr):
         array.flags.writeable = False
     checked = _checks.check_sparse("x", x, 6, dtype)
-    data = sparse_rows(checked)
+    data = as_data(checked)
     assert np.shares_memory(data.x, x.data)
     assert np.shares_memory(data.columns, x.indices)
 
@@ -336,7 +336,7 @@ def test_two_threads_give_the_same_bits(rng, dtype, feature, monkeypatch):
     ref = train(x, y, dtype, of_net, of_trainer)
     for name in (
         "_threads.PARALLEL_STEP_FLOPS",
-        "training.trainer.PARALLEL_CALL_FLOPS",
+        "training.core.PARALLEL_CALL_FLOPS",
         "network.predictor.PARALLEL_CALL_FLOPS",
     ):
         monkeypatch.setattr(f"fastnn.{name}", 0)

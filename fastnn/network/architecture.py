@@ -1,0 +1,274 @@
+"""The architecture of a network: checked once, then frozen.
+
+It knows sizes, activations and what each layer does besides its product, and turns them into a layout, into
+JSON and into text. It holds no parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from .. import _checks
+from ..activations import Activation, as_activation
+from ..kernels.activations import IDENTITY, OUTPUTS
+from ..kernels.hooks.rows import NORMS
+from .initial import INITIALIZATIONS
+from .layout import LayerSpec, Layout
+
+_MAX_LAYERS = 10_000  # that a file may ask for
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that fixes the shapes of a network and what its layers compute.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Width of every layer, from the number of features to the number of outputs.
+    activations : tuple of Activation
+        One per hidden layer, as are the entries of `dropout`, `norm` and `residual`.
+    output : str or None
+        Activation of the output layer; None until a loss chooses it.
+    init : str, tuple of ndarray or None
+    dropout : tuple of float
+    input_dropout : float
+    norm : tuple of str or None
+    residual : tuple of bool
+    embeddings : dict of int to (int, int)
+        Number of categories and width of the vectors, by column.
+    dtype : numpy.dtype
+    """
+
+    sizes: tuple[int, ...]
+    activations: tuple[Activation, ...]
+    output: str | None
+    init: str | tuple[np.ndarray, ...] | None = field(compare=False)
+    dropout: tuple[float, ...]
+    input_dropout: float
+    norm: tuple[str | None, ...]
+    residual: tuple[bool, ...]
+    embeddings: dict[int, tuple[int, int]]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def check(
+        cls,
+        sizes: Sequence[int],
+        activation: str | Activation | Sequence[str | Activation],
+        *,
+        output: str | None,
+        init: Any,
+        dropout: float | Sequence[float],
+        input_dropout: float,
+        norm: str | Sequence[str | None] | None,
+        residual: bool | Sequence[bool],
+        embeddings: Mapping[int, tuple[int, int]] | None,
+        dtype: Any,
+    ) -> Architecture:
+        """Check the arguments of :class:`fastnn.MLP` and return the architecture they describe."""
+        if isinstance(sizes, (str, int)) or not isinstance(sizes, Iterable):
+            raise TypeError(f"sizes must be a sequence of integers, got {sizes!r}.")
+        sizes = tuple(_checks.check_count(f"sizes[{i}]", n) for i, n in enumerate(sizes))
+        if len(sizes) < 2:
+            raise ValueError(f"sizes must name at least inputs and outputs, got {list(sizes)}.")
+        n_hidden = len(sizes) - 2
+        dtype = _checks.check_dtype(dtype)
+        embeddings = _check_embeddings({} if embeddings is None else embeddings, sizes[0], dtype)
+        widths = _widths(sizes, embeddings)
+        return cls(
+            sizes=sizes,
+            activations=tuple(map(as_activation, _per_layer("activation", activation, n_hidden))),
+            output=None if output is None else _checks.check_name("output", output, OUTPUTS),
+            init=_check_init(init, widths, dtype),
+            dropout=tuple(
+                _checks.check_number("dropout", p, 0.0, 1.0) for p in _per_layer("dropout", dropout, n_hidden)
+            ),
+            input_dropout=_checks.check_number("input_dropout", input_dropout, 0.0, 1.0),
+            norm=tuple(
+                None if kind is None else _checks.check_name("norm", kind, NORMS)
+                for kind in _per_layer("norm", norm, n_hidden)
+            ),
+            residual=_check_residual(residual, widths),
+            embeddings=embeddings,
+            dtype=dtype,
+        )
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of hidden layers."""
+        return len(self.sizes) - 2
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths of the layers, where embedded columns count as the vectors that take their place."""
+        return _widths(self.sizes, self.embeddings)
+
+    def init_of(self, depth: int) -> str | np.ndarray:
+        """Return how the weights of a layer are drawn, or the weights that were given."""
+        if isinstance(self.init, str):
+            return self.init
+        if self.init is not None:
+            return self.init[depth]
+        if depth < self.n_hidden:
+            return self.activations[depth].init
+        return "he_normal" if self.output == "relu" else "glorot_uniform"
+
+    def layer_spec(self, depth: int) -> LayerSpec:
+        """What a hidden layer does besides its product, in the codes of the kernels."""
+        activation, norm = self.activations[depth], NORMS.get(self.norm[depth] or "", 0)
+        adds_above = depth + 1 < self.n_hidden and self.residual[depth + 1]
+        hooked = bool(
+            activation.code is None or norm or self.residual[depth] or self.dropout[depth] > 0 or adds_above
+        )
+        return LayerSpec(
+            activation=IDENTITY if hooked or activation.code is None else activation.code,
+            norm=norm,
+            prelu=activation.name == "prelu" and not activation.is_own,
+            residual=self.residual[depth],
+            dropout=self.dropout[depth],
+            alpha=activation.alpha or 0.0,
+            hooked=hooked,
+        )
+
+    def make_layout(self) -> Layout:
+        """Lay out the parameters and the buffers of a batch; nothing of their size is allocated."""
+        specs = [self.layer_spec(depth) for depth in range(self.n_hidden)] + [LayerSpec()]
+        embeddings = [(column, *pair) for column, pair in self.embeddings.items()]
+        return Layout(self.widths, specs, self.dtype, embeddings, self.input_dropout)
+
+    def feature_columns(self) -> np.ndarray:
+        """Place of each feature among the first layer's inputs, -1 if embedded; empty if none is.
+
+        Numeric features keep their order, and the vectors of the embeddings follow.
+        """
+        if not self.embeddings:
+            return np.empty(0, np.int64)
+        numeric = [column not in self.embeddings for column in range(self.sizes[0])]
+        return np.where(numeric, np.cumsum(numeric) - 1, -1)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the architecture as JSON can hold it.
+
+        Raises
+        ------
+        ValueError
+            If an activation is the user's own function: a file without code cannot hold it.
+        """
+        for activation in self.activations:
+            if activation.is_own:
+                raise ValueError(
+                    f"activation {activation.name!r} is a function of your own, which a file without code "
+                    "cannot hold: pickle the network instead."
+                )
+        return {
+            "sizes": self.sizes,
+            "activation": [(activation.name, activation.alpha) for activation in self.activations],
+            "output": self.output,
+            "init": self.init if isinstance(self.init, str) else None,
+            "dropout": self.dropout,
+            "input_dropout": self.input_dropout,
+            "norm": self.norm,
+            "residual": self.residual,
+            "embeddings": [(column, *pair) for column, pair in self.embeddings.items()],
+            "dtype": self.dtype.name,
+        }
+
+    @classmethod
+    def from_json(cls, state: dict[str, Any]) -> Architecture:
+        """Return the architecture that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If the state is not what it wrote: a file may come from a stranger.
+        """
+        sizes = state["sizes"]
+        for name in ("sizes", "activation", "dropout", "norm", "residual", "embeddings"):
+            if not isinstance(state[name], list):
+                raise ValueError(f"its {name} must be a list, got {state[name]!r:.100}.")
+        if len(sizes) > _MAX_LAYERS:
+            raise ValueError(f"it has {len(sizes)} layer sizes, expected at most {_MAX_LAYERS}.")
+        activations = [Activation(name, alpha=alpha) for name, alpha in state["activation"]]
+        embeddings = {column: (n, width) for column, n, width in state["embeddings"]}
+        return cls.check(**state | {"activation": activations, "embeddings": embeddings})
+
+    def __repr__(self) -> str:
+        options = {
+            "output": self.output,
+            "dropout": self.dropout if any(self.dropout) else None,
+            "input_dropout": self.input_dropout or None,
+            "norm": self.norm if any(self.norm) else None,
+            "residual": self.residual if any(self.residual) else None,
+            "embeddings": self.embeddings or None,
+        }
+        given = "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
+        names = [activation.name for activation in self.activations]
+        return f"MLP({list(self.sizes)}, activation={names}{given}, dtype={self.dtype.name!r})"
+
+
+def _widths(sizes: Sequence[int], embeddings: Mapping[int, tuple[int, int]]) -> tuple[int, ...]:
+    more = sum(width - 1 for _, width in embeddings.values())
+    return (sizes[0] + more, *sizes[1:])
+
+
+def _per_layer(name: str, value: Any, n_hidden: int) -> list[Any]:
+    """Repeat a single value for all hidden layers; check that a sequence has one entry per hidden layer."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return [value] * n_hidden
+    values = list(value)
+    if len(values) != n_hidden:
+        raise ValueError(f"{name} has {len(values)} entries, but the network has {n_hidden} hidden layers.")
+    return values
+
+
+def _check_embeddings(embeddings: Any, n_in: int, dtype: np.dtype[Any]) -> dict[int, tuple[int, int]]:
+    if not isinstance(embeddings, Mapping):
+        raise TypeError(f"embeddings must be a dict {{column: (n_categories, width)}}, got {embeddings!r}.")
+    checked = {}
+    most = 2 ** (np.finfo(dtype).nmant + 1)
+    for column, pair in embeddings.items():
+        name = f"embeddings[{column!r}]"
+        if _checks.check_count("a column of embeddings", column, 0) >= n_in:
+            raise ValueError(f"embeddings has column {column}, but x has {n_in} features.")
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"{name} must be a pair (n_categories, width), got {pair!r}.")
+        checked[int(column)] = (_checks.check_count(name, pair[0]), _checks.check_count(name, pair[1]))
+        if pair[0] > most:  # two categories would be one number
+            raise ValueError(f"{name} has {pair[0]} categories, but {dtype} can tell only {most} apart.")
+    return dict(sorted(checked.items()))
+
+
+def _check_residual(residual: Any, widths: Sequence[int]) -> tuple[bool, ...]:
+    flags = list(map(bool, _per_layer("residual", residual, len(widths) - 2)))
+    equal = [n_in == n_out for n_in, n_out in pairwise(widths[:-1])]
+    if not isinstance(residual, Iterable):
+        return tuple(flag and same for flag, same in zip(flags, [False, *equal[1:]], strict=False))
+    for k, (flag, same) in enumerate(zip(flags, equal, strict=True)):
+        if flag and not same:
+            raise ValueError(
+                f"residual[{k}] is True, but hidden layer {k} has {widths[k]} inputs and {widths[k + 1]} "
+                "outputs: they must be equal."
+            )
+    return tuple(flags)
+
+
+def _check_init(
+    init: Any, widths: Sequence[int], dtype: np.dtype[Any]
+) -> str | tuple[np.ndarray, ...] | None:
+    if init is None or isinstance(init, str):
+        return None if init is None else _checks.check_name("init", init, INITIALIZATIONS)
+    if not isinstance(init, Iterable):
+        raise TypeError(f"init must be a name or a sequence of arrays, got {init!r}.")
+    arrays = tuple(np.asarray(w, dtype=dtype) for w in init)
+    shapes = list(pairwise(widths))
+    if [w.shape for w in arrays] != shapes:
+        raise ValueError(
+            f"init has arrays of shapes {[w.shape for w in arrays]}, but the layers have {shapes}."
+        )
+    return arrays

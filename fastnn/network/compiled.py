@@ -1,0 +1,129 @@
+"""A network as the kernels see it: parameters in their layout, and the addresses of its hooks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..kernels.activations import OUTPUTS
+from ..kernels.hooks import link
+from ..kernels.records import Data, Network
+from .architecture import Architecture
+from .layout import aligned_zeros
+
+
+class CompiledNetwork:
+    """Parameters of a network, and what the kernels need to know of it.
+
+    Parameters
+    ----------
+    architecture : Architecture
+
+    Attributes
+    ----------
+    architecture : Architecture
+        Replaced where the output activation is chosen; all else of it stays.
+    layout : Layout
+    params : ndarray of shape (n,)
+        All parameters, padding included.
+    running : ndarray of shape (n,)
+        Running statistics of batch normalisations.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        self.architecture = architecture
+        self.layout = layout = architecture.make_layout()
+        self.params = aligned_zeros(layout.n_params, layout.dtype)
+        self.running = aligned_zeros(layout.n_running, layout.dtype)
+        self._params_t = aligned_zeros(layout.n_params_t, layout.dtype)
+        self._columns = architecture.feature_columns()
+        self._hooks: dict[str, int] | None = None
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Views of all that the network has learnt, by name; see :meth:`fastnn.MLP.parameters`."""
+        return self.layout.named_views(self.params, self.running)
+
+    def split(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Views of the weights and of the biases of each layer in a vector laid out as the parameters."""
+        matrices = self.layout.weights(flat)[: self.layout.n_layers]
+        pairs = [
+            (matrix[:n], matrix[n]) for matrix, n in zip(matrices, self.layout.layers["n_in"], strict=False)
+        ]
+        return [w for w, _ in pairs], [b for _, b in pairs]
+
+    def view(self, seed: int = 0, sparse: bool = False) -> Network:
+        """Return the record that kernels take, for dense or sparse rows; `seed` is that of dropout."""
+        network = Network(
+            layers=self.layout.layers,
+            n_layers=self.layout.n_layers,
+            columns=self._columns,
+            params=self.params,
+            params_t=self._params_t,
+            output=OUTPUTS[self.architecture.output or "identity"],
+            running=self.running,
+            embed_hook=0,
+            forward_hook=0,
+            backward_hook=0,
+            gradient_hook=0,
+            sparse_forward=0,
+            sparse_sort=0,
+            sparse_gradient=0,
+            sparse_update=0,
+            rows_coupled="batch" in self.architecture.norm,
+            seed=seed,
+        )
+        if self._hooks is None:
+            self._hooks = self._compile_hooks(network)
+        if sparse and "sparse_forward" not in self._hooks:
+            self._hooks |= link.addresses_of_sparse(network, self.layout.workspace(0, 0))
+        return network._replace(**self._hooks)  # type: ignore[arg-type]
+
+    def view_to_predict(self, sparse: bool = False) -> Network:
+        """Return the same record for prediction, which drops nothing out.
+
+        Layers that need a hook only for their dropout then need none.
+        """
+        network, architecture = self.view(sparse=sparse), self.architecture
+        if not any(architecture.dropout):
+            return network
+        layers = network.layers.copy()
+        for depth, activation in enumerate(architecture.activations):
+            spec = architecture.layer_spec(depth)
+            if activation.code is not None and not (spec.norm or spec.residual):
+                layers["hooked"][depth], layers["activation"][depth] = 0, activation.code
+        return network._replace(layers=layers)
+
+    def row_flops(self, data: Data) -> float:
+        """Floating-point operations of the products of one row; of sparse rows, on average."""
+        n_weights, layer = self.params.size, self.layout.layers[0]
+        if data.starts.size > 0:
+            n_weights += (data.x.size / (data.starts.size - 1) - layer["n_in"]) * layer["w_cols"]
+        return 2.0 * n_weights
+
+    def _compile_hooks(self, network: Network) -> dict[str, int]:
+        """Compile what the layers need besides the core, and return where it is."""
+        layers, architecture = self.layout.layers, self.architecture
+        for layer, activation in zip(layers, architecture.activations, strict=False):
+            if layer["hooked"] and not layer["prelu"]:
+                layer["function"] = link.address_of_activation(activation.kernel, architecture.dtype)
+        return link.addresses_of_rows(
+            network,
+            self.layout.workspace(0, 0),
+            embeds=bool(architecture.embeddings),
+            hooked=bool(layers["hooked"].any() or architecture.input_dropout > 0),
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out padding, buffers and addresses, which hold in this process only."""
+        architecture = self.architecture
+        if not isinstance(architecture.init, str):  # arrays that were given are of no more use
+            architecture = replace(architecture, init=None)
+        parameters = {name: view.copy() for name, view in self.parameters().items()}
+        return {"architecture": architecture, "parameters": parameters}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        CompiledNetwork.__init__(self, state["architecture"])
+        for name, view in self.parameters().items():
+            view[:] = state["parameters"][name]

@@ -1,0 +1,68 @@
+"""Features on their way to the kernels: the one place that checks them.
+
+``fit``, ``predict`` and all others hand in what the user gave; the kernels get a :class:`Data` record whose
+arrays have their types and are contiguous. Nothing is copied that already is as it should be.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _checks
+from ..kernels.records import Data
+from .architecture import Architecture
+
+
+def check_features(name: str, x: Any, architecture: Architecture) -> Any:
+    """Check dense or sparse features.
+
+    Parameters
+    ----------
+    name : str
+        What messages call x.
+    x : array-like or sparse matrix of shape (n, n_in)
+    architecture : Architecture
+
+    Returns
+    -------
+    ndarray of shape (n, n_in), C-contiguous, or CSR matrix
+        Of the network's dtype, and finite. Embedded columns hold category numbers.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If x is not what the network takes.
+    """
+    if not _checks.is_sparse(x):
+        return check_dense(name, x, architecture)
+    if architecture.embeddings:
+        raise ValueError(f"{name} is sparse, but the network embeds columns: pass {name}.toarray().")
+    return _checks.check_sparse(name, x, architecture.sizes[0], architecture.dtype)
+
+
+def check_dense(name: str, x: ArrayLike, architecture: Architecture) -> np.ndarray:
+    """Check features that must be dense; see :func:`check_features`."""
+    checked = _checks.check_x(name, x, architecture.sizes[0], architecture.dtype)
+    for column, (n_categories, _) in architecture.embeddings.items():
+        _checks.check_categories(name, checked[:, column], column, n_categories)
+    return checked
+
+
+def as_data(x: Any) -> Data:
+    """Wrap checked features, dense or CSR, for the kernels: without labels, targets, order or weights."""
+    is_sparse = _checks.is_sparse(x)
+    values = x.data.reshape(1, -1) if is_sparse else x
+    starts = x.indptr if is_sparse else np.empty(0, np.int64)
+    columns = x.indices if is_sparse else np.empty(0, np.int32)
+    return Data(
+        x=_checks.writable_view(values),
+        labels=np.empty((0, 0), np.int32),
+        targets=np.empty((0, 0), values.dtype),
+        indices=np.empty(0, np.int64),
+        weights=np.empty(0, np.float64),
+        starts=_checks.writable_view(starts.astype(np.int64, copy=False)),
+        columns=_checks.writable_view(columns.astype(np.int32, copy=False)),
+    )

@@ -1,0 +1,156 @@
+"""Calls of the compiled kernels, and the records that they take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._threads import Pace, launch, parts_for
+from ..kernels import step as kernels
+from ..kernels.hooks import link
+from ..kernels.records import Data, Network, Objective, UpdateState, Workspace
+from ..kernels.sizes import PARALLEL_CALL_FLOPS, ROW_BLOCK, TILE_ROWS
+from ..kernels.team import new_team, run_parts
+from ..kernels.updates import N_RATES, UPDATE_SETTINGS
+from ..losses import Loss
+from ..network.compiled import CompiledNetwork
+from ..network.layout import aligned_zeros
+from ..optimizers import LBFGS
+from .settings import Settings
+from .state import State
+
+
+class Core:
+    """The compiled side of a training: nothing in it outlives the process, so it is made anew when unpickled.
+
+    Parameters
+    ----------
+    network : CompiledNetwork
+    settings : Settings
+    state : State
+        Its arrays are written by the kernels.
+
+    Attributes
+    ----------
+    objective : Objective
+    update : UpdateState
+        Settings and buffers of the update, without learning rates.
+    """
+
+    def __init__(self, network: CompiledNetwork, settings: Settings, state: State) -> None:
+        self.network, self.settings, self.state = network, settings, state
+        self.objective = make_objective(settings.loss, network.params.dtype)
+        self.update = _make_update(network, settings, state)
+        self._work: Workspace | None = None
+        self._pace: tuple[int, Pace] | None = None
+
+    def pace(self, batch_size: int) -> Pace:
+        """Return the pace of steps of so many rows; it remembers what earlier calls of fit have measured."""
+        if self._pace is None or self._pace[0] != batch_size:
+            step_flops = 6.0 * batch_size * self.network.params.size
+            n_shares = -(-batch_size // TILE_ROWS)
+            self._pace = batch_size, Pace(self.settings.n_threads, step_flops, n_shares=n_shares)
+        return self._pace[1]
+
+    def records(self, data: Data, batch_size: int) -> tuple[Network, Workspace]:
+        """Return network and workspace as the kernels take them for batches of such rows."""
+        network = self.network.view(self.state.dropout_seed, sparse=data.starts.size > 0)
+        return network, self._reserve(batch_size, data)
+
+    def train(self, n_parts: int, *args: Any) -> None:
+        """Train on some batches; `args` are those of ``kernels.step.train_part`` after the team."""
+        launch(kernels.train_part, self.network.params.dtype, n_parts, new_team(), *args)
+
+    def align_transposed(self) -> None:
+        """Bring the transposed weights in line with the parameters, which others may have written."""
+        kernels.transpose_weights(self.network.view())
+
+    def gradient(self, data: Data, n_rows: int) -> tuple[float, np.ndarray]:
+        """Compute the cost of the first rows, and its gradient as a vector laid out as the parameters."""
+        network, work = self.records(data, n_rows)
+        kernels.transpose_weights(network)
+        grads = aligned_zeros(network.params.size, network.params.dtype)
+        cost = kernels.gradient(grads, network, work, data, self.objective, n_rows)
+        return float(cost), grads
+
+    def score(self, data: Data, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Compute losses and scores row by row, not weighted: float64 of shape (n_rows,) each."""
+        flops, is_sparse = n_rows * self.network.row_flops(data), data.starts.size > 0
+        n_parts = parts_for(self.settings.n_threads, flops, PARALLEL_CALL_FLOPS, -(-n_rows // ROW_BLOCK))
+        n_targets = data.labels.shape[1] + data.targets.shape[1]
+        capacity, n_entries = min(n_rows, ROW_BLOCK) * n_parts, 0 if is_sparse else None
+        work = self.network.layout.workspace(capacity, n_targets, n_entries=n_entries)
+        losses, scores = np.empty(n_rows), np.empty(n_rows)
+        data = data._replace(weights=np.empty(0))
+        args = (losses, scores, self.network.view(sparse=is_sparse), work, data, self.objective)
+        launch(kernels.score_part, self.network.params.dtype, n_parts, *args)
+        return losses, scores
+
+    def _reserve(self, capacity: int, data: Data) -> Workspace:
+        """Return a workspace for batches of such rows, made anew only where another one is needed."""
+        work, n_entries = self._work, None
+        if data.starts.size > 0:  # as many as the longest rows have
+            lengths = np.sort(np.diff(data.starts))
+            n_entries = int(lengths[-capacity:].sum())
+        is_sparse = work is not None and work.counts.size > 0
+        if (
+            work is None
+            or work.capacity < capacity
+            or is_sparse != (n_entries is not None)
+            or work.entries.shape[1] < (n_entries or 0)
+        ):
+            n_targets, n_parts = data.labels.shape[1] + data.targets.shape[1], self.update.grad.shape[0]
+            work = self._work = self.network.layout.workspace(
+                capacity, n_targets, n_entries=n_entries, n_parts=n_parts
+            )
+        return work
+
+
+def make_objective(loss: Loss, dtype: np.dtype[Any]) -> Objective:
+    """Return the loss as the kernels take it."""
+    address = 0 if loss.kernel is None else link.address_of_loss(loss.kernel, dtype)
+    return Objective(max(loss.code, 0), loss.scale, address, loss.numbers)
+
+
+def _make_update(network: CompiledNetwork, settings: Settings, state: State) -> UpdateState:
+    """Return settings and buffers of the update, as the kernels take them."""
+    optimizer, layout, dtype = settings.optimizer, network.layout, network.params.dtype
+    is_lbfgs = isinstance(optimizer, LBFGS)
+    factors = settings.factors(layout.n_layers, len(layout.layers) - layout.n_layers)
+    record = np.zeros(1, dtype=UPDATE_SETTINGS)
+    record["l1"], record["l2"], record["accumulate"] = settings.l1, settings.l2, settings.accumulate
+    record["clip_value"] = np.inf if settings.clip_value is None else settings.clip_value
+    record["clip_norm"], record["max_norm"] = settings.clip_norm or 0.0, settings.max_norm or 0.0
+    record["decay"] = getattr(optimizer, "weight_decay", 0.0)
+    record["skips_absent"] = settings.skips_absent
+    record["average_decay"] = state.averager.decay
+    of_core = optimizer.core_kind is not None and settings.l1 == 0 and settings.clip_value is None
+    if of_core and (factors == 1).all():
+        record["kind"] = optimizer.core_kind
+        for name in ("nesterov", "momentum", "beta1", "beta2", "eps"):
+            record[name] = getattr(optimizer, name, 0)
+    elif not is_lbfgs:
+        record["update_hook"] = link.address_of_update(optimizer.kernel, dtype)
+    update = UpdateState(
+        settings=record,
+        constants=np.empty(0) if is_lbfgs else optimizer.constants(),
+        rates=np.zeros((1, N_RATES)),
+        factors=factors,
+        m=state.m,
+        v=state.v,
+        u=state.u,
+        grad=aligned_zeros((parts_for(settings.n_threads, 0, 0, network.params.size), layout.n_block), dtype),
+        full_grad=state.full_grad,
+        average=aligned_zeros(0, dtype),
+        penalty=aligned_zeros(layout.n_sums, np.float64),
+        norms=aligned_zeros(layout.n_sums if settings.clip_norm else 0, np.float64),
+    )
+    if settings.max_norm is not None or state.averager.decay > 0:
+        record["after_hook"] = link.address_of_after(network.view(), layout.workspace(0, 0), update)
+    return update
+
+
+def n_loaded() -> int:
+    """Count the compiled forms that this process has of what a training step calls."""
+    return sum(len(getattr(kernel, "overloads", ())) for kernel in (kernels.train_part, run_parts))

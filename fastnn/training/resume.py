@@ -1,0 +1,128 @@
+"""Writing checkpoints while training, and going on from one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from ..optimizers import LBFGS
+from .checkpoint import Checkpoint, Clock
+from .core import Core
+from .settings import text_of
+from .sources import Source
+from .stopping import Best, EarlyStopping
+
+
+class Checkpoints:
+    """The checkpoints of one call of fit; without a rule there are none.
+
+    Parameters
+    ----------
+    rule : Checkpoint or None
+    core : Core
+    source, held_out : Source, Source or None
+    early_stopping : EarlyStopping or None
+
+    Raises
+    ------
+    ValueError
+        If the folder has checkpoints of another training.
+    """
+
+    def __init__(
+        self,
+        rule: Checkpoint | None,
+        core: Core,
+        source: Source,
+        held_out: Source | None,
+        early_stopping: EarlyStopping | None,
+    ) -> None:
+        if rule is not None and not isinstance(rule, Checkpoint):
+            raise TypeError(f"checkpoint must be a fastnn.Checkpoint, got {rule!r}.")
+        self._rule, self._state, self._source, self._held_out = rule, core.state, source, held_out
+        self._found: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None
+        if rule is None:
+            return
+        if isinstance(core.settings.optimizer, LBFGS):
+            raise ValueError("checkpoint cannot be combined with optimizer 'lbfgs', whose state SciPy keeps.")
+        self._digest = _digest(core, source, held_out, early_stopping)
+        self._clock = Clock(rule, core.state.n_batches)
+        rule.make_folder()  # now, rather than fail after the first epoch
+        self._found = rule.read() if rule.resume else None
+        if self._found is not None:
+            self._check_digest(self._found[0]["digest"], rule)
+
+    def _check_digest(self, found: dict[str, Any], rule: Checkpoint) -> None:
+        for name, value in self._digest.items():
+            if found.get(name) != value:
+                raise ValueError(
+                    f"the checkpoints in {str(rule.folder)!r} are of another training: {name} was "
+                    f"{found.get(name)}, and is {value}. Use another folder, or do not resume."
+                )
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether any are to be written."""
+        return self._rule is not None
+
+    def restore(self, totals: np.ndarray, best: Best) -> bool:
+        """Go on from the checkpoint that was found, if one was; return whether."""
+        if self._found is None or self._rule is None:
+            return False
+        state, arrays = self._found
+        for name, array in self._arrays(totals, best).items():
+            array[:] = arrays[name]
+        self._state.restore(state)
+        self._source.counters, best.state = state["source"], state["best"]
+        self._clock = Clock(self._rule, self._state.n_batches)
+        self._found = None
+        return True
+
+    def at_most(self, n_steps: int) -> int:
+        """Return the number of steps, or fewer where a checkpoint is due before."""
+        return self._clock.at_most(n_steps, self._state.n_batches) if self.are_wanted else n_steps
+
+    def is_due(self, epoch: int | None) -> bool:
+        """Whether one is due now, at the end of the epoch of that number, or within one (None)."""
+        return self.are_wanted and self._clock.is_due(self._state.n_batches, epoch)
+
+    def write(self, totals: np.ndarray, best: Best) -> None:
+        """Write one."""
+        if self._rule is None:
+            return
+        state = self._state.to_json() | {
+            "digest": self._digest,
+            "source": self._source.counters,
+            "best": best.state,
+        }
+        self._rule.write(self._state.n_batches, state, self._arrays(totals, best))
+        self._clock.written(self._state.n_batches)
+
+    def _arrays(self, totals: np.ndarray, best: Best) -> dict[str, np.ndarray]:
+        """Return all arrays that a checkpoint holds, by name."""
+        of_best = {f"best.{k}": array for k, array in enumerate(best.arrays)}
+        held_out = {} if self._held_out is None else self._held_out.arrays()
+        of_held_out = {f"held_out.{name}": array for name, array in held_out.items()}
+        return self._state.arrays() | self._source.arrays() | of_held_out | {"totals": totals} | of_best
+
+
+def _digest(
+    core: Core, source: Source, held_out: Source | None, early_stopping: EarlyStopping | None
+) -> dict[str, Any]:
+    """Return what a checkpoint must have in common with a training to be one of its own."""
+    state = core.state
+    # A part of the rows to train on, drawn at random, is restored from the checkpoint.
+    is_part = held_out is not None and not held_out.is_streamed and held_out.rows.x is source.rows.x
+    digest: dict[str, Any] = {"net": text_of(core.network.architecture)} | core.settings.digest()
+    digest |= {
+        "early_stopping": text_of(early_stopping),
+        "random generator": type(state.rng.bit_generator).__name__,
+        "rows": source.n_rows,
+        "data": source.fingerprint(),
+        "validation rows": 0 if held_out is None else held_out.n_rows,
+        "validation data": None if held_out is None or is_part else held_out.fingerprint(),
+        "first epoch": state.epoch,
+    }
+    return json.loads(json.dumps(digest))  # as it will be read

@@ -1,0 +1,133 @@
+"""All that training changes: one record, which pickle, checkpoint and resume hand over as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _checks
+from ..history import Epoch, History
+from ..network.compiled import CompiledNetwork
+from ..network.layout import aligned_copy, aligned_zeros
+from ..optimizers import LBFGS
+from .averages import Averager
+from .settings import Settings
+
+_VECTORS = ("m", "v", "u", "full_grad")
+
+
+class State:
+    """What training changes, the network's parameters included.
+
+    Parameters
+    ----------
+    network : CompiledNetwork
+    settings : Settings
+    rng : numpy.random.Generator
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        Of the order of the rows.
+    dropout_seed : int
+    m, v, u : ndarray of shape (n_params,)
+        The optimiser's vectors; empty where it has fewer.
+    full_grad : ndarray of shape (n_params,)
+        Gradient of all parameters; empty where every block's is used at once.
+    averager : Averager
+    n_batches, n_updates, n_seen : int
+        Batches, updates and rows that have been trained on, over all calls of fit.
+    n_done : int
+        Rows of the present epoch that have been trained on.
+    schedule : dict
+        What the schedule remembers.
+    history : History
+    stop_reason : str or None
+        Why training is to end.
+    """
+
+    def __init__(self, network: CompiledNetwork, settings: Settings, rng: np.random.Generator) -> None:
+        self.network, self.rng = network, rng
+        architecture, params = network.architecture, network.params
+        # Drawn only where it is used: without dropout, the order of the rows does not depend on it.
+        drops = architecture.input_dropout > 0 or any(architecture.dropout)
+        self.dropout_seed = int(rng.integers(2**63)) if drops else 0
+        n_vectors = 0 if isinstance(settings.optimizer, LBFGS) else settings.optimizer.n_states
+        self.m, self.v, self.u = (
+            aligned_zeros(params.size if k < n_vectors else 0, params.dtype) for k in range(3)
+        )
+        self.full_grad = aligned_zeros(params.size if settings.needs_full_gradient else 0, params.dtype)
+        self.averager = Averager(settings.average, network)
+        self.lr = getattr(settings.optimizer, "lr", 1.0)
+        self.n_batches = self.n_updates = self.n_seen = self.n_done = 0
+        self.schedule: dict[str, Any] = {}
+        self.history = History("r2" if settings.loss.is_regression else "accuracy")
+        self.stop_reason: str | None = None
+
+    @property
+    def lr(self) -> float:
+        """Learning rate from which the schedule starts."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._lr = _checks.check_number("lr", lr, 0.0)
+
+    @property
+    def epoch(self) -> int:
+        """Number of the present epoch, from 1."""
+        return len(self.history) + 1
+
+    def stop(self, reason: str) -> None:
+        """Note why training is to end; the first reason holds."""
+        self.stop_reason = self.stop_reason or reason
+
+    def count(self, n_rows: int, rows_per_update: int, is_whole_epoch: bool) -> None:
+        """Count rows of an epoch, and their updates, as trained on."""
+        self.n_seen += n_rows
+        n_full, rest = divmod(n_rows, rows_per_update)
+        self.n_updates += n_full + int(rest > 0 and is_whole_epoch)
+
+    def epoch_params(self) -> list[np.ndarray]:
+        """Return the arrays of an epoch's network: its parameters, averaged or not, and its statistics."""
+        return [self.averager.averaged_params, self.network.running]
+
+    # --- for checkpoints and pickle ---------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all arrays by name, to be read and written in place."""
+        vectors = {name: getattr(self, name) for name in _VECTORS}
+        network = {"params": self.network.params, "running": self.network.running}
+        return vectors | network | {"shadow": self.averager.shadow}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all else, as JSON can hold it."""
+        return {
+            "batches": self.n_batches,
+            "updates": self.n_updates,
+            "seen": self.n_seen,
+            "done": self.n_done,
+            "lr": self.lr,
+            "schedule": self.schedule,
+            "rng": self.rng.bit_generator.state,
+            "dropout": self.dropout_seed,
+            "n_averaged": self.averager.n_averaged,
+            "history": [epoch._asdict() for epoch in self.history.epochs],
+            "stop_reason": self.stop_reason,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`to_json` returned."""
+        self.n_batches, self.n_updates, self.n_seen = state["batches"], state["updates"], state["seen"]
+        self.n_done, self.lr, self.schedule = state["done"], state["lr"], state["schedule"]
+        self.rng.bit_generator.state = state["rng"]
+        self.dropout_seed, self.averager.n_averaged = state["dropout"], state["n_averaged"]
+        self.history.epochs[:] = [Epoch(**epoch) for epoch in state["history"]]
+        self.stop_reason = state["stop_reason"]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name in _VECTORS:  # pickle does not keep the alignment
+            setattr(self, name, aligned_copy(getattr(self, name)))
+        self.averager.shadow = aligned_copy(self.averager.shadow)
