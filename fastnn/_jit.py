@@ -31,7 +31,7 @@ _PACKAGE = Path(__file__).parent
 def _source_stamp(module: str) -> tuple[str, str]:
     """Digest of every source that compiled code of a module is made from, and numba's version.
 
-    The core does not know the hooks, so it need not be compiled anew for them.
+    The core does not know the hooks, so a change of a hook does not compile the core anew.
     """
     digest = hashlib.sha256()
     sources = [Path(__file__), *(_PACKAGE / "kernels").glob("*.py")]
@@ -68,8 +68,8 @@ def jit(function=None, *, parallel=False, inline=False):
     parallel : bool
         Whether its ``prange`` loops run on several threads.
     inline : bool
-        Whether callers take in its source. numba optimises all that a function calls anew at every
-        level of calls, so a level less shortens compilation; the machine code is the same.
+        Whether its source is inlined into callers. numba optimises everything that a function calls anew at
+        every level of calls, so one level less shortens compilation; the machine code is the same.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def jit(function=None, *, parallel=False, inline=False):
 
 
 def compiled_form(function, args: tuple):
-    """The form of a jitted function for arguments of these types, or these types, compiled if need be."""
+    """Compiled form of a jitted function for these arguments or numba types, compiled if need be."""
     types = tuple(arg if isinstance(arg, numba.types.Type) else numba.typeof(arg) for arg in args)
     function.compile(types)
     return function.overloads[types]
@@ -121,7 +121,7 @@ def span(start, stop):
 
 
 class _CompileNotice(event.Listener):
-    """Says once per process that fastnn is being compiled, and adds up the seconds."""
+    """Print once per process that fastnn is being compiled, and add up the seconds."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -22,7 +22,7 @@ from fastnn.kernels.updates import Terms
 
 def name_at(function):
     """The name of the kernel at an address."""
-    return address._kept[function].__name__
+    return address._alive[function].__name__
 
 
 def weights(layer, flat):

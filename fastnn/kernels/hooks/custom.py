@@ -29,7 +29,7 @@ TARGETS = (-2.5, -1.0, 0.0, 0.3, 1.0, 4.0)
 
 
 def _compiled(role: str, function, n_args: int):
-    """The function compiled for both dtypes; a TypeError with numba's reason if it cannot be."""
+    """Compile a function for both dtypes; raise a TypeError with numba's reason if it cannot be."""
     if numba.config.DISABLE_JIT or hasattr(function, "py_func"):
         dispatcher = function
     elif isinstance(function, FunctionType):
@@ -57,7 +57,7 @@ def _compiled(role: str, function, n_args: int):
 
 
 def function_name(function) -> str:
-    """What a function is called in messages."""
+    """Name of a function in messages."""
     return getattr(function, "__name__", None) or repr(function)
 
 
@@ -71,7 +71,7 @@ def _evaluate(function, *args) -> float:
 
 
 def _check_derivative(role: str, name: str, value, derivative, points: Iterable[tuple[float, ...]]) -> None:
-    """Compare a derivative to the first argument with finite differences, where those are finite.
+    """Compare the derivative by the first argument with finite differences, where those are finite.
 
     At a kink the slopes of both sides are right, and all between them.
     """
@@ -102,7 +102,7 @@ def _half_step(x):
 
 
 def activation_kernel(value, derivative=None):
-    """The activation kernel of ``value(z)`` and ``derivative(z)``.
+    """Make the activation kernel of ``value(z)`` and ``derivative(z)``.
 
     Without a derivative the slope is a central difference, taken in float64. With one, it is compared with
     such differences first.
@@ -140,7 +140,7 @@ def activation_kernel(value, derivative=None):
 
 
 def loss_kernel(value, derivative=None):
-    """The loss kernel of ``value(a, y)`` and ``derivative(a, y)``, to the first argument: of one output.
+    """Make the loss kernel of ``value(a, y)`` and ``derivative(a, y)``, by the first argument, of one output.
 
     Derivative and errors are as for :func:`activation_kernel`.
     """
