@@ -25,7 +25,7 @@ def assert_close(comp, ref, dtype, steps):
 
 
 def check_training(problem, dtype, **options):
-    """Beside the twin, some rows of the order in batches of 16; the first batch is counted as the third."""
+    """Train beside the twin: some rows of the order in batches of 16, the first counted as the third."""
     comp = problem(**options)
     ref = reference.doubled(comp)
     # Rows 4 to 45, the last batch of 9; updates of several batches can only begin with the first.
@@ -124,7 +124,7 @@ def test_sparse_rows_change_no_bit(problem):
 
 
 def rows_are_independent(problem):
-    """Whether a row's slopes are its own, wherever in a batch it stands."""
+    """True if a row's slopes do not depend on its batch or its place there."""
     layers = problem.network.layers
     dropped = layers["dropout"].any() or layers["input_dropout"].any()
     return not (problem.network.rows_coupled or dropped)
@@ -231,7 +231,7 @@ def train_together(problem, run, n_parts):
 
 
 def run_threads(n_parts, *args):
-    """Every part on a thread of Python's own, so that there may be more of them than cores."""
+    """Run every part on a Python thread of its own, so that there may be more of them than cores."""
     threads = [
         threading.Thread(target=step.train_part, args=(part, n_parts, *args)) for part in range(n_parts)
     ]
