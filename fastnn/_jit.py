@@ -18,7 +18,9 @@ import functools
 import hashlib
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -49,7 +51,7 @@ class _CacheFile(caching.IndexDataCacheFile):
     numba unpickles the types in it before it looks at the stamp, and fails where one of them is gone.
     """
 
-    def _load_index(self):
+    def _load_index(self) -> dict[Any, str]:
         try:
             return super()._load_index()
         except OSError:
@@ -58,7 +60,7 @@ class _CacheFile(caching.IndexDataCacheFile):
             return {}
 
 
-def jit(function=None, *, parallel=False, inline=False):
+def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False, inline: bool = False) -> Any:
     """Compile `function` with the options that hold for all of fastnn.
 
     Parameters
@@ -102,7 +104,7 @@ def jit(function=None, *, parallel=False, inline=False):
     return dispatcher
 
 
-def compiled_form(function, args: tuple):
+def compiled_form(function: Any, args: tuple[Any, ...]) -> Any:
     """Compiled form of a jitted function for these arguments or numba types, compiled if need be."""
     types = tuple(arg if isinstance(arg, numba.types.Type) else numba.typeof(arg) for arg in args)
     function.compile(types)
@@ -128,7 +130,7 @@ class _CompileNotice(event.Listener):
         self._depth = 0
         self._start = 0.0
 
-    def on_start(self, event) -> None:
+    def on_start(self, event: Any) -> None:
         if not _is_ours(event):
             return
         self._depth += 1
@@ -141,7 +143,7 @@ class _CompileNotice(event.Listener):
                 )
             self._start = time.perf_counter()
 
-    def on_end(self, event) -> None:
+    def on_end(self, event: Any) -> None:
         if not _is_ours(event):
             return
         self._depth -= 1
@@ -149,7 +151,7 @@ class _CompileNotice(event.Listener):
             self.seconds += time.perf_counter() - self._start
 
 
-def _is_ours(event) -> bool:
+def _is_ours(event: Any) -> bool:
     module = event.data["dispatcher"].py_func.__module__
     return module is not None and module.startswith("fastnn.")  # code given to exec has none
 

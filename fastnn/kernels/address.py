@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numba.core import cgutils, types
@@ -13,7 +15,7 @@ from .simd import without_counts
 _alive: dict[int, object] = {}
 
 
-def address_of(function, like: tuple) -> int:
+def address_of(function: Any, like: tuple[Any, ...]) -> int:
     """Address of a jitted function compiled for arguments of these types; it stays valid.
 
     Parameters

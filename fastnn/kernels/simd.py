@@ -21,6 +21,7 @@ from types import SimpleNamespace
 import llvmlite.binding as llvm
 import numba
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import models
@@ -70,7 +71,7 @@ def _host_vector() -> tuple[int, bool]:
 WIDTH_BYTES, HAS_FMA = _host_vector()
 
 
-def lanes(dtype) -> int:
+def lanes(dtype: npt.DTypeLike) -> int:
     """Number of elements of `dtype` in one vector register of the target CPU."""
     return WIDTH_BYTES // np.dtype(dtype).itemsize
 
