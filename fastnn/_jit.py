@@ -18,7 +18,9 @@ import functools
 import hashlib
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -31,7 +33,7 @@ _PACKAGE = Path(__file__).parent
 def _source_stamp(module: str) -> tuple[str, str]:
     """Digest of every source that compiled code of a module is made from, and numba's version.
 
-    The core does not know the hooks, so it need not be compiled anew for them.
+    The core does not know the hooks, so a change of a hook does not compile the core anew.
     """
     digest = hashlib.sha256()
     sources = [Path(__file__), *(_PACKAGE / "kernels").glob("*.py")]
@@ -49,7 +51,7 @@ class _CacheFile(caching.IndexDataCacheFile):
     numba unpickles the types in it before it looks at the stamp, and fails where one of them is gone.
     """
 
-    def _load_index(self):
+    def _load_index(self) -> dict[Any, str]:
         try:
             return super()._load_index()
         except OSError:
@@ -58,7 +60,7 @@ class _CacheFile(caching.IndexDataCacheFile):
             return {}
 
 
-def jit(function=None, *, parallel=False, inline=False):
+def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False, inline: bool = False) -> Any:
     """Compile `function` with the options that hold for all of fastnn.
 
     Parameters
@@ -68,8 +70,8 @@ def jit(function=None, *, parallel=False, inline=False):
     parallel : bool
         Whether its ``prange`` loops run on several threads.
     inline : bool
-        Whether callers take in its source. numba optimises all that a function calls anew at every
-        level of calls, so a level less shortens compilation; the machine code is the same.
+        Whether its source is inlined into callers. numba optimises everything that a function calls anew at
+        every level of calls, so one level less shortens compilation; the machine code is the same.
 
     Returns
     -------
@@ -102,8 +104,8 @@ def jit(function=None, *, parallel=False, inline=False):
     return dispatcher
 
 
-def compiled_form(function, args: tuple):
-    """The form of a jitted function for arguments of these types, or these types, compiled if need be."""
+def compiled_form(function: Any, args: tuple[Any, ...]) -> Any:
+    """Compiled form of a jitted function for these arguments or numba types, compiled if need be."""
     types = tuple(arg if isinstance(arg, numba.types.Type) else numba.typeof(arg) for arg in args)
     function.compile(types)
     return function.overloads[types]
@@ -121,14 +123,14 @@ def span(start, stop):
 
 
 class _CompileNotice(event.Listener):
-    """Says once per process that fastnn is being compiled, and adds up the seconds."""
+    """Print once per process that fastnn is being compiled, and add up the seconds."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self._depth = 0
         self._start = 0.0
 
-    def on_start(self, event) -> None:
+    def on_start(self, event: Any) -> None:
         if not _is_ours(event):
             return
         self._depth += 1
@@ -141,7 +143,7 @@ class _CompileNotice(event.Listener):
                 )
             self._start = time.perf_counter()
 
-    def on_end(self, event) -> None:
+    def on_end(self, event: Any) -> None:
         if not _is_ours(event):
             return
         self._depth -= 1
@@ -149,7 +151,7 @@ class _CompileNotice(event.Listener):
             self.seconds += time.perf_counter() - self._start
 
 
-def _is_ours(event) -> bool:
+def _is_ours(event: Any) -> bool:
     module = event.data["dispatcher"].py_func.__module__
     return module is not None and module.startswith("fastnn.")  # code given to exec has none
 

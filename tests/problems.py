@@ -1,4 +1,4 @@
-"""Networks, rows and everything else that a training call takes, made without a Trainer."""
+"""Networks, rows and everything else that a compiled training call takes, made without a Trainer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIELDS = {"every": "accumulate", "keep": "average_decay", "skip": "skips_absent"
 
 
 class Case(NamedTuple):
-    """A network, its loss, and what its training asks for besides: see :func:`make_problem`."""
+    """A network, its loss, and further options of its training: see :func:`make_problem`."""
 
     sizes: tuple[int, ...]
     activation: Any
@@ -152,13 +152,13 @@ class Problem(NamedTuple):
     state: records.UpdateState
 
     def train(self, *plan, kernel=step.train_part):
-        """Train in one part; what the call reports."""
+        """Train in one part; return the totals that the call reports."""
         totals = np.zeros(records.N_TOTALS)
         kernel(0, 1, new_team(), *self, plan, totals)
         return totals
 
     def matrices(self):
-        """All that training changes and keeps: weights and states of every layer, running statistics."""
+        """Arrays that training changes and keeps: weights and states of every layer, running statistics."""
         state, running = self.state, self.network.running
         vectors = self.network.params, state.m, state.v, state.u, state.full_grad, state.average
         result = [weights(layer, flat) for flat in vectors if flat.size for layer in self.network.layers]
@@ -174,7 +174,7 @@ class Problem(NamedTuple):
 
 
 def make_net(case, dtype, rng, **more):
-    """The network, with no parameter at a value that hides something."""
+    """Make the network, with no parameter at a value that could hide an error."""
     options = {"activation": case.activation, "output": case.output, **case.net, **more}
     net = fastnn.MLP(case.sizes, **options, dtype=dtype, seed=rng)
     for name, array in net.parameters().items():
@@ -204,7 +204,7 @@ def make_targets(loss, n_out, n_rows, rng):
 
 
 def make_sparse(data):
-    """The same rows, without their zeros."""
+    """Make sparse rows of dense ones."""
     rows, columns = np.nonzero(data.x)
     starts = np.searchsorted(rows, np.arange(len(data.x) + 1))
     return data._replace(x=data.x[rows, columns][np.newaxis], starts=starts, columns=columns.astype(np.int32))
@@ -279,7 +279,7 @@ def make_problem(
     l2=0.3,
     **rest,
 ):
-    """The same problem at every call; `rest` is that of :func:`make_state`."""
+    """Make the same problem at every call; `rest` is that of :func:`make_state`."""
     rng = np.random.default_rng(3)
     net = make_net(case, dtype, rng)
     network = net.compiled.view(seed=11)

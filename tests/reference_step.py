@@ -22,7 +22,7 @@ from fastnn.kernels.updates import Terms
 
 def name_at(function):
     """The name of the kernel at an address."""
-    return address._kept[function].__name__
+    return address._alive[function].__name__
 
 
 def weights(layer, flat):
@@ -47,7 +47,7 @@ def mix(bits):
 
 
 def mask(seed, step, depth, rate, n_rows, n_cols):
-    """What dropout multiplies the batch's rows by: SplitMix64 for each row, lowbias32 for its elements."""
+    """Factors that dropout puts on the batch's rows: SplitMix64 for each row, lowbias32 for its elements."""
     seeds, steps, depths = (np.array([value], np.uint64) for value in (seed, step, depth + 1))
     key = mix(seeds + np.uint64(0x9E3779B97F4A7C15) * steps)
     key = mix(key + (depths << np.uint64(32)) + np.arange(n_rows, dtype=np.uint64))
@@ -60,7 +60,7 @@ def mask(seed, step, depth, rate, n_rows, n_cols):
 
 
 class Passed(NamedTuple):
-    """What a layer's backward pass needs of its forward pass; None where there is no such thing."""
+    """Values of a layer's forward pass that its backward pass needs; None for what the layer lacks."""
 
     a_in: np.ndarray
     a: np.ndarray
@@ -163,7 +163,7 @@ def with_unit(a):
 
 
 def forward(network, x, step, learns=False):
-    """What every layer's backward pass needs of these rows; the last one's `a` are the logits."""
+    """Values of these rows that every layer's backward pass needs; the last one's `a` are the logits."""
     a, entry = embed(network, x), network.layers[0]
     if step > 0 and entry["input_dropout"] > 0:
         a = a * mask(network.seed, step, -1, entry["input_dropout"], *a.shape)
@@ -186,7 +186,7 @@ def rows_and_targets(network, data, first, n_rows):
 
 
 def loss_rows(row_loss, row_score, z, y, network, data, objective, first, total):
-    """Losses and scores of the rows are written; delta comes back."""
+    """Write losses and scores of the rows; return delta."""
     n_rows, n_out = z.shape
     delta, z = np.empty_like(z), z.copy()
     scalars = objective.scale, 1 / total, network.output, n_out, 0, n_rows
@@ -201,7 +201,7 @@ def loss_rows(row_loss, row_score, z, y, network, data, objective, first, total)
 
 
 def gradient_of_batch(grads, network, work, data, objective, first, n_rows, total, step, learns):
-    """The gradient of the batch from `first` on, as a part of rows that weigh `total`."""
+    """Gradient of the batch from `first` on, as a part of rows whose weights sum to `total`."""
     x, y = rows_and_targets(network, data, first, n_rows)
     passes = forward(network, x, step, learns)
     z = passes[-1].a
@@ -232,20 +232,20 @@ def gradient(grads, network, work, data, objective, n_rows):
 
 
 def score_part(part, n_parts, losses, scores, network, work, data, objective):
-    """All of the rows, whatever the part."""
+    """Take all rows, whatever the part."""
     x, y = rows_and_targets(network, data, 0, losses.size)
     z = forward(network, x, step=0)[-1].a
     loss_rows(losses, scores, z, y, network, data, objective, 0, 1.0)
 
 
 def predict_hooked_part(part, n_parts, out, x, network, work):
-    """All of the rows, whatever the part."""
+    """Take all rows, whatever the part."""
     out[:] = forward(network, x, step=0)[-1].a
     reference.activate_output(out, None, None, network.output, out.shape[1], 0, len(x))
 
 
 def update_weights(network, state, grads, index, total):
-    """All weights with their gradient; the penalty of what they were comes back."""
+    """Update all weights with their gradient; return the penalty of the weights before."""
     settings, penalty = state.settings[0], 0.0
     l2, l1 = settings["l2"] / total, settings["l1"] / total
     states = state.m, state.v, state.u
@@ -282,7 +282,7 @@ def after_update(network, state):
 
 
 def train_part(part, n_parts, team, network, work, data, objective, state, plan, totals):
-    """All of the work, whatever the part."""
+    """Do all of the work, whatever the part."""
     first, n_rows, batch_size, step = plan
     settings, end = state.settings[0], first + n_rows
     group_size = batch_size * settings["accumulate"]

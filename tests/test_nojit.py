@@ -1,4 +1,4 @@
-"""Without compilation, for a debugger, the kernels do the same."""
+"""Without compilation, for a debugger, the kernels give the same results."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def _matrix(n_rows: int, n_cols: int, dtype: str = "float32") -> np.ndarray:
 
 
 class _Kernels:
-    """Every `setup` ends in a call of what is timed: asv would else time the compilation."""
+    """Every `setup` ends in a call of the timed functions: otherwise asv would time their compilation."""
 
     repeat = (10, 100, 1.0)
 
@@ -138,7 +138,7 @@ class Update(_Kernels):
 
 
 class Copies(_Kernels):
-    """What a step moves without computing."""
+    """Copies that a step makes without computing."""
 
     params = ([64, 784, 4096],)
     param_names = ("n_in",)

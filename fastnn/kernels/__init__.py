@@ -5,12 +5,12 @@ The contract
 * A kernel assumes; the Python boundary checks. No kernel raises.
 * Arguments: outputs first, then inputs, then scalars. It returns None or one scalar.
 * Rows of a batch are ``r``, inputs of a layer ``i``, its outputs ``o``; weights are ``w[i, o]``.
-* A kernel overwrites its output. Nothing is zeroed beforehand and calling it twice changes nothing.
-* It is given the range of rows (or weights) it owns. Two threads never write the same element, and each
-  element is summed in one order, so results have the same bits for any number of threads.
+* A kernel overwrites its output: nothing is zeroed beforehand, and calling it twice changes nothing.
+* A kernel is given the range of rows or weights that it owns. Two threads never write the same element, and
+  every element is summed in one order, so results have the same bits for any number of threads.
 * The bias is the last row of the weights, ``w[n_in, o]``: the weight of an input that is always 1.
-  Activations carry that unit in column ``n_in``, so no kernel treats the bias apart.
-* Row lengths are padded to a multiple of ``PAD``. Padding columns of the workspace hold anything: they
-  are computed and never read as an input of a layer. Those of parameters, gradients and optimiser state
-  begin as 0 and stay so, because the padding of the output layer's delta is written as 0.
+  Activations carry that unit in column ``n_in``, so no kernel treats the bias separately.
+* Row lengths are padded to a multiple of ``PAD``. Padding columns of the workspace may hold anything: they
+  are computed, and never read as an input of a layer. Padding of parameters, gradients and optimiser state
+  is 0 from the start and stays 0, because the padding of the output layer's delta is written as 0.
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numba.core import cgutils, types
@@ -10,33 +12,33 @@ from numba.extending import intrinsic
 from .._jit import compiled_form
 from .simd import without_counts
 
-_kept: dict[int, object] = {}
+_alive: dict[int, object] = {}
 
 
-def address_of(function, like: tuple) -> int:
-    """Where the form of a jitted function for arguments like these starts; it stays there.
+def address_of(function: Any, like: tuple[Any, ...]) -> int:
+    """Address of a jitted function compiled for arguments of these types; it stays valid.
 
     Parameters
     ----------
     function : numba dispatcher
         Or, under ``NUMBA_DISABLE_JIT``, a plain function.
     like : tuple
-        Arguments of the types that :func:`call_at` will be given, or numba types.
+        Numba types of the arguments that :func:`call_at` will be given, or examples of them.
     """
     if numba.config.DISABLE_JIT:
-        _kept[id(function)] = function
+        _alive[id(function)] = function
         return id(function)
     form = compiled_form(function, like)
     address = form.library.get_pointer_to_function(form.fndesc.llvm_func_name)
-    _kept[address] = function  # the code lives as long as its dispatcher
+    _alive[address] = function  # the code lives as long as its dispatcher
     return address
 
 
 @intrinsic
 def call_at(typingctx, address, arguments):
-    """Call the compiled function at an address with a tuple of arguments; it returns nothing.
+    """Call the compiled function at an address with a tuple of arguments; nothing is returned.
 
-    Whole numbers are passed as intp, whatever they are here, so that a function has one form.
+    Integers of any type are passed as intp, so that a function has one compiled form.
     """
     given = [types.unliteral(kind) for kind in arguments]
     kinds = [types.intp if isinstance(kind, types.Integer) else kind for kind in given]
@@ -57,9 +59,9 @@ def call_at(typingctx, address, arguments):
 
 @intrinsic
 def pointer_to(typingctx, value):
-    """Where a copy of a tuple stands, which lives as long as the call of the function that makes it.
+    """Pointer to a copy of a tuple, which lives as long as the call of the function that makes it.
 
-    A hook is given this, not the tuple, whose hundred words would be passed one by one at every call.
+    Hooks are given this instead of the tuple, whose hundred words would be passed one by one at every call.
     """
 
     def codegen(context, builder, signature, args):
@@ -71,7 +73,7 @@ def pointer_to(typingctx, value):
 
 @intrinsic
 def value_at(typingctx, pointer):
-    """The tuple at a pointer, without reference counts; a tuple itself is taken as it is."""
+    """The tuple at a pointer, without reference counts; a tuple is returned as it is."""
     by_pointer = isinstance(pointer, types.CPointer)
     kind = pointer.dtype if by_pointer else pointer
 
@@ -95,13 +97,13 @@ def _nothing(n_dims):
 
 @intrinsic
 def no_words(typingctx):
-    """An empty vector of int64, where a kernel wants one and nobody will look at it."""
+    """An empty vector of int64, for a kernel that takes one and does not read it."""
     return _nothing(1)
 
 
 @intrinsic
 def no_codes(typingctx):
-    """The same as a matrix."""
+    """An empty matrix of int64, likewise."""
     return _nothing(2)
 
 
@@ -109,7 +111,7 @@ if numba.config.DISABLE_JIT:
 
     def call_at(address, arguments):
         """NumPy form."""
-        _kept[address](*arguments)
+        _alive[address](*arguments)
 
     def pointer_to(value):
         """NumPy form: the tuple itself."""

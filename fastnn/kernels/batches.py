@@ -15,7 +15,7 @@ _mix = jit(mix_bits, inline=True)
 
 @jit
 def _split_mix(state):
-    """The next state of the generator, and its 64 random bits."""
+    """Next state of the generator, and its 64 random bits."""
     state += GOLDEN
     return state, _mix(state)
 
@@ -26,7 +26,7 @@ if numba.config.DISABLE_JIT:  # arithmetic modulo 2**64 is meant, of which NumPy
 
 @jit
 def shuffle(indices, seed):
-    """A random order of the indices, in place, from 64 random bits.
+    """Put the indices in a random order, in place, from a seed of 64 bits.
 
     The swaps of Fisher and Yates (1938), with the numbers of SplitMix64 (Steele et al. 2014) brought into
     range without bias by Lemire's product (2019). For up to 2**32 indices.
@@ -38,8 +38,8 @@ def shuffle(indices, seed):
         while True:
             state, bits = _split_mix(state)
             product = (bits >> half) * n
-            # Of each place equally many products have a low half from 2**32 mod n on. The second test,
-            # with its division, is hardly ever made.
+            # For each place equally many products have a low half of at least 2**32 mod n. The second
+            # test, with its division, is hardly ever made.
             if (product & low) >= n or (product & low) >= (low - n + np.uint64(1)) % n:
                 break
         place = product >> half
@@ -48,16 +48,16 @@ def shuffle(indices, seed):
 
 @jit(inline=True)
 def row_at(data, place):
-    """The row that is number `place` in the order."""
+    """Row of the data at a place in the order."""
     return data.indices[place] if data.indices.size > 0 else place
 
 
 @jit(inline=True)
 def _fetch(data, row, n_in):
-    """Ask for a row of the data; in random order no hardware prefetcher finds it.
+    """Prefetch a row of the data; in random order no hardware prefetcher finds it.
 
-    Into L1: asked for into L2 only, as good as nothing came (64-64-10 on 8 MB of rows: 12.8 us a step,
-    against 11.5).
+    Into L1: prefetching into L2 only gains next to nothing (64-64-10 on 8 MB of rows: 12.8 us a step, against
+    11.5).
     """
     for i in range(0, n_in, CACHE_LINE // data.x.itemsize):
         prefetch(data.x, row, i, 1, 1)
@@ -73,10 +73,10 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
 
     a : (rows, > n_in) (out): the network's input, with the unit that the bias multiplies in column n_in
     y : (rows, n_targets) (out): target values, or labels as numbers
-    data : Data; where it has no indices, row = first + r
+    data : Data; row = first + r where it has no indices
     n_in : 0 leaves the features, and the unit, to a hook
-    skip : how many rows after r1 stand before those that this thread will gather next
-    Rows r0 to r1; they are independent. Meanwhile rows to come are fetched, those of the next batch too.
+    skip : number of rows between r1 and the rows that this thread will gather next
+    Rows r0 to r1; they are independent. Rows to come are prefetched meanwhile, those of the next batch too.
     """
     data = borrowed(data)
     n_ahead = max(1, min(ROWS_AHEAD, BYTES_AHEAD // (max(1, n_in) * a.itemsize)))
@@ -101,7 +101,7 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
 
 @jit
 def _sum_at(weights, indices, start, stop):
-    """Sum of weights, in the order of the indices; the number of rows if all of them weigh nothing."""
+    """Sum of weights, in the order of the indices; the number of rows if all weights are 0."""
     total = 0.0
     for place in range(start, stop):
         total += weights[indices[place]] if indices.size > 0 else weights[place]
@@ -110,7 +110,7 @@ def _sum_at(weights, indices, start, stop):
 
 @jit(inline=True)
 def weight_of(data, start, stop):
-    """What the rows from `start` to `stop` of the order weigh together; never 0."""
+    """Total weight of the rows from `start` to `stop` of the order; never 0."""
     total = np.float64(stop - start)
     if data.weights.size > 0:
         total = _sum_at(data.weights, data.indices, start, stop)

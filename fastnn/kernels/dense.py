@@ -22,11 +22,11 @@ _LEFT_AHEAD = 4 * TILE_ROWS  # columns of its memory; a cache line has room for 
 
 
 class _Ahead(NamedTuple):
-    """What is fetched while a panel is computed.
+    """Memory that is prefetched while a panel is computed.
 
-    Of the right operand the panel that comes next: rows `start` to `stop` of column `col`. Of a transposed
-    left one, if `left`, what later tiles read: each step of the sum is in another row of memory, which
-    another core may have written last.
+    Of the right operand the next panel: rows `start` to `stop` of column `col`. Of a transposed left one, if
+    `left`, what later tiles read: each step of the sum is in another row of memory, which another core may
+    have written last.
     """
 
     col: int
@@ -37,7 +37,7 @@ class _Ahead(NamedTuple):
 
 @jit
 def _tile_product(shape, out, left, right, row, col, k0, k1, ahead, row_ahead):
-    """One tile. Meanwhile the rows of `ahead` from `row_ahead` on are fetched; returns where it got to."""
+    """Compute a tile, and prefetch the rows of `ahead` from `row_ahead` on; return the next of them."""
     tile = tile_load(shape, out, row, col) if k0 > 0 else tile_zeros(shape)
     k = k0
     while k < k1:
@@ -57,7 +57,7 @@ def _tile_product(shape, out, left, right, row, col, k0, k1, ahead, row_ahead):
 
 @jit(inline=True)
 def _tiles(shape, height, out, left, right, row, row1, col, k0, k1, ahead, row_ahead):
-    """As many row tiles of a height as there is room for; returns the row after them, and what is fetched."""
+    """Compute as many tiles of a height as fit; return the row after them, and the next row to prefetch."""
     while row + height <= row1:
         row_ahead = _tile_product(shape, out, left, right, row, col, k0, k1, ahead, row_ahead)
         row += height
@@ -66,10 +66,10 @@ def _tiles(shape, height, out, left, right, row, row1, col, k0, k1, ahead, row_a
 
 @jit
 def _widest_panel_product(out, left, right, row0, row1, col, col0, col1, k0, k1, n_k):
-    """The product in the widest panel of columns that fits between `col` and `col1`; returns its width."""
+    """Compute the widest panel of columns that fits between `col` and `col1`; return its width."""
     lanes = WIDTH_BYTES // out.itemsize
     next_col = col + _VECS * lanes
-    # Of the left operand once: then it is in L2 for the panels that follow.
+    # The left operand is prefetched once: then it is in L2 for the panels that follow.
     left_too = left.flags.f_contiguous and col == col0 and left.size * out.itemsize > FETCHED_LEFT_BYTES
     ahead = _Ahead(next_col, k0, k1, left_too)
     if next_col >= col1:

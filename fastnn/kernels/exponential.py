@@ -22,7 +22,7 @@ from .simd import fused_multiply_add
 
 
 class _Format(NamedTuple):
-    """What differs between the dtypes."""
+    """Constants that differ between the dtypes."""
 
     least: float  # exp of it is just above the smallest normal number
     rounder: float  # adding it rounds to a whole number, which stands in the lowest bits then

@@ -51,7 +51,7 @@ def _binary_cross_entropy(row_loss, row_score, delta, z, y, scale, share, n_out,
 
 @jit(inline=True)
 def _is_first(z, r, label):
-    """Whether no class before the label has the same logit: of equal ones the first is predicted."""
+    """True if no class before the label has the same logit: of equal logits the first is predicted."""
     n_equal = 0
     for o in span(0, label):
         n_equal += z[r, o] == z[r, label]
@@ -84,10 +84,10 @@ def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output,
     row_loss : (rows,) float64 (out): the loss of each row, times `scale`
     row_score : (rows,) float64 (out): the fraction of its outputs predicted right, or for ``mse`` its
     squared error, summed over the outputs
-    delta : (rows, >= padded(n_out)) (out): d cost / d z, ``share`` being 1 / n_rows; its padding may hold
+    delta : (rows, >= padded(n_out)) (out): d cost / d z, where `share` is 1 / n_rows; its padding may hold
     anything
     z : (rows, >= padded(n_out)) (in, out): the output layer before its activation. ``mse`` applies
-    the activation `output` to it; the cross-entropies imply theirs and leave what is of no more use.
+    the activation `output` to it; the cross-entropies imply theirs, and leave values that nothing reads.
     y : (rows, n_targets): target values, or the label in column 0 for ``cross_entropy``
     """
     if loss == MSE:
@@ -104,7 +104,7 @@ def loss_and_delta(row_loss, row_score, delta, z, y, loss, scale, share, output,
 def clear_padding(delta, n_out, r0, r1):
     """``delta[r, o] = 0`` in the padding columns, which the gradient of the weights reads.
 
-    By whole vectors: LLVM would make a call of memset of every row.
+    Whole vectors are written: LLVM would turn every row into a call of memset.
     """
     lanes, zero = WIDTH_BYTES // delta.itemsize, delta.dtype.type(0)
     for r in range(r0, r1):

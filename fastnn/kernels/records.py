@@ -137,7 +137,7 @@ class UpdateState(NamedTuple):
 
 
 class HookContext(NamedTuple):
-    """What a hook is told: which part of which batch it works on, and in which step."""
+    """The part, the batch and the step that a hook works on."""
 
     network: Network  # in compiled code by pointer, and so is the workspace
     work: Workspace

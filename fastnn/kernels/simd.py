@@ -1,4 +1,4 @@
-"""Vector and register-tile primitives: what the dense kernels' loops are written with.
+"""Vector and register-tile primitives, of which the loops of the dense kernels are written.
 
 A *tile* is a block of ``rows x (vecs * lanes)`` accumulators that lives in vector registers. To numba
 it is one value of :class:`TileType`; to LLVM one aggregate of vectors, which it keeps in registers
@@ -11,7 +11,7 @@ A *matrix* (:func:`matrix`) is a view of part of a flat vector without a referen
 costs nothing, and threads that make them do not contend for a counter.
 
 Under ``NUMBA_DISABLE_JIT=1`` the same names are NumPy functions, so that every kernel can be stepped
-through in a debugger.
+through in a debugger. They stand beside the intrinsics in this file, which is longer than others for that.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from types import SimpleNamespace
 import llvmlite.binding as llvm
 import numba
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import models
@@ -70,8 +71,8 @@ def _host_vector() -> tuple[int, bool]:
 WIDTH_BYTES, HAS_FMA = _host_vector()
 
 
-def lanes(dtype) -> int:
-    """How many elements of `dtype` one vector register of the target CPU holds."""
+def lanes(dtype: npt.DTypeLike) -> int:
+    """Number of elements of `dtype` in one vector register of the target CPU."""
     return WIDTH_BYTES // np.dtype(dtype).itemsize
 
 
@@ -198,7 +199,7 @@ def _tile_pointers(context, builder, tile, array_type, array, row, col):
 
 @intrinsic
 def tile_load(typingctx, shape, array, row, col):
-    """The tile that stands in ``array[row:, col:]``."""
+    """Load the tile from ``array[row:, col:]``."""
     tile = shape.tile
 
     def codegen(context, builder, signature, args):
@@ -214,7 +215,7 @@ def tile_load(typingctx, shape, array, row, col):
 
 @intrinsic
 def vector_load(typingctx, array, row, col, stop, fill):
-    """The vector that stands in ``array[row, col:]``, with `fill` for the columns from `stop` on."""
+    """Load the vector from ``array[row, col:]``, with `fill` for the columns from `stop` on."""
     vector = TileType(array.dtype, 1, 1)
 
     def codegen(context, builder, signature, args):
@@ -359,7 +360,7 @@ def _prefetch(builder, start, n_bytes, level):
 
 @intrinsic(prefer_literal=True)
 def prefetch(typingctx, array, row, col, n_bytes, level):
-    """Ask for the `n_bytes` from ``array[row, col]`` on, into cache `level` (1 or 2), both literal.
+    """Prefetch the `n_bytes` from ``array[row, col]`` on, into cache `level` (1 or 2), both literal.
 
     It may reach past the array.
     """
@@ -374,7 +375,7 @@ def prefetch(typingctx, array, row, col, n_bytes, level):
 
 @intrinsic
 def tile_prefetch(typingctx, shape, array, row, col):
-    """Ask for a row of a tile, from ``array[row, col]`` on, into L1."""
+    """Prefetch a row of a tile, from ``array[row, col]`` on, into L1."""
     n_bytes = shape.tile.vecs * WIDTH_BYTES
 
     def codegen(context, builder, signature, args):
@@ -464,7 +465,7 @@ def without_counts(context, builder, kind, given):
 
 @intrinsic
 def borrowed(typingctx, value):
-    """The same array, or tuple of arrays and numbers, without reference counts.
+    """An array, or a tuple of arrays and numbers, without its reference counts.
 
     For the first lines of a kernel whose caller keeps the arrays alive. numba counts references wherever an
     array is taken out of a tuple, with atomic instructions that two threads contend for: in a step of a small

@@ -16,7 +16,7 @@ SGD, ADAM = OPTIMIZERS.values()
 
 UPDATE_SETTINGS = np.dtype(
     (
-        np.record,  # whose fields plain Python, too, reads as attributes
+        np.record,  # so that uncompiled Python reads its fields as attributes
         [
             (name, np.int64)
             for name in ("kind", "nesterov", "update_hook", "after_hook", "accumulate", "skips_absent")
@@ -44,7 +44,7 @@ LR, ON_MEAN, ROOT, EPS, ON_SLOPE, N_RATES = range(6)
 
 
 class Rates(NamedTuple):
-    """The settings of one step as the loops need them: constants of the dtype, computed once a step."""
+    """Settings of one step of the core's own optimisers: numbers of the dtype, computed once a step."""
 
     kind: int
     nesterov: bool
@@ -59,7 +59,7 @@ class Rates(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What an update by address does around the optimiser's own formula; numbers of the dtype."""
+    """Treatment of gradient and weight around the formula of an update by address; numbers of the dtype."""
 
     scale: float  # factor on the gradient
     limit: float  # the gradient is then clipped to [-limit, limit]; inf for none
@@ -71,7 +71,7 @@ class Terms(NamedTuple):
 
 @jit
 def step_rates(settings, rates, index, like):
-    """What the core's own optimisers need in one step, as numbers of the dtype of array `like`."""
+    """Settings and rates of one step, as numbers of the dtype of array `like`."""
     number = like.dtype.type
     return Rates(
         settings.kind,
@@ -89,7 +89,7 @@ def step_rates(settings, rates, index, like):
 
 @jit
 def finite_or(new, old):
-    """`new` unless it is not finite: no update ever writes inf or NaN into a weight."""
+    """Return `new` if it is finite, else `old`: no update ever writes inf or NaN into a weight."""
     return new if abs(new) < np.inf else old
 
 
@@ -125,9 +125,10 @@ def _adam(w, g, m, v, rates, decay, i0, i1, o0, o1):
 def update(w, g, m, v, rates, decay, i0, i1, o0, o1):
     """One step of gradient descent on ``w[i0:i1, o0:o1]``; elements are independent.
 
-    w : (rows, cols) (in, out); g : (rows, cols), the gradient; m, v : (rows, cols) (in, out), the
-    optimiser's state, which plain gradient descent (momentum 0) does not touch. `decay` is added to the
-    slope as ``decay * w``: the gradient of the L2 penalty.
+    w : (rows, cols) (in, out)
+    g : (rows, cols), the gradient
+    m, v : (rows, cols) (in, out), the optimiser's state; plain gradient descent (momentum 0) has none
+    decay : ``decay * w``, the gradient of the L2 penalty, is added to the slope
 
     SGD: Rumelhart et al. (1986); Nesterov's form as in Sutskever et al. (2013).
     Adam: Kingma and Ba (2015), algorithm 1, with the bias corrections taken out of the loop.
@@ -143,7 +144,10 @@ def update(w, g, m, v, rates, decay, i0, i1, o0, o1):
 
 @jit
 def update_at(settings, state, row, w, g, m, v, u, numbers, i0, i1, o0, o1):
-    """Update ``w[i0:i1, o0:o1]`` by the kernel whose address stands in the settings."""
+    """Update ``w[i0:i1, o0:o1]`` by the kernel whose address is in the settings; see :mod:`.hooks`.
+
+    numbers : factor on the learning rate, l2, l1, and the decoupled decay
+    """
     factor, l2, l1, decay = numbers
     number = w.dtype.type
     terms = Terms(

@@ -59,7 +59,7 @@ def n_codes():
 
 @jit
 def note_at(numbers, out, place):
-    """As `note`, of a tuple or of a pointer to one."""
+    """Do as `note` does, with a tuple or a pointer to one."""
     numbers = value_at(numbers)
     numbers.values[0] += 1  # a copy's array is the same array
     out[place] = numbers.values.sum() * numbers.factor + numbers.count
@@ -81,7 +81,7 @@ def arguments(dtype):
 
 
 def figures(dtype):
-    """What calls of two functions write, to be repeated without compilation."""
+    """Numbers that calls of two functions write, to be repeated without compilation."""
     dtype, result = np.dtype(dtype), []
     for function in (note, note_place):
         out, numbers, place, factor, flag = arguments(dtype)
@@ -98,7 +98,7 @@ def figures(dtype):
 
 
 def noted_at(dtype):
-    """What calls by pointer write, with how many references to the arrays there are more than before."""
+    """Numbers that calls by pointer write, and the number of new references to the arrays."""
     out, numbers, *_ = arguments(dtype)
     pointer = numba.types.CPointer(numba.typeof(numbers))
     address = address_of(note_at, (pointer, out, 0))

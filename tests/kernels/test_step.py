@@ -1,4 +1,4 @@
-"""The training step and inference as a whole, in one part and in several."""
+"""Training, gradient and scoring as a whole, in one part and in several."""
 
 from __future__ import annotations
 
@@ -8,29 +8,12 @@ import numpy as np
 import pytest
 import reference
 import reference_step
-from problems import CASES, N_ROWS, OPTIMIZERS, make_problem
+from problems import N_ROWS, OPTIMIZERS
 
-from fastnn._jit import jit
 from fastnn._threads import launch, usable_cores
-from fastnn.kernels import predict, records, step
-from fastnn.kernels.address import pointer_to
-from fastnn.kernels.rows_phase import rows_phase
+from fastnn.kernels import records, step
 from fastnn.kernels.sizes import ROW_BLOCK
 from fastnn.kernels.team import new_team
-from fastnn.kernels.weights_phase import AT_ONCE, COLLECT, USE, weights_phase
-
-
-@pytest.fixture(params=CASES.values(), ids=CASES)
-def problem(request, dtype):
-    """Make the same problem at every call; options are those of the case unless others are given."""
-
-    def make(**options):
-        options = request.param.training | options
-        if options.get("sparse") and "embeddings" in request.param.net:
-            pytest.skip("an embedded column is dense")
-        return make_problem(request.param, dtype, **options)
-
-    return make
 
 
 def assert_close(comp, ref, dtype, steps):
@@ -42,7 +25,7 @@ def assert_close(comp, ref, dtype, steps):
 
 
 def check_training(problem, dtype, **options):
-    """Beside the twin, some rows of the order in batches of 16; the first batch is counted as the third."""
+    """Train beside the twin: some rows of the order in batches of 16, the first counted as the third."""
     comp = problem(**options)
     ref = reference.doubled(comp)
     # Rows 4 to 45, the last batch of 9; updates of several batches can only begin with the first.
@@ -141,7 +124,7 @@ def test_sparse_rows_change_no_bit(problem):
 
 
 def rows_are_independent(problem):
-    """Whether a row's slopes are its own, wherever in a batch it stands."""
+    """True if a row's slopes do not depend on its batch or its place there."""
     layers = problem.network.layers
     dropped = layers["dropout"].any() or layers["input_dropout"].any()
     return not (problem.network.rows_coupled or dropped)
@@ -237,47 +220,6 @@ def test_average(problem, dtype):
         )
 
 
-@jit
-def rows_of_part(part, n_parts, number, n_rows, team, network, work, data, objective, start):
-    context = records.HookContext(
-        pointer_to(network), pointer_to(work), part, n_parts, team, number, n_rows, True
-    )
-    rows_phase(context, network, work, data, objective, start, np.float64(n_rows))
-
-
-@jit
-def weights_of_part(part, n_parts, number, n_rows, team, network, work, data, optimizer, start, mode):
-    context = records.HookContext(
-        pointer_to(network), pointer_to(work), part, n_parts, team, number, n_rows, True
-    )
-    total = np.float64(n_rows)
-    fresh = number == 1
-    weights_phase(context, network, work, data, optimizer, start, number, total, mode, fresh, 0.5)
-
-
-@pytest.mark.parametrize("n_parts", [2, 3, 7])
-def test_phases_in_parts(problem, n_parts):
-    """The parts one after the other: where one wrote what is another's, or read it, it would show."""
-    comp, ref = problem(), problem()
-    if comp.network.rows_coupled:
-        pytest.skip("parts wait for each other")
-    for each, n in ((comp, n_parts), (ref, 1)):
-        for start, n_rows, number in [(0, 32, 1), (32, 17, 2), (49, 1, 3)]:
-            parts = list(reversed(range(n)))
-            for part in parts:
-                rows_of_part(part, n, number, n_rows, new_team(), *each[:4], start)
-            collects = each.state.full_grad.size > 0
-            for mode in (COLLECT, USE) if collects else (AT_ONCE,):
-                for part in parts:
-                    state = each.network, each.work, each.data, each.state
-                    weights_of_part(part, n, number, n_rows, new_team(), *state, start, mode)
-    comp.assert_same_bits(ref)
-    for name in ("row_loss", "row_score"):
-        np.testing.assert_array_equal(getattr(comp.work, name), getattr(ref.work, name))
-    for name in ("penalty", "norms"):
-        np.testing.assert_array_equal(getattr(comp.state, name), getattr(ref.state, name))
-
-
 def train_together(problem, run, n_parts):
     """Train by `run`; on a busy machine the threads may not come together at once."""
     for _ in range(20):
@@ -289,7 +231,7 @@ def train_together(problem, run, n_parts):
 
 
 def run_threads(n_parts, *args):
-    """Every part on a thread of Python's own, so that there may be more of them than cores."""
+    """Run every part on a Python thread of its own, so that there may be more of them than cores."""
     threads = [
         threading.Thread(target=step.train_part, args=(part, n_parts, *args)) for part in range(n_parts)
     ]
@@ -371,25 +313,3 @@ def test_score(problem, dtype, n_parts, shuffled):
     # As for a step: sums over up to 570 terms in up to six layers, of size 1.
     bound = 20 * np.finfo(dtype).eps
     np.testing.assert_allclose(outputs, twins, rtol=bound, atol=bound)
-
-
-@pytest.mark.parametrize("n_parts", [1, 2, 3])
-def test_predict(problem, dtype, n_parts):
-    comp = problem(capacity=n_parts * 7, sparse=False)
-    network, work = comp.network, comp.work
-    n_in, n_out = network.layers["n_in"][0], network.layers["n_out"][network.n_layers - 1]
-    x = reference.dense_x(comp.data, n_in)
-    out = np.full((N_ROWS, n_out), np.nan, dtype)
-    twin = reference.doubled(out)
-    for part in range(n_parts):
-        predict.predict_hooked_part(part, n_parts, out, x, network, work)
-    reference_step.predict_hooked_part(0, 1, twin, *reference.doubled((x, network, work)))
-    bound = 20 * np.finfo(dtype).eps  # as above
-    np.testing.assert_allclose(out, twin, rtol=bound, atol=bound)
-
-    if not (network.layers["hooked"].any() or network.columns.size):
-        state = network.layers, network.params, network.output, work.activations, work.row_loss
-        plain = np.full_like(out, np.nan)
-        for part in range(n_parts):
-            predict.predict_part(part, n_parts, plain, x, *state, work.row_score)
-        np.testing.assert_array_equal(plain, out)

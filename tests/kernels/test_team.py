@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastnn.kernels import team
+from fastnn.kernels.sizes import PAD
 
 
 @numba.njit
@@ -109,3 +110,20 @@ def test_words_do_not_share_cache_lines():
     places = sorted([team._ARRIVED, team._VERDICT, team._MET, team.TEAM_WORDS])
     assert min(np.diff(places)) * 8 >= 128
     assert team.new_team().shape == (team.TEAM_WORDS,)
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 3, 7])
+@pytest.mark.parametrize("n", [0, 1, 6, 100])
+def test_shares_follow_each_other(n_parts, n):
+    starts = [team.share_start(part, n_parts, n) for part in range(n_parts + 1)]
+    assert (starts[0], starts[-1]) == (0, n)
+    assert set(np.diff(starts)) <= {n // n_parts, -(-n // n_parts)}
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 5])
+@pytest.mark.parametrize("n_cols", [1, PAD, 3 * PAD + 5])
+def test_owned_columns_are_whole_lines(n_parts, n_cols):
+    ends = [team.owned_columns(part, n_parts, n_cols) for part in range(n_parts)]
+    assert [o0 for o0, _ in ends[1:]] == [o1 for _, o1 in ends[:-1]]
+    assert (ends[0][0], ends[-1][1]) == (0, -(-n_cols // PAD) * PAD)
+    assert all(o0 % PAD == 0 for o0, _ in ends)

@@ -24,7 +24,7 @@ SHAPE = (5, 37)
 
 
 def core_settings(optimizer):
-    """What the core reads of an optimiser that it knows itself."""
+    """Settings that the core reads of an optimiser that it knows itself."""
     record = np.zeros(1, updates.UPDATE_SETTINGS)
     for name in set(updates.UPDATE_SETTINGS.names) & set(vars(optimizer)):
         record[name] = getattr(optimizer, name)

@@ -1,11 +1,13 @@
 """Kernels that a network or a training may ask for, each compiled when it is first used.
 
-The core (``step.py``) has in itself what every training needs. What one may ask for besides stands here: an
-activation, a loss or an optimiser the core does not know, and the user's own; normalisation, dropout and
-residual connections; sparse rows; what happens after an update. The core calls such a kernel by its address,
-which is data to it. So a new one makes the core neither larger nor slower, and compiles in about a second.
+The core (:mod:`fastnn.kernels.step`) contains what every training needs. Everything optional is a hook: an
+activation, a loss or an optimiser that the core does not know, and the user's own functions; normalisation,
+dropout and residual connections; sparse rows; the limits and averages after an update. The core calls a hook
+by its address, which is data to the core, so a new hook makes the core neither larger nor slower, and
+compiles in about a second. SGD, Adam and three losses are in the core: called by address, the optimisers make
+a step of a small network 5 to 7 % slower (64-64-10, batch 32), and the losses 1 to 2 %.
 
-All of one kind have one signature:
+All hooks of one kind have one signature; :mod:`.link` has the types:
 
 activation
     ``(a, slopes, alpha, r0, r1, n_out)``: ``a[r, o]`` (in, out) is z before and f(z) after,
@@ -17,8 +19,8 @@ loss
     empty) in place of its code. Padding columns of delta may be left as they are.
 update
     ``(w, g, m, v, u, constants, rates, terms, i0, i1, o0, o1)``: one step of ``w[i0:i1, o0:o1]`` with the
-    gradient g; m, v, u are the optimiser's state, as many of them as it has. `constants` are its numbers,
-    `rates` those that change from step to step with the learning rate as the first (float64 vectors), and
-    `terms` (:class:`fastnn.kernels.updates.Terms`) what is done to gradient and weight around it.
+    gradient g; m, v, u are the optimiser's state, as many as it has. `constants` are its numbers,
+    `rates` those that change from step to step, the learning rate first (float64 vectors), and `terms`
+    (:class:`fastnn.kernels.updates.Terms`) says how gradient and weight are treated around the formula.
     Elements are independent.
 """

@@ -44,7 +44,7 @@ def move_average(average, w, decay, i0, i1, o0, o1):
 
 @jit
 def after_update(context, state):
-    """Both, on the columns of every layer that are this part's."""
+    """Limit norms and move the average, on the columns of every layer that the part owns."""
     network, state = value_at(context.network), borrowed(state)
     settings = state.settings[0]
     for depth in range(network.layers.size):

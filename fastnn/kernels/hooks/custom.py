@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FunctionType
+from typing import Any
 
 import numba
 import numpy as np
@@ -18,6 +19,7 @@ from .activations import apply_terms as apply_activation
 from .functions import number
 from .losses import apply_to_output
 
+_Function = Callable[..., float]
 _njit = functools.partial(numba.njit, nogil=True, error_model="numpy")
 
 # A central difference over it errs by about as much in truncation as in rounding.
@@ -28,8 +30,9 @@ POINTS = tuple(np.linspace(-6.0, 6.0, 97))
 TARGETS = (-2.5, -1.0, 0.0, 0.3, 1.0, 4.0)
 
 
-def _compiled(role: str, function, n_args: int):
-    """The function compiled for both dtypes; a TypeError with numba's reason if it cannot be."""
+def _compiled(role: str, function: _Function, n_args: int) -> Any:
+    """Compile a function for both dtypes; raise a TypeError with numba's reason if it cannot be."""
+    dispatcher: Any
     if numba.config.DISABLE_JIT or hasattr(function, "py_func"):
         dispatcher = function
     elif isinstance(function, FunctionType):
@@ -56,12 +59,12 @@ def _compiled(role: str, function, n_args: int):
     return dispatcher
 
 
-def function_name(function) -> str:
-    """What a function is called in messages."""
+def function_name(function: _Function) -> str:
+    """Name of a function in messages."""
     return getattr(function, "__name__", None) or repr(function)
 
 
-def _evaluate(function, *args) -> float:
+def _evaluate(function: _Function, *args: float) -> float:
     """The function's value, or NaN where it has none."""
     with np.errstate(all="ignore"):
         try:
@@ -70,8 +73,10 @@ def _evaluate(function, *args) -> float:
             return math.nan
 
 
-def _check_derivative(role: str, name: str, value, derivative, points: Iterable[tuple[float, ...]]) -> None:
-    """Compare a derivative to the first argument with finite differences, where those are finite.
+def _check_derivative(
+    role: str, name: str, value: _Function, derivative: _Function, points: Iterable[tuple[float, ...]]
+) -> None:
+    """Compare the derivative by the first argument with finite differences, where those are finite.
 
     At a kink the slopes of both sides are right, and all between them.
     """
@@ -101,8 +106,8 @@ def _half_step(x):
     return STEP * max(1.0, abs(x))
 
 
-def activation_kernel(value, derivative=None):
-    """The activation kernel of ``value(z)`` and ``derivative(z)``.
+def activation_kernel(value: _Function, derivative: _Function | None = None) -> Any:
+    """Make the activation kernel of ``value(z)`` and ``derivative(z)``.
 
     Without a derivative the slope is a central difference, taken in float64. With one, it is compared with
     such differences first.
@@ -139,8 +144,8 @@ def activation_kernel(value, derivative=None):
     return kernel
 
 
-def loss_kernel(value, derivative=None):
-    """The loss kernel of ``value(a, y)`` and ``derivative(a, y)``, to the first argument: of one output.
+def loss_kernel(value: _Function, derivative: _Function | None = None) -> Any:
+    """Make the loss kernel of ``value(a, y)`` and ``derivative(a, y)``, by the first argument, of one output.
 
     Derivative and errors are as for :func:`activation_kernel`.
     """

@@ -51,7 +51,7 @@ def apply_terms(terms, row_loss, row_score, delta, a, y, p, q, scale, share, per
 
 @jit(inline=True)
 def apply_to_output(terms, row_loss, row_score, delta, z, y, p, q, scale, share, output, n_out, r0, r1):
-    """The same with the output activation applied first, and the slopes taken back to z."""
+    """Apply the output activation, then the terms, and take the slopes back to z."""
     activate_output(z, row_loss, row_score, output, n_out, r0, r1)
     apply_terms(terms, row_loss, row_score, delta, z, y, p, q, scale, share, 1.0, n_out, r0, r1)
     multiply_by_derivative(delta, z, output, r0, r1, np.intp(0), n_out)

@@ -1,4 +1,4 @@
-"""What happens to the rows of a layer between its product and its output, and back.
+"""Hooks on rows: from a layer's product to its output and back, and embeddings.
 
 ``z -> normalisation -> activation -> dropout -> residual connection -> output``
 
@@ -62,7 +62,7 @@ if numba.config.DISABLE_JIT:  # arithmetic modulo 2**64 and 2**32 is meant, of w
 
 @jit
 def drop_limit(rate):
-    """An element whose random number is below this is dropped."""
+    """Limit below which the random number of an element drops it."""
     return np.uint32(min(rate * 4294967296.0, 4294967295.0))
 
 
@@ -70,7 +70,7 @@ def drop_limit(rate):
 def drop(a, network, rate, context, depth, n_out, r0, r1):
     """Set a share `rate` of ``a[r, :n_out]`` to 0, and scale the rest up (Srivastava et al., 2014).
 
-    Which ones depends on seed, step, layer, row and column alone; another matrix loses the same.
+    The choice depends on seed, step, layer, row and column alone: another matrix loses the same elements.
     """
     limit = drop_limit(rate)
     zero, scale = a.dtype.type(0), a.dtype.type(1 / (1 - rate))
@@ -108,7 +108,7 @@ def _batch_norm(z, normed, gain, shift, statistics, running, context, n_out, r0,
     """``z = gain (z - mean) / sqrt(variance + eps) + shift`` (Ioffe and Szegedy, 2015).
 
     Mean and variance are those of the batch in training, else the running ones. Each part sums columns of
-    its own over all rows, between two meetings.
+    its own over all rows, between two barriers.
     """
     if context.step > 0:
         team_meet(context.team, context.n_parts)
@@ -140,7 +140,7 @@ def row_dot(a, b, n_out, r):
 
 @jit
 def _layer_norm(z, normed, row_scale, gain, shift, n_out, r0, r1):
-    """The same with mean and variance of each row (Ba, Kiros and Hinton, 2016)."""
+    """Layer normalisation: mean and variance are those of each row (Ba, Kiros and Hinton, 2016)."""
     number = z.dtype.type
     for r in span(r0, r1):
         mean = row_sum(z, n_out, np.intp(r)) / number(n_out)
@@ -168,7 +168,7 @@ def _prelu(a, slopes, below, slope, n_out, r0, r1):
 
 @jit
 def embed_rows_hook(context, x, indices, first, r0, r1):
-    """The first layer's inputs for rows r0 to r1: features, and for categories their vectors.
+    """Fill the first layer's inputs for rows r0 to r1: features, and the vectors of categories.
 
     x : (n, n_features): row r of the batch is row indices[first + r] of x, or first + r without indices
     """
@@ -194,8 +194,9 @@ def embed_rows_hook(context, x, indices, first, r0, r1):
 def sum_gradient_hook(grad_w, context, depth, i0, i1, o0, o1):
     """Gradient of a layer's parameters below the bias, or of an embedding: sums over the rows of the batch.
 
-    grad_w : (> i1, >= o1) (out); rows i0 to i1 that are no weights or biases, columns o0 to o1
-    What backward_rows_hook left of each row is added up in the order of the rows; elements are independent.
+    grad_w : (>= i1, >= o1) (out); rows i0 to i1 that are neither weights nor biases, columns o0 to o1
+    The parts that backward_rows_hook left of each row are added in the order of the rows; elements are
+    independent.
     """
     network, work, n_rows = value_at(context.network), value_at(context.work), context.n_rows
     layer = network.layers[depth]
@@ -279,7 +280,7 @@ def _multiply(out, a, n_out, r0, r1):
 
 @jit
 def _batch_norm_back(delta, normed, gain, statistics, context, n_out, r0, r1):
-    """From d cost / d z after the normalisation to before it; all rows had a part in mean and scale."""
+    """From d cost / d z after the batch normalisation to before it; mean and scale depend on all rows."""
     team_meet(context.team, context.n_parts)
     o0, o1 = owned_columns(context.part, context.n_parts, n_out)
     for o in span(o0, o1):
@@ -301,7 +302,7 @@ def _batch_norm_back(delta, normed, gain, statistics, context, n_out, r0, r1):
 
 @jit
 def _layer_norm_back(delta, normed, row_scale, gain, n_out, r0, r1):
-    """The same, where all outputs of the row had a part."""
+    """From d cost / d z after the layer normalisation to before it; mean and scale depend on the row."""
     number = delta.dtype.type
     share = number(1 / n_out)
     for r in span(r0, r1):
@@ -323,13 +324,13 @@ def backward_rows_hook(context, depth, r0, r1):
     network, work = value_at(context.network), value_at(context.work)
     context = borrowed(context)
     above = network.layers[depth + 1]
-    # Below the first layer is what embeddings were looked up into.
+    # Below the first layer are the inputs that embeddings were looked up into.
     layer = network.layers[depth if depth >= 0 else network.n_layers]
     delta = delta_of(layer, work)
     n_out = above.n_in
     n_norm = 1 if layer.norm > 0 else 0
     if above.residual > 0:
-        carried = saved_matrix(above, work, _carry_place(above))
+        carried = saved_matrix(above, work, _number_of_carried(above))
         for r in span(r0, r1):
             for o in span(0, n_out):
                 delta[r, o] += carried[r, o]
@@ -338,7 +339,7 @@ def backward_rows_hook(context, depth, r0, r1):
             drop(delta, network, above.input_dropout, context, depth, n_out, r0, r1)
         return
     if layer.residual > 0:
-        carried = saved_matrix(layer, work, _carry_place(layer))
+        carried = saved_matrix(layer, work, _number_of_carried(layer))
         for r in span(r0, r1):
             for o in span(0, n_out):
                 carried[r, o] = delta[r, o]
@@ -362,6 +363,6 @@ def backward_rows_hook(context, depth, r0, r1):
 
 
 @jit
-def _carry_place(layer):
-    """Number of the saved matrix for what a residual connection carries: the last."""
+def _number_of_carried(layer):
+    """Number of the saved matrix for what a residual connection carries: it is the last."""
     return 1 + (1 if layer.norm > 0 else 0) + (1 if layer.prelu > 0 else 0)

@@ -8,7 +8,7 @@
     weights by feature (radix sort, which keeps the order of the rows), and then finds those of a block of
     weights behind each other.
 ``update``
-    By the core, block by block, or here: of the weights of those features alone that the batch has.
+    By the core, block by block, or here: only the weights of features that the batch has.
 
 Every sum is taken in the order of the dense kernels, bias last, with entries of 0 left out: where the columns
 of each row rise, the results have the same bits.
@@ -49,7 +49,7 @@ N_SORTED, HALF, N_COUNTS = range(N_DIGITS, N_DIGITS + 3)
 
 
 class _Dropout(NamedTuple):
-    """What the values of one row go through."""
+    """Dropout of the values of one row."""
 
     on: bool
     key: int
@@ -59,7 +59,7 @@ class _Dropout(NamedTuple):
 
 @jit
 def _dropout(network, context, r, like):
-    """That of row r of the batch: as of a dense row."""
+    """Dropout of row r of the batch, as of a dense row."""
     rate = network.layers[0].input_dropout if context.step > 0 else 0.0
     key = row_key(network.seed, context.step, -1, r)
     return _Dropout(rate > 0, key, drop_limit(rate), like.dtype.type(1 / (1 - rate)))
@@ -67,7 +67,7 @@ def _dropout(network, context, r, like):
 
 @jit
 def _value(values, k, c, dropout):
-    """The value of entry k, of column c, after dropout."""
+    """Value of entry k, of column c, after dropout."""
     value = values[0, k]
     if dropout.on:
         value *= values.dtype.type(0) if random_of(dropout.key, c) < dropout.limit else dropout.scale
@@ -76,7 +76,7 @@ def _value(values, k, c, dropout):
 
 @jit
 def _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, dropout):
-    """A row's product in a panel of columns, which stays in registers."""
+    """Product of a row in a panel of columns, which stays in registers."""
     tile, last = tile_zeros(shape), np.uint64(end - 1)
     for k in span(begin, end):
         tile_prefetch(shape, w, np.intp(columns[min(k + np.uint64(ENTRIES_AHEAD), last)]), col)
@@ -134,7 +134,7 @@ def sparse_forward(context, data, first, r0, r1):
 
 @jit
 def _halves(work, part):
-    """The part's room for entries, and their values: two rows each."""
+    """The part's own buffers: two rows of entries, two of values, and the counts."""
     n = work.entries.shape[1]
     start = 2 * part * n
     return matrix(work.entries, start, 2, n), matrix(work.values, start, 2, n), work.counts[part]
@@ -142,7 +142,7 @@ def _halves(work, part):
 
 @jit
 def _collect(entries, held, data, network, context, first, i0, i1):
-    """Entries of the batch in columns i0 to i1 that dropout leaves, row by row; returns how many."""
+    """Collect the entries in columns i0 to i1 that dropout leaves, row by row; return their number."""
     values, columns = data.x, data.columns
     n = np.uint64(0)
     for r in range(context.n_rows):
@@ -180,10 +180,10 @@ def _sort_by_digit(entries, held, counts, n, half, i0, shift, n_digits):
 
 @jit
 def sparse_sort(context, data, first, i0, i1):
-    """The entries of the batch in rows i0 to i1 of the weights, by their rows: for the other two hooks.
+    """Sort the entries of the batch in rows i0 to i1 of the weights by these rows, for the other two hooks.
 
-    Each is its row of weights (upper 32 bits) and its row of the batch, and has its value after dropout
-    beside it. Of one row of weights they stand in the order of the batch. Parts have room of their own.
+    An entry is its row of weights (upper 32 bits) and its row of the batch, with its value after dropout
+    beside it. Entries of one row of weights are in the order of the batch. Each part has buffers of its own.
     """
     network, work, data = value_at(context.network), value_at(context.work), value_at(data)
     context = borrowed(context)
@@ -231,7 +231,7 @@ def _sum_row(grad_w, entries, held, half, begin, end, delta, i, o0, o1):
 
 @jit
 def _end_of_row(entries, half, n, place):
-    """Where the entries end that are of the same row of weights as the one at `place`."""
+    """End of the entries that share a row of weights with the entry at `place`."""
     i = entries[half, place] >> 32
     while place < n and entries[half, place] >> 32 == i:
         place += 1
@@ -240,7 +240,7 @@ def _end_of_row(entries, half, n, place):
 
 @jit
 def _first_of(entries, half, n, i0):
-    """The first entry of row i0 of the weights, or of a later one."""
+    """First entry of row i0 of the weights, or of a later row."""
     low, high = np.int64(0), n
     while low < high:
         middle = (low + high) // 2
@@ -280,16 +280,16 @@ def sparse_gradient(grad_w, context, i0, i1, o0, o1):
 
 @jit
 def _fetch(w, i, o0, o1):
-    """Ask for a row of weights."""
+    """Prefetch a row of weights."""
     for o in range(o0, o1, CACHE_LINE // w.itemsize):
         prefetch(w, i, o, 1, 1)
 
 
 @jit
 def sparse_update(context, state, index, l2, l1, i0, i1, o0, o1):
-    """Gradient and update of those rows of weights that have entries; the others stay as they are.
+    """Gradient and update of the rows of weights that have entries; the others stay as they are.
 
-    Rows i0 to i1, all of them weights, and columns o0 to o1; all that was sorted is theirs. The penalty is
+    Rows i0 to i1, all of them weights, and columns o0 to o1; all sorted entries are theirs. The penalty is
     that of the rows that move.
     """
     network, work, state = value_at(context.network), value_at(context.work), borrowed(state)
@@ -309,7 +309,7 @@ def sparse_update(context, state, index, l2, l1, i0, i1, o0, o1):
     while place < n:
         i, begin, place = entries[half, place] >> 32, place, _end_of_row(entries, half, n, place)
         ahead = entries[half, min(place + WEIGHTS_AHEAD, n - 1)] >> 32
-        for array in (w, m, v):  # to fetch what is not there does no harm
+        for array in (w, m, v):  # prefetching memory that is not there does no harm
             _fetch(array, ahead, o0, o1)
         if l2 + l1 > 0:
             for o in range(o0, o1, GRAIN_COLS):

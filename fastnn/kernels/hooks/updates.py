@@ -110,9 +110,9 @@ def rmsprop(w, g, v, m, u, constants, rates, terms, i0, i1, o0, o1):
 
 @jit
 def rmsprop_momentum(w, g, v, m, u, constants, rates, terms, i0, i1, o0, o1):
-    """As :func:`rmsprop`, but ``m = momentum * m + slope / (sqrt(v) + eps)``, ``step = lr * m``.
+    """RMSprop with momentum: ``m = momentum * m + slope / (sqrt(v) + eps)``, ``step = lr * m``.
 
-    v, m : the running mean of squares, the running sum of directions. constants : as there.
+    v, m : the running mean of squares, the running sum of directions. constants : as of :func:`rmsprop`.
     """
     lr, shrink = _rates(w, rates, terms)
     alpha, rest, eps, keep = _betas(w, constants)
@@ -126,7 +126,7 @@ def rmsprop_momentum(w, g, v, m, u, constants, rates, terms, i0, i1, o0, o1):
 
 @jit
 def rmsprop_centered(w, g, v, m, u, constants, rates, terms, i0, i1, o0, o1):
-    """As :func:`rmsprop_momentum`, with the variance ``v - u**2`` in place of v; Graves (2013).
+    """:func:`rmsprop_momentum` with the variance ``v - u**2`` in place of v; Graves (2013).
 
     v, m, u : as there, and the running mean of slopes. constants : as there; momentum may be 0.
     """
@@ -199,7 +199,7 @@ def adam(w, g, m, v, u, constants, rates, terms, i0, i1, o0, o1):
 
 @jit
 def amsgrad(w, g, m, v, u, constants, rates, terms, i0, i1, o0, o1):
-    """As :func:`adam`, with the largest v so far in its place; Reddi et al. (2018).
+    """:func:`adam` with the largest v so far in place of v; Reddi et al. (2018).
 
     m, v, u : as there, and the largest v. constants : as there.
     """

@@ -1,4 +1,4 @@
-"""What happens after an update: norms are limited, and the mean of the weights over steps is kept."""
+"""The hook after an update: norms are limited, and the average of the weights over steps moves."""
 
 from __future__ import annotations
 

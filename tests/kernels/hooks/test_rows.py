@@ -1,4 +1,4 @@
-"""Rows of kept layers by themselves: normalisation, learned slopes, dropout, residual connections."""
+"""Rows of hooked layers by themselves: normalisation, learned slopes, dropout, residual connections."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def net():
 
 
 def dropped(net, shape, rate, seed=0, number=1, depth=0, parts=None):
-    """What dropout makes of ones."""
+    """Ones after dropout."""
     a = np.ones(shape, net.dtype)
     for r0, r1 in parts or [(0, shape[0])]:
         context = context_of(net.compiled.view(seed), net.compiled.layout.workspace(0, 0), number)
@@ -61,7 +61,7 @@ def test_share_that_is_dropped(net, rate):
 
 
 def test_masks_are_independent(net):
-    """Of another step, layer, seed, row or column is another mask, and none says anything of another."""
+    """Masks of different steps, layers, seeds, rows and columns differ, and tell nothing of each other."""
     shape, plain = (200, 500), {"seed": 3, "number": 5, "depth": 2}
     one = dropped(net, shape, 0.5, **plain) - 1  # ones and minus ones
     np.testing.assert_array_equal(dropped(net, shape, 0.5, **plain) - 1, one)
@@ -126,8 +126,8 @@ class Layer:
                 hook(context, 1, r0, r1)
         return self
 
-    def kept(self):
-        """Of the rows' parts of the gradient of the parameters below the bias, the sums."""
+    def sums(self):
+        """Sums of the rows' parts of the gradient of the parameters below the bias."""
         first = 0 if self.layer["norm"] else 1
         n = self.layer["w_rows"] - self.layer["n_in"] - 1
         matrices = [records.saved_matrix(self.layer, self.work, first + k)[:N_ROWS] for k in range(n)]
@@ -153,7 +153,7 @@ def test_layer_against_the_twin(layer, dtype, number, learns):
         return
     delta, below = reference_step.backward_hook(twin, 1, passed, slopes)
     np.testing.assert_allclose(comp.delta[:N_ROWS, :N_OUT], delta, **close)
-    for sums, ref in zip(comp.kept(), below, strict=True):
+    for sums, ref in zip(comp.sums(), below, strict=True):
         np.testing.assert_allclose(sums[:N_OUT], ref, rtol=close["rtol"], atol=N_ROWS * close["atol"])
         # The gradient of the weights is taken of whole rows: their padding must be 0.
         np.testing.assert_array_equal(sums[N_OUT:], 0)
@@ -215,7 +215,7 @@ def test_running_statistics_of_one_row(dtype):
 
 
 def figures(dtype):
-    """What two small batches leave of networks of all kinds of layers."""
+    """Results of two small batches in networks of all kinds of layers."""
     result = []
     for name in ("deep mixture", "layer norm", "batch norm", "by address", "embeddings and all"):
         case = CASES[name]
@@ -314,7 +314,7 @@ def test_twenty_steps_beside_pytorch(rng, activation, options):
 
 
 def gradient_views(net, flat):
-    """What of a gradient belongs to weight, bias, shift, gain and slope of each layer."""
+    """Parts of a gradient for weight, bias, shift, gain and slope of each layer."""
     for matrix, n_in in zip(net.compiled.layout.weights(flat), net.sizes[:-1], strict=True):
         yield matrix[:n_in]
         yield from matrix[n_in:]

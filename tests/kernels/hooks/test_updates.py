@@ -203,7 +203,7 @@ def test_worked_by_hand(dtype):
 
 
 def figures(dtype):
-    """What two steps of every optimiser with every term leave, to be repeated without compilation."""
+    """Results of two steps of every optimiser with every term, to be repeated without compilation."""
     result = []
     for optimizer in OPTIMIZERS.values():
         matrices = make_matrices(optimizer, np.dtype(dtype))
