@@ -322,9 +322,10 @@ class MLP:
         return f"MLP({list(self.sizes)}, activation={names}{given}, dtype={self.dtype.name!r})"
 
     def _repr_html_(self) -> str:
-        from .._html import network_table
+        from .._html import table
+        from .summary import HEADER, rows
 
-        return network_table(self)
+        return table(f"MLP, {self.dtype.name}", HEADER, rows(self), n_text=3)
 
     @property
     def n_params(self) -> int:

@@ -18,7 +18,7 @@ from .. import _checks
 from .._jit import compile_seconds
 from .._threads import Pace, at_work, launch, parts_for
 from ..data.streams.stream import Stream, read_ahead
-from ..history import Epoch, History
+from ..history import MONITORS, Epoch, History
 from ..kernels import step as kernels
 from ..kernels.address import address_of
 from ..kernels.batches import shuffle
@@ -37,7 +37,7 @@ from .averages import EMA, SWA
 from .callbacks import Batch, CallbackList
 from .checkpoint import Checkpoint, Clock
 from .interrupts import held_back
-from .stopping import MONITORS, Best, EarlyStopping
+from .stopping import Best, EarlyStopping
 
 
 def _n_loaded() -> int:
