@@ -153,7 +153,7 @@ def check_categories(name: str, values: np.ndarray, column: int, n_categories: i
 def check_weights(name: str, weights: npt.ArrayLike, n_rows: int) -> np.ndarray:
     """Return the weights of rows as a float64 vector: finite, not negative, not all 0."""
     try:
-        values = np.ascontiguousarray(weights, dtype=np.float64)
+        values = np.asarray(weights, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numeric, but it cannot be converted: {error}.") from None
     if values.ndim == 0:
