@@ -9,7 +9,6 @@ The file is longer than most because it is a catalogue: one class per method, wi
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -84,7 +83,9 @@ class Optimizer:
     @property
     def kernel(self) -> Callable:
         """Compiled function that makes a step; :mod:`fastnn.kernels.hooks` has its signature."""
-        return getattr(importlib.import_module(".kernels.hooks.updates", __package__), self._form.kernel)
+        from .kernels.hooks import updates as hooks
+
+        return getattr(hooks, self._form.kernel)
 
     @property
     def core_kind(self) -> int | None:
