@@ -1,4 +1,4 @@
-"""Activations as the user gives them: names, numbers, functions of one's own."""
+"""Activations: names, numbers, functions of one's own, and their kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses as the user gives them: names, parameters, functions of one's own; and what targets they take."""
+"""Losses: names, parameters, functions of one's own, and the targets they take."""
 
 from __future__ import annotations
 
