@@ -1,19 +1,22 @@
-"""Errors at the Python boundary: one sentence that names the argument, what came and what was expected."""
+"""Checks of arguments; an error is one sentence: which argument, what came, what was expected."""
 
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from types import ModuleType
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 DTYPES = ("float32", "float64")
-_MOST_SHOWN = 30  # names that may be meant
+_MOST_SHOWN = 30  # names that a message lists
 
 
-def check_count(name: str, value, minimum: int = 1) -> int:
-    """`value` as an int of at least `minimum`."""
+def check_count(name: str, value: Any, minimum: int = 1) -> int:
+    """Return `value` as an int, which must be at least `minimum`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer, got {value!r}.")
     if value < minimum:
@@ -21,8 +24,8 @@ def check_count(name: str, value, minimum: int = 1) -> int:
     return int(value)
 
 
-def check_number(name: str, value, low: float, high: float = np.inf, open_low: bool = False) -> float:
-    """`value` as a float in [low, high), or in (low, high) where `open_low`."""
+def check_number(name: str, value: Any, low: float, high: float = np.inf, open_low: bool = False) -> float:
+    """Return `value` as a float, which must lie in [low, high), or in (low, high) if `open_low`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}.")
     number = float(value)
@@ -32,13 +35,13 @@ def check_number(name: str, value, low: float, high: float = np.inf, open_low: b
     return number
 
 
-def check_limit(name: str, value) -> float | None:
-    """`value` as a float above 0, or None."""
+def check_limit(name: str, value: Any) -> float | None:
+    """Return `value` as a float, which must be above 0, or None."""
     return None if value is None else check_number(name, value, 0.0, open_low=True)
 
 
-def check_name(name: str, value, known: Iterable[str]) -> str:
-    """`value` if it is one of `known`."""
+def check_name(name: str, value: Any, known: Iterable[str]) -> str:
+    """Return `value`, which must be one of `known`."""
     known = list(known)
     if value in known:
         return value
@@ -49,14 +52,19 @@ def check_name(name: str, value, known: Iterable[str]) -> str:
 
 
 def nearest_name(value: str, known: Iterable[str]) -> str | None:
-    """The name that was probably meant, whatever its case; None if none comes near."""
+    """Return the known name closest to `value`, upper and lower case being equal; None if none is close."""
     by_folded = {name.casefold(): name for name in known}
     close = get_close_matches(value.casefold(), by_folded, n=1)
     return by_folded[close[0]] if close else None
 
 
-def check_dtype(dtype) -> np.dtype:
-    """`dtype` as float32 or float64."""
+def function_name(function: Callable[..., Any]) -> str:
+    """Return the name by which messages call a function."""
+    return getattr(function, "__name__", None) or repr(function)
+
+
+def check_dtype(dtype: Any) -> np.dtype:
+    """Return `dtype` as a NumPy dtype, which must be float32 or float64."""
     try:
         result = np.dtype(dtype)
     except TypeError:
@@ -66,13 +74,13 @@ def check_dtype(dtype) -> np.dtype:
     return result
 
 
-def is_sparse(x) -> bool:
-    """Whether it is one of SciPy's sparse matrices or arrays; SciPy is not imported to find out."""
+def is_sparse(x: Any) -> bool:
+    """Tell whether `x` is a sparse matrix or array of SciPy, without importing SciPy."""
     return hasattr(x, "tocsr") and hasattr(x, "nnz")
 
 
-def check_x(name: str, x, n_in: int, dtype: np.dtype) -> np.ndarray:
-    """`x` as a finite, C-contiguous (n, n_in) matrix of `dtype`; copied only where it is not one."""
+def check_x(name: str, x: Any, n_in: int, dtype: np.dtype) -> np.ndarray:
+    """Return `x` as a finite, C-contiguous (n, n_in) matrix of `dtype`, copied only if it is not one."""
     if hasattr(x, "toarray"):
         raise TypeError(f"{name} is a sparse matrix, expected a dense one: pass {name}.toarray().")
     try:
@@ -80,7 +88,7 @@ def check_x(name: str, x, n_in: int, dtype: np.dtype) -> np.ndarray:
         if x.dtype == object or x.dtype.kind in "USV":
             x = x.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be numeric, but it does not convert: {error}.") from None
+        raise ValueError(f"{name} must be numeric, but it cannot be converted: {error}.") from None
     if x.dtype.kind == "c":
         raise ValueError(f"{name} has complex values, expected real ones.")
     if x.ndim != 2:
@@ -95,10 +103,10 @@ def check_x(name: str, x, n_in: int, dtype: np.dtype) -> np.ndarray:
     return _check_finite(name, x)
 
 
-def check_sparse(name: str, x, n_in: int, dtype: np.dtype):
-    """`x` as a finite CSR matrix of `dtype` with n_in columns; copied only where it is not one.
+def check_sparse(name: str, x: Any, n_in: int, dtype: np.dtype) -> Any:
+    """Return `x` as a finite CSR matrix of `dtype` with n_in columns; it is copied only if it is not one.
 
-    In every row the columns rise, and none comes twice: values that share a place are added up.
+    The columns of a row are sorted and unique: values at the same position are added.
     """
     if x.ndim != 2:
         raise ValueError(f"{name} must have 2 dimensions (rows, features), got shape {x.shape}.")
@@ -117,7 +125,7 @@ def check_sparse(name: str, x, n_in: int, dtype: np.dtype):
         and columns.min(initial=0) >= 0
         and columns.max(initial=0) < n_in
     ):
-        raise ValueError(f"{name} is damaged: its indices point outside of the matrix.")
+        raise ValueError(f"{name} is damaged: its indices point outside the matrix.")
     with np.errstate(over="ignore"):
         x = x.astype(dtype, copy=False)
     if not x.has_canonical_format:
@@ -133,7 +141,7 @@ def check_sparse(name: str, x, n_in: int, dtype: np.dtype):
 
 
 def check_categories(name: str, values: np.ndarray, column: int, n_categories: int) -> None:
-    """Raise unless all values of a column are whole numbers below n_categories."""
+    """Raise ValueError unless all values of a column are whole numbers from 0 to n_categories - 1."""
     wrong = (values < 0) | (values >= n_categories) | (values != np.floor(values))
     if wrong.any():
         raise ValueError(
@@ -142,40 +150,40 @@ def check_categories(name: str, values: np.ndarray, column: int, n_categories: i
         )
 
 
-def check_weights(name: str, weights, n_rows: int) -> np.ndarray:
-    """Weights of rows as a float64 vector: finite, not negative, not all 0."""
+def check_weights(name: str, weights: npt.ArrayLike, n_rows: int) -> np.ndarray:
+    """Return the weights of rows as a float64 vector: finite, not negative, not all 0."""
     try:
-        weights = np.ascontiguousarray(weights, dtype=np.float64)
+        values = np.asarray(weights, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be numeric, but it does not convert: {error}.") from None
-    if weights.ndim == 0:
-        weights = np.full(n_rows, float(weights))
-    if weights.shape != (n_rows,):
-        raise ValueError(f"{name} must have shape ({n_rows},), a number a row, got {weights.shape}.")
-    _check_finite(name, weights)
-    if weights.min() < 0 or weights.max() == 0:
-        found = f"holds {weights.min():g}" if weights.min() < 0 else "are all 0"
-        raise ValueError(f"{name} must be at least 0, and some of it above, but it {found}.")
-    return weights
+        raise ValueError(f"{name} must be numeric, but it cannot be converted: {error}.") from None
+    if values.ndim == 0:
+        values = np.full(n_rows, float(values))
+    if values.shape != (n_rows,):
+        raise ValueError(f"{name} must have shape ({n_rows},), one number per row, got {values.shape}.")
+    _check_finite(name, values)
+    if values.min() < 0 or values.max() == 0:
+        found = f"it holds {values.min():g}" if values.min() < 0 else "its values are all 0"
+        raise ValueError(f"{name} must be at least 0, and above 0 in some row, but {found}.")
+    return values
 
 
 def _check_finite(name: str, x: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
-        # A sum is finite unless an element is not, or (rarely) it overflows: then look closer.
+        # A finite sum means finite elements; an infinite one may be an overflow of finite ones.
         if np.isfinite(x.sum()):
             return x
     finite = np.isfinite(x)
     if not finite.all():
-        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        first = [int(i) for i in np.argwhere(~finite)[0]]
         raise ValueError(
             f"{name} has {int((~finite).sum())} values that are NaN or infinite in {x.dtype} "
-            f"(the first at {list(place)}): remove or impute them."
+            f"(the first at {first}): remove or impute them."
         )
     return x
 
 
-def check_labels(name: str, y, n_columns: int, n_classes: int) -> np.ndarray:
-    """Class numbers 0 to n_classes - 1 as an int32 matrix (n, n_columns)."""
+def check_labels(name: str, y: npt.ArrayLike, n_columns: int, n_classes: int) -> np.ndarray:
+    """Return class numbers, 0 to n_classes - 1, as an int32 matrix (n, n_columns)."""
     y = np.asarray(y)
     if y.ndim == 1:
         y = y[:, np.newaxis]
@@ -196,28 +204,28 @@ def check_labels(name: str, y, n_columns: int, n_classes: int) -> np.ndarray:
     return np.ascontiguousarray(y, dtype=np.int32)
 
 
-def check_targets(name: str, y, n_out: int, dtype: np.dtype) -> np.ndarray:
-    """Target values as a finite (n, n_out) matrix of `dtype`."""
+def check_targets(name: str, y: npt.ArrayLike, n_out: int, dtype: np.dtype) -> np.ndarray:
+    """Return target values as a finite (n, n_out) matrix of `dtype`."""
     y = np.asarray(y)
     if y.ndim == 1:
         y = y[:, np.newaxis]
     if y.ndim != 2 or y.shape[1] != n_out:
-        raise ValueError(f"{name} must have shape (n, {n_out}), one column an output, got {y.shape}.")
+        raise ValueError(f"{name} must have shape (n, {n_out}), one column per output, got {y.shape}.")
     try:
         y = np.require(y, dtype, ["C", "A"])
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be numeric, but it does not convert: {error}.") from None
+        raise ValueError(f"{name} must be numeric, but it cannot be converted: {error}.") from None
     return _check_finite(name, y)
 
 
 def check_lengths(first: str, n_first: int, second: str, n_second: int) -> None:
-    """Raise unless two arrays have the same number of rows."""
+    """Raise ValueError unless two arrays have the same number of rows."""
     if n_first != n_second:
-        raise ValueError(f"{first} has {n_first} rows and {second} has {n_second}: expected as many.")
+        raise ValueError(f"{first} has {n_first} rows and {second} has {n_second}, expected the same number.")
 
 
-def require(module: str, extra: str):
-    """Import an optional dependency, or say which install brings it."""
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency, or raise ImportError with the pip command that installs it."""
     import importlib
 
     try:
@@ -227,7 +235,7 @@ def require(module: str, extra: str):
 
 
 class _Borrowed:
-    """An array's memory as NumPy's array interface describes it, marked writable."""
+    """Array interface of an array's memory, marked writable."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.owner = array
@@ -238,9 +246,9 @@ class _Borrowed:
 
 
 def writable_view(array: np.ndarray) -> np.ndarray:
-    """The same memory, marked writable; for kernels that only read it.
+    """Return a view of the array's memory that is marked writable, for kernels that only read it.
 
-    A read-only array (a memory map, what joblib hands its workers) is another type to numba and would
-    compile everything once more.
+    To numba a read-only array (a memory map, or what joblib passes to its workers) has another type, for
+    which everything would be compiled once more.
     """
     return array if array.flags.writeable else np.asarray(_Borrowed(array))

@@ -1,19 +1,13 @@
-"""Networks and histories as notebooks show them."""
+"""HTML tables for notebooks."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .history import History
-
-MOST_ROWS = 20  # of a history that are shown whole; of a longer one, half as many from each end
 
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], n_text: int = 0) -> str:
-    """An HTML table in the notebook's own colours, light or dark; all text is escaped.
+    """Return an HTML table in the notebook's own colours, light or dark, with all text escaped.
 
     Parameters
     ----------
@@ -21,7 +15,7 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], n_
     header : sequence of str
     rows : iterable of sequences of str
     n_text : int, default=0
-        The first so many columns hold text, and are aligned to the left; the others, numbers, to the right.
+        Number of leading columns that hold text, which is aligned left; numbers are aligned right.
 
     Examples
     --------
@@ -47,26 +41,3 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], n_
     title = f'<caption style="text-align:left;color:inherit">{html.escape(caption)}</caption>'
     content = f"{title}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>"
     return f'<table style="width:auto;color:inherit">\n{content}\n</table>'
-
-
-def history_table(history: History) -> str:
-    """The figures of the epochs; of many, the first and the last.
-
-    Examples
-    --------
-    >>> import fastnn
-    >>> "no epochs" in history_table(fastnn.History("accuracy"))
-    True
-    """
-    if len(history) == 0:
-        return table("no epochs yet", [], [])
-    header, *rows = zip(*history.cells(), strict=True)
-    if len(rows) > MOST_ROWS:
-        half = MOST_ROWS // 2
-        rows = [*rows[:half], ("…",) * len(header), *rows[-half:]]
-    caption = f"{len(history):,} epochs"
-    if history.stop_reason != "epochs":
-        caption += f", ended by: {history.stop_reason}"
-    if history.best_epoch is not None:
-        caption += f"; the weights of epoch {history.best_epoch:,} were restored"
-    return table(caption, header, rows)

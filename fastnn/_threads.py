@@ -1,9 +1,9 @@
-"""How many threads a call gets, and whether it may open a parallel region at all.
+"""Number of threads of a call, and the rules for opening a parallel region.
 
-numba's threading layers each forbid something: workqueue aborts the process when two Python threads enter
-it, GNU OpenMP when a forked child does. So a region is opened only by one Python thread at a time and
-never in a child that inherited a started layer. Whoever may not, works on its own thread: the results are
-the same to the bit, and where several threads or processes train at once, no cores stand idle anyway.
+Each of numba's threading layers has a limit: workqueue aborts the process if two Python threads enter it,
+and GNU OpenMP if a forked child does. So only one Python thread at a time opens a region, and no child that
+inherited a started layer does. A caller that may not open a region runs on its own thread, with the same
+results to the bit; where several threads or processes train at once, the cores are busy anyway.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import functools
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numba
+import numpy as np
 
 from ._checks import check_count
 from ._jit import compiled_form
@@ -31,7 +33,7 @@ from .kernels.team import run_parts
 
 
 def usable_cores() -> int:
-    """Cores this process may use: its affinity, a container's CPU quota, and ``NUMBA_NUM_THREADS``.
+    """Return the number of cores that affinity, container quota and ``NUMBA_NUM_THREADS`` allow.
 
     Examples
     --------
@@ -51,7 +53,7 @@ def _cores() -> int:
 
 
 def _quota(root: Path, cores: int) -> int:
-    """CPU quota of the control group in whole cores, rounded up; `cores` where there is none."""
+    """Return the CPU quota of the control group in cores, rounded up; `cores` if there is none."""
     try:
         quota, period = (root / "cpu.max").read_text().split()  # cgroup 2
     except (OSError, ValueError):
@@ -67,17 +69,18 @@ def _quota(root: Path, cores: int) -> int:
 
 
 def parts_for(n_threads: int | None, flops: float, cutoff: float, n_shares: int) -> int:
-    """How many threads work of `flops` in `n_shares` separate pieces gets.
+    """Return the number of threads for work that splits into `n_shares` pieces.
 
     Parameters
     ----------
     n_threads : int or None
-        What the user asked for; None for all usable cores. Never more than the usable cores.
+        Number that the user asks for; None for all usable cores. More than the usable cores are never used.
     flops : float
-        Floating-point operations of the work; below `cutoff` one thread is faster.
+        Floating-point operations of the work.
     cutoff : float
+        Number of operations below which one thread is faster.
     n_shares : int
-        More threads than this would stand idle.
+        Number of pieces; more threads than this would be idle.
     """
     if n_threads is not None:
         check_count("n_threads", n_threads)
@@ -87,39 +90,39 @@ def parts_for(n_threads: int | None, flops: float, cutoff: float, n_shares: int)
 
 
 class Pace:
-    """How many threads a training gets, and for how many steps before the next look at the clock.
+    """Number of threads of a training, chosen by timing chunks of steps.
 
-    Results do not depend on the number of threads, so it follows what is measured: now and then half and
-    twice as many are tried, and the fastest goes on. What a core costs to reach, and whether a neighbour
-    is busy on it, no rule could know: on one machine two threads took a step of 0.9 MFLOP in 11 us, or in
-    30, depending on where the cores were, and one thread in 12.
+    Results do not depend on the number of threads, so it can follow measurements: from time to time half and
+    twice as many threads are tried, and the fastest number is kept. No rule could know the cost of reaching a
+    core, or whether another process keeps it busy: on one machine, a step of 0.9 MFLOP took two threads 11 or
+    30 us, depending on where the cores were, and one thread 12 us.
 
     Parameters
     ----------
     n_threads : int or None
-        At most this many; None for all usable cores.
+        Largest number of threads; None for all usable cores.
     step_flops : float
-        Floating-point operations of a step; training starts with one thread if they are few.
+        Floating-point operations of a step; if they are few, training starts with one thread.
     n_shares : int
-        More threads than this would stand idle.
+        Number of pieces of a step; more threads than this would be idle.
     """
 
     def __init__(self, n_threads: int | None, step_flops: float, n_shares: int) -> None:
         self._most = parts_for(n_threads, step_flops, 0, n_shares)
         self.n_parts = self._most if step_flops >= PARALLEL_STEP_FLOPS else 1
         self._guess = step_flops / GUESSED_FLOPS
-        self._seconds: dict[int, float] = {}  # of a step, by number of threads, as last measured
-        self._to_try: list[int] = []
-        self._trained = 0.0  # seconds in all, and in the trials of this round
-        self._tried = 0.0
-        self._compared: tuple[int, ...] = ()  # numbers of threads, in the latest round
+        self._seconds: dict[int, float] = {}  # time of a step by number of threads, last measured
+        self._to_try: list[int] = []  # numbers of threads still to be tried in this round
+        self._trained = 0.0  # seconds of training in all
+        self._tried = 0.0  # seconds of the trials of this round
+        self._compared: tuple[int, ...] = ()  # numbers of threads tried in the latest round
         self._next_round = max(FIRST_TRIAL_SECONDS, TRIAL_SPACING * self._guess)
 
     def chunk(self) -> tuple[int, int]:
-        """Number of threads, and of steps, to go on with."""
+        """Return the number of threads and of steps of the next chunk."""
         if not self._to_try and self._trained >= self._next_round and self._most > 1:
             near = {max(1, self.n_parts // 2), min(self._most, 2 * self.n_parts)} - {self.n_parts}
-            # The present number again, too: what it took a while ago may have been in another weather.
+            # The current number is timed again, too: the load of the machine may have changed.
             self._to_try, self._tried = [*near, self.n_parts], 0.0
             self._compared = tuple(self._to_try)
         if self._to_try:
@@ -129,16 +132,16 @@ class Pace:
         return self.n_parts, self._steps(self.n_parts, seconds)
 
     def _steps(self, n_parts: int, seconds: float) -> int:
-        """How many steps of that many threads fit into a time; at least one."""
+        """Return the number of steps, at least 1, that `n_parts` threads do in this time."""
         known = self._seconds.get(n_parts) or self._seconds.get(self.n_parts) or self._guess
         return max(1, int(seconds / known))
 
     def note(self, n_parts: int, n_steps: int, seconds: float) -> None:
-        """Take note of what a chunk took."""
+        """Record the time of a chunk."""
         self._seconds[n_parts] = seconds / n_steps
         self._trained += seconds
         if not self._compared and n_parts > 1 and self._seconds[n_parts] > self._guess:
-            self._next_round = 0.0  # far too slow: somebody else is busy on a core
+            self._next_round = 0.0  # far slower than guessed: another process keeps a core busy
         if self._to_try:
             self._tried += seconds
             self._to_try.remove(n_parts)
@@ -152,18 +155,18 @@ class Pace:
         self._next_round = self._trained + TRIAL_SPACING * self._tried
 
     def alone(self) -> None:
-        """Go on with one thread: the others did not come."""
+        """Continue with one thread, after the others of a team failed to start in time."""
         self.n_parts, self._to_try = 1, []
         self._next_round = self._trained + FIRST_TRIAL_SECONDS
 
 
 _gate = threading.Lock()
-_working: set[int] = set()  # Python threads at work; each changes its own entry only, so without a lock
+_working: set[int] = set()  # Python threads at work; no lock, as each changes only its own entry
 _forked_with_layer = False
 
 
 def _layer() -> str | None:
-    """Name of numba's threading layer if it has been started."""
+    """Return the name of numba's threading layer, or None before it is started."""
     try:
         return numba.threading_layer()
     except ValueError:
@@ -182,7 +185,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def start_layer() -> str | None:
-    """Start numba's threading layer, if that has not happened; its name.
+    """Start numba's threading layer, if it is not running yet, and return its name.
 
     Examples
     --------
@@ -196,36 +199,37 @@ def start_layer() -> str | None:
 def _layer_allows() -> bool:
     if _forked_with_layer:
         return False
-    # Other numba code of this process may enter workqueue from its own thread; the main one is likeliest
-    # to be where it, too, is called.
+    # Other numba code in this process may enter workqueue, too. It is most likely called from the main
+    # thread, so only that one opens a region.
     return start_layer() != "workqueue" or threading.current_thread() is threading.main_thread()
 
 
-_addresses: dict[tuple, int] = {}
+_addresses: dict[tuple[Any, np.dtype], int] = {}
 
 
-def _address(function, dtype, args: tuple) -> int:
-    """Where the form of a kernel for that dtype starts; nothing but the dtype specialises a kernel."""
+def _address(function: Any, dtype: np.dtype, args: tuple[Any, ...]) -> int:
+    """Return the address of a kernel's code for a dtype; only the dtype specialises a kernel."""
     if (function, dtype) not in _addresses:
         form = compiled_form(function, args)
         _addresses[function, dtype] = form.library.get_pointer_to_function(form.fndesc.llvm_func_name)
     return _addresses[function, dtype]
 
 
-def launch(function, dtype, n_parts: int, *args) -> None:
-    """Call ``function(part, n_parts, *args)`` for every part, on threads.
+def launch(function: Any, dtype: np.dtype, n_parts: int, *args: Any) -> None:
+    """Call ``function(part, n_parts, *args)`` for each part on its own thread.
 
-    If no region may be opened now, ``function(0, 1, *args)`` here: all the work in one part.
+    If no region may be opened now, ``function(0, 1, *args)`` does all the work on this thread.
 
     Parameters
     ----------
     function : numba dispatcher
         A kernel of :mod:`fastnn.kernels.step` whose name ends in ``_part``.
     dtype : numpy.dtype
-        Of the network.
+        Dtype of the network.
     n_parts : int
+        Number of threads.
     args : tuple
-        What the function takes after the first two.
+        Arguments of the function after the first two.
     """
     with at_work() as is_alone:
         if not (n_parts > 1 and is_alone and _run_region(function, dtype, n_parts, args)):
@@ -233,10 +237,10 @@ def launch(function, dtype, n_parts: int, *args) -> None:
 
 
 class at_work:  # noqa: N801  (reads as the function it is used as)
-    """While it lasts, other Python threads open no parallel region; gives whether this one may.
+    """Context in which no other Python thread opens a parallel region; tells whether this one may.
 
-    Several that train at once keep to a core each. With more threads than cores, a team would wait at
-    every barrier for the one that has none.
+    Python threads that train at the same time use one core each. With more threads than cores, a team would
+    wait at every barrier for the thread without a core.
 
     Examples
     --------
@@ -251,13 +255,13 @@ class at_work:  # noqa: N801  (reads as the function it is used as)
         _working.add(self._me)
         return len(_working) == 1
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._is_outermost:
             _working.discard(self._me)
 
 
-def _run_region(function, dtype, n_parts: int, args: tuple) -> bool:
-    """Call every part of the work in a parallel region; whether one may be opened."""
+def _run_region(function: Any, dtype: np.dtype, n_parts: int, args: tuple[Any, ...]) -> bool:
+    """Call every part of the work in a parallel region; return False if none may be opened."""
     gate = _gate
     if not gate.acquire(blocking=False):
         return False

@@ -1,21 +1,21 @@
-"""Activations of hidden layers: what the user says, and what the kernels need to know of it."""
+"""Activations of hidden layers: their names and options, and what the kernels need of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from . import _checks
+from ._named import NamedFunction
 from .kernels.activations import ACTIVATIONS
 
 
 class _Named(NamedTuple):
-    init: str = "glorot_uniform"
-    alpha: float | None = None
+    init: str = "glorot_uniform"  # distribution of the initial weights before it
+    alpha: float | None = None  # default of its number, if it has one
 
 
-# He et al. (2015): for those that let about half of a symmetric input through.
+# He et al. (2015), for activations that pass about half of a symmetric input.
 _LIKE_RELU = _Named("he_normal")
 _NAMED = {
     "identity": _Named(),
@@ -39,10 +39,10 @@ NAMES = tuple(_NAMED)
 ALIASES = {"logistic": "sigmoid", "swish": "silu"}
 
 
-class Activation:
+class Activation(NamedFunction):
     """An activation by name, or the user's own.
 
-    By name: "identity", "relu", "tanh", "sigmoid" (or "logistic"), "leaky_relu" (Maas et al., 2013), "prelu",
+    Names: "identity", "relu", "tanh", "sigmoid" (or "logistic"), "leaky_relu" (Maas et al., 2013), "prelu",
     whose slope is learned (He et al., 2015), "elu" (Clevert et al., 2016), "selu" (Klambauer et al., 2017),
     "gelu" and "gelu_tanh", exact and by its tanh formula (Hendrycks and Gimpel, 2016), "silu" (or "swish";
     Elfwing et al., 2018), "mish" (Misra, 2020), "softplus" (Dugas et al., 2001), "hard_sigmoid" and
@@ -53,33 +53,33 @@ class Activation:
     function : str or callable
         A name, or a function of one number that numba can compile: ``function(z)``.
     derivative : callable, optional
-        Of the user's own function, also of z. Without it, slopes are central differences, which evaluate the
-        function twice more.
+        Derivative of the user's own function, also a function of z. Without it, slopes are central
+        differences, for which the function is evaluated twice more.
     alpha : float of at least 0, optional
-        Slope for z < 0 of "leaky_relu" (0.01 by default), at the start of "prelu" (0.25); the limit, negated,
-        of "elu" (1).
+        Slope for z < 0 of "leaky_relu" (default 0.01), initial slope of "prelu" (0.25), or the negative of
+        the limit of "elu" (1).
 
     Attributes
     ----------
     name : str
-        Of the user's own, the function's.
+        Name of the activation, or of the user's function.
     alpha : float or None
-        The number in force; None where there is none.
+        The value in use; None for an activation without one.
     init : str
-        How weights before it are best drawn.
+        Distribution from which weights before it are best drawn.
     is_own : bool
-        Whether it is the user's own, which may bear any name.
+        Whether it is the user's own, whose name may be any.
     code : int or None
         The core's code, if the core has it.
     kernel : compiled function or None
-        What is called by address (:mod:`fastnn.kernels.hooks`); None for "prelu".
+        Function that is called by address (:mod:`fastnn.kernels.hooks`); None for "prelu".
 
     Raises
     ------
     ValueError
         If a name or a number is not what is described here, or the derivative is not the function's.
     TypeError
-        If it is neither a name nor a function, or numba cannot compile it.
+        If `function` is neither a name nor a function, or numba cannot compile it.
 
     Examples
     --------
@@ -93,6 +93,8 @@ class Activation:
     'softsign'
     """
 
+    _role = "activation"
+
     def __init__(
         self,
         function: str | Callable[[float], float],
@@ -100,71 +102,26 @@ class Activation:
         *,
         alpha: float | None = None,
     ) -> None:
-        self._given = function, derivative, alpha
-        if isinstance(function, str):
-            if derivative is not None:
-                raise ValueError(f"derivative is for functions of your own, but {function!r} brings its own.")
-            self.name = _checks.check_name("activation", ALIASES.get(function, function), NAMES)
-            self.init, self.alpha = _NAMED[self.name]
-        elif callable(function):
-            self.name, self.init, self.alpha = _own_name(function), "glorot_uniform", None
-        else:
-            raise TypeError(f"activation must be a name, a function or an Activation, got {function!r}.")
+        super().__init__(function, derivative, {} if alpha is None else {"alpha": alpha}, NAMES, ALIASES)
+        self.init, self.alpha = _Named() if self.is_own else _NAMED[self.name]
         if alpha is not None:
             if self.alpha is None:
                 takers = ", ".join(name for name, named in _NAMED.items() if named.alpha is not None)
                 raise ValueError(f"alpha belongs to {takers}, got alpha={alpha!r} for {self.name!r}.")
             self.alpha = _checks.check_number("alpha", alpha, 0.0)
-        self.is_own = not isinstance(function, str)
         self.code = None if self.is_own else ACTIVATIONS.get(self.name)
-        if callable(function):
-            self.kernel  # noqa: B018 - errors in it belong here
 
-    @cached_property
-    def kernel(self):
-        """The compiled function of :mod:`fastnn.kernels.hooks`; None for "prelu"."""
-        function, derivative, _ = self._given
-        if callable(function):
-            from .kernels.hooks import custom
-
-            return custom.activation_kernel(function, derivative)
+    def _named_kernel(self) -> Callable[..., None] | None:
         from .kernels.hooks import activations
 
         return getattr(activations, self.name, None)
 
-    def _key(self) -> tuple[Any, ...]:
-        function, derivative, _ = self._given
-        return (self.name if isinstance(function, str) else function), derivative, self.alpha
-
-    def __eq__(self, other) -> bool:
-        return isinstance(other, Activation) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def __reduce__(self):
-        return _restored, self._given
-
-    def __repr__(self) -> str:
-        function, derivative, alpha = self._given
-        parts = [repr(self.name) if isinstance(function, str) else self.name]
-        if derivative is not None:
-            parts.append(_own_name(derivative))
-        if alpha is not None:
-            parts.append(f"alpha={alpha!r}")
-        return f"Activation({', '.join(parts)})"
-
-
-def _restored(function, derivative, alpha) -> Activation:
-    return Activation(function, derivative, alpha=alpha)
-
-
-def _own_name(function) -> str:
-    return getattr(function, "__name__", None) or repr(function)
+    def _settings(self) -> tuple[Any, ...]:
+        return (self.alpha,)
 
 
 def as_activation(spec: str | Callable[[float], float] | Activation) -> Activation:
-    """An activation from its name or function, or the activation itself.
+    """Return an activation from its name or function, or the activation itself.
 
     Examples
     --------

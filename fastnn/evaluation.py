@@ -1,4 +1,4 @@
-"""How good predictions are, how sure that is, and which rows they are worst at."""
+"""Scores of predictions with confidence intervals, a baseline's scores, and the worst rows."""
 
 from __future__ import annotations
 
@@ -8,75 +8,78 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from . import _checks
 
+# What a target asks for; the tasks of :mod:`fastnn.metrics` are finer.
 TASKS = ("classification", "regression")
 
-# Rows to read in all resamples together, at most: about a second.
+# Most rows to read, all resamples taken together: about a second's work.
 _WORK = 100_000_000
-# Resamples that a standard error asks for (Efron and Tibshirani 1993, chapter 6), and percentiles.
+# Resamples needed for a standard error (Efron and Tibshirani 1993, chapter 6), and for percentiles.
 _FEWEST, _ENOUGH = 50, 500
 
-Weighted = Callable[[np.ndarray], float]
+Weighted = Callable[[np.ndarray], float]  # a score as a function of the rows' weights
 
 
 def evaluate_predictions(
-    truth,
-    prediction,
+    truth: npt.ArrayLike,
+    prediction: npt.ArrayLike,
     *,
-    probabilities=None,
+    probabilities: npt.ArrayLike | None = None,
     classes: Sequence[Any] | None = None,
     task: str | None = None,
     seed: int = 0,
     n_resamples: int = 1000,
     confidence: float = 0.95,
 ) -> dict[str, dict[str, Any]]:
-    """Scores of predictions, each with an interval that says how far chance in the choice of rows may reach.
+    """Return scores of predictions, each with a confidence interval for the random choice of the rows.
 
     Parameters
     ----------
     truth : array-like of shape (n,) or (n, n_out)
-        Labels, or values.
+        True labels or values.
     prediction : array-like of shape (n,) or (n, n_out)
-        The same as predicted.
+        Predicted labels or values.
     probabilities : array-like of shape (n, n_classes), or (n,) of the second of two classes, optional
-        Log loss and ROC AUC are given only with it.
+        Predicted probabilities, which log loss and ROC AUC need.
     classes : sequence, optional
-        What the columns of `probabilities` stand for; by default all labels, sorted. A label in `truth` that
-        is none of them counts as one of probability 0.
+        Labels of the columns of `probabilities`; by default all labels, sorted. A label in `truth` that is
+        not among them counts as predicted with probability 0.
     task : {"classification", "regression"}, optional
-        By default classification, if there are probabilities or classes, or `prediction` holds no floats.
+        By default classification if there are probabilities or classes, or `prediction` holds no floats.
     seed : int, default=0
+        Seed of the resamples.
     n_resamples : int, default=1000
-        Fewer are taken where rows times resamples would be more than about a second's work.
-    confidence : float, default=0.95
+        Fewer resamples are taken where rows times resamples would be more than about a second's work.
+    confidence : float in (0, 1), default=0.95
 
     Returns
     -------
     dict of dict
-        By name ("accuracy", "balanced_accuracy", "f1_macro", "log_loss", "roc_auc"; "r2", "mae", "rmse") a
-        dict of "value", "low", "high", and "method", the interval's. A score that these rows do not define,
-        such as the R squared of a single row, is left out. Several outputs are averaged, as by scikit-learn.
+        For each score ("accuracy", "balanced_accuracy", "f1_macro", "log_loss", "roc_auc"; "r2", "mae",
+        "rmse") a dict with its "value", the interval's ends "low" and "high", and the interval's "method". A
+        score that these rows do not define, such as the R squared of a single row, is left out. Several
+        outputs are averaged, as in scikit-learn.
 
     Raises
     ------
     ValueError
         If shapes do not fit, numbers are not finite, or no label is among the classes.
     ImportError
-        Where scikit-learn is not installed.
+        If scikit-learn is not installed.
 
     Notes
     -----
-    Rows are drawn with replacement, and the interval reaches between percentiles of the resamples' scores
-    (Efron and Tibshirani 1993, *An Introduction to the Bootstrap*, chapter 13). Where there are so many rows
-    that only few resamples are taken, it is the normal one about the value, with their standard deviation
-    (chapter 12). Accuracy is a share of independent hits, of which more is known: it gets the score interval
-    of Wilson (1927, *Journal of the American Statistical Association* 22), which is also honest where every
-    row is right. ROC AUC of more than two classes is the mean of each class against the rest. A class that a
-    resample lacks keeps its score of all rows.
+    Rows are resampled with replacement, and the interval lies between percentiles of the resamples' scores
+    (Efron and Tibshirani 1993, *An Introduction to the Bootstrap*, chapter 13). With so many rows that only
+    few resamples are taken, it is the normal interval with their standard deviation (chapter 12). Accuracy,
+    a share of independent hits, has the score interval of Wilson (1927, *Journal of the American Statistical
+    Association* 22), which also holds if every row is right. ROC AUC of more than two classes is the mean of
+    each class against the rest. A class that is missing from a resample keeps its score of all rows.
 
-    The interval knows of the choice of test rows only, not of that of training rows or of the seed.
+    The interval covers the random choice of test rows, not that of training rows or of the seed.
 
     Examples
     --------
@@ -115,12 +118,12 @@ def evaluate_predictions(
     return {name: {"value": value, **intervals[name]} for name, value in values.items()}
 
 
-# No score lies beyond.
+# Bounds of scores that may leave [0, 1], or that have only one bound.
 _BOUNDS = dict.fromkeys(("log_loss", "mae", "rmse"), (0.0, math.inf)) | {"r2": (-math.inf, 1.0)}
 
 
 def _interval(name: str, value: float, sample: np.ndarray, confidence: float) -> dict[str, Any]:
-    """Of a score with these scores of resamples."""
+    """Return the interval of a score from the scores of its resamples."""
     if len(sample) >= _ENOUGH:
         low, high = np.quantile(sample, [(1 - confidence) / 2, (1 + confidence) / 2])
         return {"low": float(low), "high": float(high), "method": "bootstrap, percentiles"}
@@ -132,7 +135,7 @@ def _interval(name: str, value: float, sample: np.ndarray, confidence: float) ->
 
 
 def wilson(n_hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share: the shares that a test does not reject (Wilson 1927).
+    """Return Wilson's score interval (1927) of a share of hits, by SciPy.
 
     Examples
     --------
@@ -140,56 +143,14 @@ def wilson(n_hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]
     >>> round(low, 3), high
     (0.886, 1.0)
     """
-    z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
-    share = n_hits / n
-    middle = share + z2 / (2 * n)
-    reach = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n)))
-    low, high = (middle - reach) / (1 + z2 / n), (middle + reach) / (1 + z2 / n)
-    # What rounding leaves at the ends would look like a claim.
-    return (0.0 if n_hits == 0 else low), (1.0 if n_hits == n else high)
+    from scipy.stats import binomtest
+
+    interval = binomtest(n_hits, n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
-def row_losses(
-    truth,
-    prediction,
-    probabilities=None,
-    *,
-    classes: Sequence[Any] | None = None,
-    task: str | None = None,
-) -> np.ndarray:
-    """How wrong the prediction of each row is.
-
-    Parameters
-    ----------
-    truth, prediction, probabilities, classes, task
-        As in :func:`evaluate_predictions`.
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-        Minus the logarithm of the probability of the true class; without probabilities 1 where the class is
-        wrong, else 0. In regression the squared error, averaged over outputs.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, or numbers are not finite.
-
-    Examples
-    --------
-    >>> row_losses(["a", "b"], ["a", "a"], [[0.5, 0.5], [1.0, 0.0]]).round(2)
-    array([ 0.69, 36.04])
-    >>> row_losses([1.0, 2.0], [1.0, 4.0])
-    array([0., 4.])
-    """
-    if _task(task, prediction, probabilities, classes) == "classification":
-        return _Labels(truth, prediction, probabilities, classes).losses()
-    y, output = _values(truth, prediction)
-    return ((y - output) ** 2).mean(axis=1)
-
-
-def worst_rows(losses, n: int = 20) -> np.ndarray:
-    """Places of the largest losses, the largest first; of equal ones the first.
+def worst_rows(losses: npt.ArrayLike, n: int = 20) -> np.ndarray:
+    """Return the indices of the n largest losses, largest first, equal ones in their order.
 
     Examples
     --------
@@ -201,34 +162,34 @@ def worst_rows(losses, n: int = 20) -> np.ndarray:
 
 
 def baseline(
-    truth_train,
-    truth_test,
+    truth_train: npt.ArrayLike,
+    truth_test: npt.ArrayLike,
     *,
     classes: Sequence[Any] | None = None,
     task: str | None = None,
 ) -> dict[str, float]:
-    """Scores of one who knows nothing of the rows: always the most frequent class, or always the mean.
+    """Return the scores of a predictor that ignores the features: the most frequent class, or the mean.
 
-    Its probabilities are the classes' frequencies in training.
+    Its probabilities are the class frequencies in training.
 
     Parameters
     ----------
     truth_train, truth_test : array-like of shape (n,) or (n, n_out)
-        Labels or values of training rows, and of the rows to score.
+        True labels or values of the training rows, and of the rows to score.
     classes, task
-        As in :func:`evaluate_predictions`; by default classification unless `truth_train` holds floats.
+        See :func:`evaluate_predictions`; by default classification unless `truth_train` holds floats.
 
     Returns
     -------
     dict of float
-        By the names of :func:`evaluate_predictions`.
+        Scores by the names of :func:`evaluate_predictions`.
 
     Raises
     ------
     ValueError
         If there are no rows, or shapes do not fit.
     ImportError
-        Where scikit-learn is not installed.
+        If scikit-learn is not installed.
 
     Examples
     --------
@@ -248,12 +209,18 @@ def baseline(
     counts = np.bincount(_numbers("truth_train", train, known), minlength=len(known))[: len(known)]
     shares = np.broadcast_to(counts / counts.sum(), (len(test), len(known)))
     answers = np.full(len(test), int(counts.argmax()))
-    # Numbers of classes, for labels of any kind; a class that training never saw has a number, too.
+    # Class numbers for labels of any kind; a class that is missing in training has a number, too.
     test_numbers = _numbers("truth_test", test, known)
     return _classification(_Labels(test_numbers, answers, shares, range(len(known))))[0]
 
 
-def _task(task: str | None, prediction, probabilities, classes) -> str:
+def _task(
+    task: str | None,
+    prediction: npt.ArrayLike,
+    probabilities: npt.ArrayLike | None,
+    classes: Sequence[Any] | None,
+) -> str:
+    """Return the task that the user names, or that the predictions are of."""
     if task is not None:
         return _checks.check_name("task", task, TASKS)
     labels = probabilities is not None or classes is not None or np.asarray(prediction).dtype.kind != "f"
@@ -261,31 +228,38 @@ def _task(task: str | None, prediction, probabilities, classes) -> str:
 
 
 def _sorted_labels(*labels: np.ndarray) -> list[Any]:
+    """Return the distinct labels in order; as text where they have none, such as numbers and strings."""
     found = {label for some in labels for label in some.ravel().tolist()}
     try:
         return sorted(found)
-    except TypeError:  # numbers and strings, or None
+    except TypeError:
         return sorted(found, key=str)
 
 
 def _numbers(name: str, labels: np.ndarray, classes: list[Any]) -> np.ndarray:
-    """Number of each label among the classes; labels beyond them get numbers beyond."""
+    """Return each label's index in `classes`; labels that are not in it get indices after its last."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        raise ValueError(f"{name} must have shape (n,), a label a row, got {labels.shape}.")
+        raise ValueError(f"{name} must have shape (n,), one label per row, got {labels.shape}.")
     number = {label: k for k, label in enumerate(classes)}
     listed = labels.tolist()
     if listed and not any(label in number for label in listed):
         shown = ", ".join(map(repr, classes[:5]))
-        raise ValueError(f"{name} holds {listed[0]!r}, and none of the classes ({shown}).")
+        raise ValueError(f"{name} must hold labels of the classes ({shown}), got {listed[0]!r}.")
     return np.array([number.setdefault(label, len(number)) for label in listed], np.int64)
 
 
 class _Labels:
-    """Truth and prediction as numbers of classes, with probabilities as they are judged."""
+    """Truth and prediction as class numbers, with the probabilities as float64 scores."""
 
-    def __init__(self, truth, prediction, probabilities, classes) -> None:
+    def __init__(
+        self,
+        truth: npt.ArrayLike,
+        prediction: npt.ArrayLike,
+        probabilities: npt.ArrayLike | None,
+        classes: Sequence[Any] | None,
+    ) -> None:
         truth, prediction = np.asarray(truth), np.asarray(prediction)
         if len(truth) == 0:
             raise ValueError("truth is empty: expected at least one row.")
@@ -305,7 +279,7 @@ class _Labels:
             raise ValueError(
                 f"probabilities must have a column for each of {len(known)} classes, got shape {given.shape}."
             )
-        # As scikit-learn's log_loss: no better and no worse than the numbers' own precision can tell.
+        # Like scikit-learn's log_loss: probabilities are clipped to the precision of their own dtype.
         self.epsilon = float(np.finfo(given.dtype if given.dtype.kind == "f" else np.float64).eps)
         scores = given.astype(np.float64)
         if not np.isfinite(scores).all() or (scores < 0).any():
@@ -313,19 +287,18 @@ class _Labels:
         self.scores = scores
 
     def losses(self) -> np.ndarray:
-        """Minus the logarithm of the true class's probability, or 1 where a class is wrong."""
-        if self.scores is None:
-            return (self.truth != self.prediction).astype(np.float64)
+        """Return minus the logarithm of the true class's probability, for each row."""
+        assert self.scores is not None
         found = np.zeros(len(self.truth))
         known = self.truth < self.scores.shape[1]
         found[known] = self.scores[known, self.truth[known]]
-        # In single precision they add up to 1 but roughly.
+        # In single precision a row's sum differs from 1.
         found /= np.maximum(self.scores.sum(axis=1), self.epsilon)
         return -np.log(np.clip(found, self.epsilon, 1 - self.epsilon))
 
 
 def _classification(labels: _Labels) -> tuple[dict[str, float], dict[str, Weighted]]:
-    """Scores by scikit-learn, and the same as functions of the rows' weights."""
+    """Return the scores by scikit-learn, and each as a function of the rows' weights."""
     from sklearn import metrics
 
     truth, prediction, k = labels.truth, labels.prediction, labels.n_classes
@@ -335,13 +308,13 @@ def _classification(labels: _Labels) -> tuple[dict[str, float], dict[str, Weight
     f1s = metrics.f1_score(truth, prediction, labels=seen, average=None, zero_division=0.0)
     hits = (truth == prediction).astype(np.float64)
 
-    # A class that is not among the rows of a resample keeps its score of all rows: left out of the mean, a
-    # rare one that the model never finds would seem to be found now and then.
-    def balanced(weights):
+    # A class that is missing from a resample keeps its score of all rows: if it were left out of the mean, a
+    # rare class that the model never finds would seem to be found in some resamples.
+    def balanced(weights: np.ndarray) -> float:
         true, right = np.bincount(truth, weights, k)[present], np.bincount(truth, weights * hits, k)[present]
         return float(np.mean(np.divide(right, true, out=recalls.copy(), where=true > 0)))
 
-    def f1(weights):
+    def f1(weights: np.ndarray) -> float:
         both = (np.bincount(truth, weights, k) + np.bincount(prediction, weights, k))[seen]
         right = np.bincount(truth, weights * hits, k)[seen]
         return float(np.mean(np.divide(2 * right, both, out=f1s.copy(), where=both > 0)))
@@ -369,7 +342,10 @@ def _classification(labels: _Labels) -> tuple[dict[str, float], dict[str, Weight
 
 
 def _auc_curves(labels: _Labels) -> dict[int, tuple[np.ndarray, ...]]:
-    """What the area of each class against the rest asks of the sorted rows; of two classes one is enough."""
+    """Return, for each class, what its ROC AUC against the rest needs of the sorted rows.
+
+    Of two classes the second is enough; a class with no rows, or with all of them, has no AUC.
+    """
     scores = labels.scores
     assert scores is not None
     curves: dict[int, tuple[np.ndarray, ...]] = {}
@@ -379,29 +355,29 @@ def _auc_curves(labels: _Labels) -> dict[int, tuple[np.ndarray, ...]]:
             continue
         order = np.argsort(scores[:, c], kind="stable")
         ranked = scores[order, c]
-        mine = positive[order]
-        # Between these places of the cumulated negatives lie those of the same score, of which half count.
-        first = np.searchsorted(ranked, ranked[mine], "left")
-        last = np.searchsorted(ranked, ranked[mine], "right")
-        curves[c] = order, (~mine).astype(np.float64), order[mine], first, last
+        hits = positive[order]
+        # The negatives from `first` to `last` have the same score as the positive, and count half.
+        first = np.searchsorted(ranked, ranked[hits], "left")
+        last = np.searchsorted(ranked, ranked[hits], "right")
+        curves[c] = order, (~hits).astype(np.float64), order[hits], first, last
     return curves
 
 
 def _mean_auc(curves: list[tuple[np.ndarray, ...]], areas: list[float], weights: np.ndarray) -> float:
-    """Areas under ROC curves, averaged: the share of pairs, a positive and a negative, in the right order."""
+    """Return the mean area under ROC curves, an area being the share of correctly ordered pairs of rows."""
     areas = list(areas)
     below = np.zeros(len(weights) + 1)
-    for place, (order, negative, positives, first, last) in enumerate(curves):
+    for k, (order, negative, positives, first, last) in enumerate(curves):
         np.cumsum(weights[order] * negative, out=below[1:])
-        mine = weights[positives]
-        pairs = mine.sum() * below[-1]
+        positive_weights = weights[positives]
+        pairs = positive_weights.sum() * below[-1]
         if pairs > 0:
-            areas[place] = mine @ (below[first] + below[last]) / (2 * pairs)
+            areas[k] = positive_weights @ (below[first] + below[last]) / (2 * pairs)
     return float(np.mean(areas))
 
 
-def _values(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
-    """Both as finite float64 matrices of the same shape (n, n_out)."""
+def _values(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as finite float64 matrices of the same shape (n, n_out)."""
     found = []
     for name, values in (("truth", truth), ("prediction", prediction)):
         values = np.asarray(values)
@@ -413,24 +389,24 @@ def _values(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
     _checks.check_lengths("truth", len(y), "prediction", len(output))
     if y.shape != output.shape:
         raise ValueError(
-            f"truth has {y.shape[1]} outputs and prediction has {output.shape[1]}: expected as many."
+            f"truth has {y.shape[1]} outputs and prediction has {output.shape[1]}, expected the same number."
         )
     return y, output
 
 
 def _regression(y: np.ndarray, output: np.ndarray) -> tuple[dict[str, float], dict[str, Weighted]]:
-    """Scores by scikit-learn, and the same as functions of the rows' weights."""
+    """Return the scores by scikit-learn, and each as a function of the rows' weights."""
     from sklearn import metrics
 
     absolute, square = np.abs(y - output), (y - output) ** 2
-    centred = y - y.mean(axis=0)  # so that the squares keep their digits
+    centred = y - y.mean(axis=0)  # against cancellation in the variance
     moments = np.hstack([square, centred, centred**2])
     n_out = y.shape[1]
 
-    def r2(weights):
+    def r2(weights: np.ndarray) -> float:
         error, first, second = np.split(weights @ moments / weights.sum(), [n_out, 2 * n_out])
         spread = second - first**2
-        if (spread <= 0).any():  # the same row again and again
+        if (spread <= 0).any():  # the resample repeats one row
             return math.nan
         return float(np.mean(1 - error / spread))
 

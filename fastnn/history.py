@@ -1,34 +1,42 @@
-"""What happened in training, epoch by epoch."""
+"""History of a training: the figures of each epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _checks
+from ._html import table
+
+if TYPE_CHECKING:
+    import pandas
+
+# Figures that every training has, or has with validation rows, by which it can be steered.
+MONITORS = ("val_cost", "val_metric", "cost", "metric")
+_MOST_SHOWN = 20  # rows of a history in a notebook; of a longer one, the first and last half as many
 
 
 class Epoch(NamedTuple):
-    """One epoch's figures.
+    """Figures of one epoch.
 
     Attributes
     ----------
     epoch : int
-        Counted from 1 over all calls of ``fit``.
+        Number of the epoch, counted from 1 over all calls of ``fit``.
     cost : float
-        Mean loss of the training rows, each taken when its batch was; with the L2 penalty, if any.
+        Mean loss of the training rows, each taken at the time of its batch, plus the L2 penalty, if any.
     metric : float
-        Accuracy, or R squared for ``mse``, over the same rows.
+        Accuracy of the same rows, or their R squared in regression.
     val_cost, val_metric : float or None
-        The same of the validation rows after the epoch, without the penalty.
+        Mean loss without penalty, and metric, of the validation rows after the epoch.
     seconds : float
-        Time of training, without validation and compilation.
+        Time spent training, without validation and compilation.
     samples_per_second : float
     lr : float or None
         Learning rate of the last step.
     more : dict
-        Metrics that ``fit`` was given, by name, of the validation rows (then the name begins with "val_")
-        or, where there are none, of the training rows; and norms, if they were asked for.
+        Metrics that ``fit`` was given, by name: of the validation rows, with the prefix "val_", or, without
+        validation rows, of the training rows. Also norms, if requested.
     """
 
     epoch: int
@@ -42,23 +50,23 @@ class Epoch(NamedTuple):
     more: Mapping[str, float] = {}
 
     def figure(self, name: str) -> float:
-        """A figure by the name of its field or its metric."""
+        """Return a figure by the name of its field or its metric."""
         return self.more[name] if name in self.more else getattr(self, name)
 
 
 class History:
-    """Figures of every epoch a trainer ran.
+    """Figures of all epochs that a trainer has run.
 
     Attributes
     ----------
     epochs : list of Epoch
     metric_name : str
-        Of the column "metric": "accuracy" or "r2".
+        Name of the figure "metric": "accuracy" or "r2".
     best_epoch : int or None
-        The epoch whose weights early stopping restored.
+        Number of the epoch whose weights early stopping restored.
     stop_reason : str
         Why the last call of ``fit`` ended: "epochs", "early stopping", "interrupted", "diverged", "schedule",
-        "error", or what a callback gave as its reason.
+        "error", or the reason that a callback gave.
 
     Examples
     --------
@@ -84,7 +92,7 @@ class History:
         return f"History({len(self)} epochs, stop_reason={self.stop_reason!r})"
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Columns by name; those of validation only where there was one."""
+        """Return the figures as columns by name, without optional columns that hold only None."""
         fields = [name for name in Epoch._fields if name != "more"]
         columns = {name: [getattr(epoch, name) for epoch in self.epochs] for name in fields}
         for name in dict.fromkeys(name for epoch in self.epochs for name in epoch.more):
@@ -96,19 +104,19 @@ class History:
             if name not in optional or any(value is not None for value in values)
         }
 
-    def to_frame(self):
-        """The columns as a pandas DataFrame, one row an epoch.
+    def to_frame(self) -> pandas.DataFrame:
+        """Return the columns as a pandas DataFrame with one row per epoch.
 
         Raises
         ------
         ImportError
-            Where pandas is not installed.
+            If pandas is not installed.
         """
         pandas = _checks.require("pandas", "all")
         return pandas.DataFrame(self.to_dict()).set_index("epoch")
 
-    def cells(self) -> list[list[str]]:
-        """The columns as text, the name first."""
+    def _text_columns(self) -> list[list[str]]:
+        """Return each column as text, its name first."""
         names = {
             "metric": self.metric_name,
             "val_cost": "val cost",
@@ -121,21 +129,30 @@ class History:
         ]
 
     def __str__(self) -> str:
-        cells = self.cells()
-        widths = [max(map(len, column)) for column in cells]
-        rows = zip(*cells, strict=True)
+        columns = self._text_columns()
+        widths = [max(map(len, column)) for column in columns]
+        rows = zip(*columns, strict=True)
         return "\n".join(
             "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
         )
 
     def _repr_html_(self) -> str:
-        from ._html import history_table
-
-        return history_table(self)
+        if len(self) == 0:
+            return table("no epochs yet", [], [])
+        header, *rows = zip(*self._text_columns(), strict=True)
+        if len(rows) > _MOST_SHOWN:
+            half = _MOST_SHOWN // 2
+            rows = [*rows[:half], ("…",) * len(header), *rows[-half:]]
+        caption = f"{len(self):,} epochs"
+        if self.stop_reason != "epochs":
+            caption += f", ended by: {self.stop_reason}"
+        if self.best_epoch is not None:
+            caption += f"; the weights of epoch {self.best_epoch:,} were restored"
+        return table(caption, header, rows)
 
 
 def format_figure(name: str, value: float | None) -> str:
-    """A column's value as text."""
+    """Return the value of a figure as text."""
     if value is None:
         return "-"
     if name == "epoch":

@@ -1,4 +1,4 @@
-"""Metrics of a network's outputs, by name or from a function."""
+"""Metrics of a network's outputs, by name or from a function or scorer of scikit-learn."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from . import _checks
 
-# For each task a truth and outputs that a metric which goes with it can judge.
+# For each task, true values and outputs with which a metric of that task can be computed.
 _EXAMPLES: dict[str, tuple[list, list]] = {
     "binary": ([0, 1, 0, 1], [0.2, 0.8, 0.6, 0.4]),
     "multiclass": (
@@ -26,26 +26,26 @@ _EXAMPLES: dict[str, tuple[list, list]] = {
 }
 
 
-def _accuracy(y_true: np.ndarray, y_pred: np.ndarray, sample_weight=None) -> float:
-    """Share of what is predicted right; of several labels, each counts."""
+def _accuracy(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+    """Return the share of correct predictions; with several labels per row, each label counts."""
     hits = y_true == y_pred
-    return np.average(hits.mean(axis=1) if hits.ndim == 2 else hits, weights=sample_weight)
+    return float(np.average(hits.mean(axis=1) if hits.ndim == 2 else hits, weights=sample_weight))
 
 
-def _r2(y_true: np.ndarray, y_pred: np.ndarray, sample_weight=None) -> float:
-    """R squared over all outputs together; 0 where the targets do not vary."""
+def _r2(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+    """Return R squared of all outputs taken together; 0 if the targets do not vary."""
     weights = np.ones(len(y_true)) if sample_weight is None else sample_weight
     spread = weights @ (y_true - np.average(y_true, axis=0, weights=weights)) ** 2
     error = weights @ (y_true - y_pred) ** 2
     return 1.0 - np.sum(error) / np.sum(spread) if np.sum(spread) > 0 else 0.0
 
 
-# The trainer's own two, which need no scikit-learn.
+# The trainer's own metrics, which do not need scikit-learn.
 NATIVE: dict[str, Callable[..., float]] = {"accuracy": _accuracy, "r2": _r2}
 
 
 def _decide(task: str, output: np.ndarray) -> np.ndarray:
-    """Classes, labels or values from outputs, as ``MLP.predict`` does it."""
+    """Return classes, labels or values from outputs, in the way of ``MLP.predict``."""
     if task == "multiclass":
         return output.argmax(axis=1)
     return output if task == "regression" else (output > 0.5).astype(np.int64)
@@ -53,22 +53,22 @@ def _decide(task: str, output: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _stand_ins() -> dict[str, type]:
-    """Estimators that scorers can ask, by task; their X are the outputs, so they have nothing to learn."""
+    """Return classes of estimators, by task, that scorers can call: their X are the network's outputs."""
     _checks.require("sklearn.base", "sklearn")
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
     class Regressor(RegressorMixin, BaseEstimator):
-        def predict(self, X):
+        def predict(self, X: np.ndarray) -> np.ndarray:
             return X
 
     class Multiclass(ClassifierMixin, BaseEstimator):
         task = "multiclass"
-        classes_ = np.arange(3)  # from three on, scorers take all columns as they are
+        classes_ = np.arange(3)  # with three or more classes, scorers use all columns
 
-        def predict(self, X):
+        def predict(self, X: np.ndarray) -> np.ndarray:
             return _decide(self.task, X)
 
-        def predict_proba(self, X):
+        def predict_proba(self, X: np.ndarray) -> np.ndarray:
             return X
 
     class Multilabel(Multiclass):
@@ -78,7 +78,7 @@ def _stand_ins() -> dict[str, type]:
         task = "binary"
         classes_ = np.arange(2)
 
-        def predict_proba(self, X):
+        def predict_proba(self, X: np.ndarray) -> np.ndarray:
             return np.column_stack([1 - X, X])
 
     return {"binary": Binary, "multiclass": Multiclass, "multilabel": Multilabel, "regression": Regressor}
@@ -86,14 +86,15 @@ def _stand_ins() -> dict[str, type]:
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of how well outputs fit the truth; :func:`as_metric` makes it.
+    """A measure of how well outputs fit the true values; :func:`as_metric` makes it.
 
     Parameters
     ----------
     name : str
     task : {"binary", "multiclass", "multilabel", "regression"}
     function : callable
-        A scorer of scikit-learn, or ``f(y_true, y_pred)`` with, perhaps, ``sample_weight``.
+        A scorer of scikit-learn, or ``f(y_true, y_pred)``, with or without a third parameter
+        ``sample_weight``.
     higher_is_better : bool, default=True
 
     Examples
@@ -108,15 +109,17 @@ class Metric:
     function: Callable[..., float]
     higher_is_better: bool = True
 
-    def __call__(self, y_true, output, sample_weight=None) -> float:
-        """The figure.
+    def __call__(
+        self, y_true: npt.ArrayLike, output: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float:
+        """Return the value of the metric.
 
         Parameters
         ----------
         y_true : array-like of shape (n,), (n, 1) or (n, n_out)
             Class numbers, labels 0 and 1, or values.
         output : array-like of shape (n,) or (n, n_out)
-            What ``MLP.predict_proba`` or ``MLP.predict_raw`` gives.
+            Outputs of ``MLP.predict_proba`` or ``MLP.predict_raw``.
         sample_weight : array-like of shape (n,), optional
 
         Returns
@@ -140,8 +143,8 @@ class Metric:
             return float(self.function(_stand_ins()[self.task](), output, y_true, **options))
         return float(self.function(y_true, _decide(self.task, output), **options))
 
-    def _shaped(self, name: str, values) -> np.ndarray:
-        """Without the second dimension where it says nothing, or raise."""
+    def _shaped(self, name: str, values: npt.ArrayLike) -> np.ndarray:
+        """Return an array of the shape that the task needs; a second dimension of length 1 is dropped."""
         values = np.asarray(values)
         if values.ndim == 2 and values.shape[1] == 1 and self.task != "multilabel":
             values = values[:, 0]
@@ -155,29 +158,29 @@ class Metric:
     def _takes_weights(self) -> bool:
         try:
             parameters = inspect.signature(getattr(self.function, "_score_func", self.function)).parameters
-        except ValueError:  # a builtin may tell nothing of itself
+        except ValueError:  # a builtin without a signature
             return False
         return "sample_weight" in parameters
 
 
-def _is_scorer(function) -> bool:
-    """Whether it was made by ``sklearn.metrics.make_scorer``."""
+def _is_scorer(function: Callable[..., float]) -> bool:
+    """Tell whether a function was made by ``sklearn.metrics.make_scorer``."""
     return hasattr(function, "_score_func")
 
 
 def as_metric(spec: Any, task: str) -> Metric:
-    """A metric from its name, a function, or a scorer.
+    """Return a metric from its name, a function, or a scorer.
 
     Parameters
     ----------
     spec : str, callable or Metric
-        "accuracy" and "r2" are the trainer's own: of several labels each counts, and several outputs
-        count together. All other names are those of scikit-learn's scorers, such as "roc_auc", "f1_macro",
-        "neg_log_loss" or "neg_mean_absolute_error", of which a higher one is always better.
-        A function ``f(y_true, y_pred)``, or with a third parameter `sample_weight`, gets classes, labels
-        or values; as in scikit-learn, it falls as the network gets better if its name ends in "_error",
-        "_loss" or "_deviance", else it rises, unless its attribute ``higher_is_better`` says otherwise.
-        What ``sklearn.metrics.make_scorer`` makes may ask for probabilities.
+        "accuracy" and "r2" are the trainer's own: with several labels per row each counts, and several
+        outputs are taken together. All other names are those of scikit-learn's scorers, such as "roc_auc",
+        "f1_macro", "neg_log_loss" or "neg_mean_absolute_error", for which higher is always better.
+        A function ``f(y_true, y_pred)``, with or without a third parameter `sample_weight`, is called with
+        classes, labels or values. Its attribute ``higher_is_better`` tells whether higher is better; without
+        it, lower is better if its name ends in "_error", "_loss" or "_deviance", as in scikit-learn.
+        A scorer made by ``sklearn.metrics.make_scorer`` may also use probabilities.
     task : {"binary", "multiclass", "multilabel", "regression"}
 
     Returns
@@ -187,11 +190,11 @@ def as_metric(spec: Any, task: str) -> Metric:
     Raises
     ------
     ValueError
-        If there is no metric of that name, or it does not go with the task.
+        If there is no metric of that name, or it cannot be used for the task.
     TypeError
-        If it is something else.
+        If `spec` is something else.
     ImportError
-        If it needs scikit-learn, which is not installed.
+        If the metric needs scikit-learn, which is not installed.
 
     Examples
     --------
@@ -216,16 +219,16 @@ def as_metric(spec: Any, task: str) -> Metric:
 
 
 def _named(name: str, task: str) -> Metric:
-    """The metric of that name, once it has been tried on data of the task."""
+    """Return the metric of that name, after computing it once for an example of the task."""
     if name in NATIVE:
         if (name == "r2") != (task == "regression"):
-            raise ValueError(f"metric {name!r} does not go with a {task} task.")
+            raise ValueError(f"metric {name!r} cannot be used for a {task} task.")
         return Metric(name, task, NATIVE[name])
     metrics = _checks.require("sklearn.metrics", "sklearn")
     names = metrics.get_scorer_names()
     if name not in names:
-        close = get_close_matches(name, [*NATIVE, *names], n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        nearest = _checks.nearest_name(name, [*NATIVE, *names])
+        hint = "" if nearest is None else f" Did you mean {nearest!r}?"
         raise ValueError(
             f"metric must be accuracy, r2 or one of sklearn.metrics.get_scorer_names(), got {name!r}.{hint}"
         )
@@ -234,7 +237,7 @@ def _named(name: str, task: str) -> Metric:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             metric(*_EXAMPLES[task])
-    except Exception as error:  # scikit-learn raises what it likes
+    except Exception as error:  # scikit-learn raises errors of many types
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"metric {name!r} does not go with a {task} task: {reason}") from error
+        raise ValueError(f"metric {name!r} cannot be used for a {task} task: {reason}") from error
     return metric

@@ -1,13 +1,14 @@
-"""Optimisers: what the user says, and the numbers that the kernels read.
+"""Optimisers: their settings, and the numbers that their kernels read.
 
-A kernel takes an optimiser's `constants`, and for every step a row of `rates`, in which all that changes
-with the step is ready: a kernel computes what differs from element to element, and nothing else.
+A kernel takes an optimiser's `constants`, and one row of `rates` per step with all numbers that change from
+step to step: the kernel itself computes only what differs between elements.
+
+The file is longer than most because it is a catalogue: one class per method, with its equation and source.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -38,18 +39,18 @@ _RANGES = {
 
 
 class _Form(NamedTuple):
-    """How an optimiser steps."""
+    """Kernel of an optimiser's step, and what it needs."""
 
-    kernel: str  # its name in kernels.hooks.updates
+    kernel: str  # name in kernels.hooks.updates
     n_states: int
     constants: tuple[float, ...] = ()
 
 
 class Optimizer:
-    """What all optimisers have in common; one's own derives from it.
+    """Base class of all optimisers, also of your own.
 
-    It has the fields `lr` and `weight_decay`, and says which `kernel` steps, with how many states, which
-    constants and which rates.
+    An optimiser has the fields `lr` and `weight_decay`, and names its kernel, the number of its states, its
+    constants and its rates.
 
     Examples
     --------
@@ -71,42 +72,44 @@ class Optimizer:
 
     @property
     def _core(self) -> int | None:
-        """The code of the core's own form of it, which knows no weight decay."""
+        """Code of the core's own form of the optimiser, which has no weight decay; None if there is none."""
         return None
 
     @property
     def n_states(self) -> int:
-        """How many vectors of the parameters' size it keeps, at most 3; they start at zero."""
+        """Number of state vectors of the parameters' size, at most 3; they start at zero."""
         return self._form.n_states
 
     @property
     def kernel(self) -> Callable:
-        """The compiled function that makes a step; :mod:`fastnn.kernels.hooks` has its signature."""
-        return getattr(importlib.import_module(".kernels.hooks.updates", __package__), self._form.kernel)
+        """Compiled function that makes a step; :mod:`fastnn.kernels.hooks` has its signature."""
+        from .kernels.hooks import updates as hooks
+
+        return getattr(hooks, self._form.kernel)
 
     @property
     def core_kind(self) -> int | None:
-        """The code by which the core itself knows it, or None where its kernel must be called."""
+        """The core's code of the optimiser, or None if its kernel must be called."""
         return None if self.weight_decay else self._core
 
     def constants(self) -> np.ndarray:
-        """What the kernel needs to know and does not change from step to step, float64."""
+        """Return the kernel's numbers that stay the same at all steps, as float64."""
         return np.array(self._form.constants, dtype=np.float64)
 
     def rates(self, lr: np.ndarray, step: int) -> np.ndarray:
-        """What the kernel needs to know of each of the coming steps.
+        """Return the kernel's numbers for each of the next steps.
 
         Parameters
         ----------
-        lr : (n,) ndarray of float64
-            The learning rates of the next n updates.
+        lr : ndarray of shape (n,), float64
+            Learning rates of the next n steps.
         step : int
-            How many updates there were before.
+            Number of steps done before.
 
         Returns
         -------
-        (n, N_RATES) ndarray of float64
-            A row an update: the learning rate, then what the optimiser makes of it, then zeros.
+        ndarray of shape (n, N_RATES), float64
+            One row per step: the learning rate, the numbers derived from it, and zeros.
 
         Examples
         --------
@@ -122,12 +125,12 @@ class Optimizer:
         return table
 
     def _corrected(self, lr: np.ndarray, step: np.ndarray) -> Iterable[Any]:
-        """The columns after the learning rate, for steps counted from 1."""
+        """Return the columns after the learning rate, for steps counted from 1."""
         return ()
 
 
-def _powers(base: float, exponents: np.ndarray) -> np.ndarray:
-    """``base ** exponents`` by repeated squaring: to the bit the same on every machine, as no ``pow`` is."""
+def powers(base: float, exponents: np.ndarray) -> np.ndarray:
+    """Return ``base ** exponents`` by repeated squaring: unlike pow, it has the same bits on all machines."""
     result = np.ones(len(exponents))
     while exponents.any():
         result = np.where(exponents & 1, result * base, result)
@@ -147,10 +150,11 @@ class SGD(Optimizer):
     lr : float, default=0.01
         Learning rate.
     momentum : float in [0, 1), default=0.0
+        Share of the running sum of gradients that is kept at each step.
     nesterov : bool, default=False
-        Needs a momentum above 0.
+        Whether to use Nesterov's form, for which the momentum must be above 0.
     weight_decay : float, default=0.0
-        Weights also shrink by ``lr * weight_decay * w`` a step (Loshchilov and Hutter, 2019).
+        Weights also shrink by ``lr * weight_decay * w`` at each step (Loshchilov and Hutter, 2019).
 
     Examples
     --------
@@ -181,7 +185,7 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """RMSprop (Tieleman and Hinton, 2012): slopes divided by the root of a running mean of their squares.
+    """RMSprop (Tieleman and Hinton, 2012): gradients over the root of a running mean of their squares.
 
     ``v = alpha * v + (1 - alpha) * g**2; w -= lr * g / (sqrt(v) + eps)``, as in PyTorch.
 
@@ -190,16 +194,16 @@ class RMSprop(Optimizer):
     lr : float, default=0.01
         Learning rate.
     alpha : float in [0, 1), default=0.99
-        How slowly the mean forgets.
+        Decay rate of the running mean.
     eps : float, default=1e-8
         Added to the root.
     momentum : float in [0, 1), default=0.0
-        Of the quotients.
+        Momentum of the quotients.
     centered : bool, default=False
-        Whether to divide by the standard deviation instead: v less the square of a running mean of slopes
-        (Graves, 2013).
+        Whether to divide by the standard deviation instead, the root of v minus the square of a running
+        mean of gradients (Graves, 2013).
     weight_decay : float, default=0.0
-        Weights also shrink by ``lr * weight_decay * w`` a step (Loshchilov and Hutter, 2019).
+        Weights also shrink by ``lr * weight_decay * w`` at each step (Loshchilov and Hutter, 2019).
 
     Examples
     --------
@@ -226,7 +230,7 @@ class RMSprop(Optimizer):
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
-    """Adagrad (Duchi et al., 2011): slopes divided by the root of the sum of all their squares.
+    """Adagrad (Duchi et al., 2011): gradients over the root of the sum of all their squares.
 
     ``v += g**2; w -= lr * g / (sqrt(v) + eps)``
 
@@ -237,7 +241,7 @@ class Adagrad(Optimizer):
     eps : float, default=1e-10
         Added to the root.
     weight_decay : float, default=0.0
-        Weights also shrink by ``lr * weight_decay * w`` a step (Loshchilov and Hutter, 2019).
+        Weights also shrink by ``lr * weight_decay * w`` at each step (Loshchilov and Hutter, 2019).
 
     Examples
     --------
@@ -256,7 +260,7 @@ class Adagrad(Optimizer):
 
 @dataclass(frozen=True)
 class Adadelta(Optimizer):
-    """Adadelta (Zeiler, 2012): steps of the size of recent steps, so a learning rate of 1 will do.
+    """Adadelta (Zeiler, 2012): steps scaled to the size of recent steps, so a learning rate of 1 works.
 
     ``v = rho * v + (1 - rho) * g**2; d = sqrt((u + eps) / (v + eps)) * g;``
     ``u = rho * u + (1 - rho) * d**2; w -= lr * d``
@@ -266,11 +270,11 @@ class Adadelta(Optimizer):
     lr : float, default=1.0
         Learning rate.
     rho : float in [0, 1), default=0.9
-        How slowly the two means forget.
+        Decay rate of the two running means.
     eps : float, default=1e-6
-        Added to both means; the first steps owe their size to it.
+        Added to both means; it sets the size of the first steps.
     weight_decay : float, default=0.0
-        Weights also shrink by ``lr * weight_decay * w`` a step (Loshchilov and Hutter, 2019).
+        Weights also shrink by ``lr * weight_decay * w`` at each step (Loshchilov and Hutter, 2019).
 
     Examples
     --------
@@ -290,7 +294,7 @@ class Adadelta(Optimizer):
 
 @dataclass(frozen=True)
 class _TwoMeans(Optimizer):
-    """What the family of Adam shares: a running mean m of slopes, and v of squares in all but Lion."""
+    """Base of Adam's family: a running mean m of gradients and, in all but Lion, v of their squares."""
 
     lr: float = 1e-3
     beta1: float = 0.9
@@ -306,20 +310,20 @@ class _TwoMeans(Optimizer):
 class Adam(_TwoMeans):
     """Adam (Kingma and Ba, 2015): steps scaled by running means of the gradient and of its square.
 
-    ``w -= lr * m' / (sqrt(v') + eps)``, with m' and v' the means corrected for their start at 0.
+    ``w -= lr * m' / (sqrt(v') + eps)``, where m' and v' are the means corrected for their start at 0.
 
     Parameters
     ----------
     lr : float, default=0.001
         Learning rate.
     beta1, beta2 : float in [0, 1), default=0.9, 0.999
-        How slowly the two means forget.
+        Decay rates of the two running means.
     eps : float, default=1e-8
-        Added to the root of the second mean, after its bias is corrected.
+        Added to the root of the second mean, after its bias correction.
     weight_decay : float, default=0.0
-        Weights also shrink by ``lr * weight_decay * w`` a step: see :class:`AdamW`.
+        Weights also shrink by ``lr * weight_decay * w`` at each step: see :class:`AdamW`.
     amsgrad : bool, default=False
-        Whether to divide by the largest v so far, so that steps cannot grow again (Reddi et al., 2018).
+        Whether to divide by the largest v so far, so that steps do not grow again (Reddi et al., 2018).
 
     Examples
     --------
@@ -340,21 +344,22 @@ class Adam(_TwoMeans):
         return None if self.amsgrad else updates.ADAM
 
     def _corrected(self, lr: np.ndarray, step: np.ndarray) -> Iterable[Any]:
-        return lr / (1 - _powers(self.beta1, step)), 1 / np.sqrt(1 - _powers(self.beta2, step)), self.eps
+        return lr / (1 - powers(self.beta1, step)), 1 / np.sqrt(1 - powers(self.beta2, step)), self.eps
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """AdamW (Loshchilov and Hutter, 2019): Adam, whose weights also shrink, apart from the gradient.
+    """AdamW (Loshchilov and Hutter, 2019): Adam with decoupled weight decay.
 
-    A penalty in the cost passes through Adam's means, and so shrinks most the weights whose slopes are
-    small; a decay shrinks all alike, by ``lr * weight_decay * w`` a step.
+    A penalty in the cost passes through Adam's means and so shrinks weights with small gradients most; the
+    decay shrinks all weights by the same share, ``lr * weight_decay`` at each step.
 
     Parameters
     ----------
     lr, beta1, beta2, eps, amsgrad
-        As in :class:`Adam`.
+        See :class:`Adam`.
     weight_decay : float, default=0.01
+        Weights also shrink by ``lr * weight_decay * w`` at each step.
 
     Examples
     --------
@@ -367,20 +372,20 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class NAdam(_TwoMeans):
-    """NAdam (Dozat, 2016): Adam with Nesterov's momentum, which warms up over the first steps.
+    """NAdam (Dozat, 2016): Adam with Nesterov's momentum, which grows over the first steps.
 
     Parameters
     ----------
     lr : float, default=0.002
         Learning rate.
     beta1, beta2 : float in [0, 1), default=0.9, 0.999
-        How slowly the two means forget.
+        Decay rates of the two running means.
     eps : float, default=1e-8
-        Added to the root of the second mean, after its bias is corrected.
+        Added to the root of the second mean, after its bias correction.
     momentum_decay : float, default=0.004
         The momentum of step t is ``beta1 * (1 - 0.96**(t * momentum_decay) / 2)``.
     weight_decay : float, default=0.0
-        Weights also shrink by ``lr * weight_decay * w`` a step: see :class:`AdamW`.
+        Weights also shrink by ``lr * weight_decay * w`` at each step: see :class:`AdamW`.
 
     Examples
     --------
@@ -401,33 +406,33 @@ class NAdam(_TwoMeans):
         return self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
 
     def _corrected(self, lr: np.ndarray, step: np.ndarray) -> Iterable[Any]:
-        # The product of all momenta so far, taken from the first step on: so it needs no memory of its own.
-        # No momentum is above beta1, and 1 less a product below 2**-54 is 1: there it may as well be 0.
+        # The product of all momenta is computed from the first step on, so it need not be kept as a state. No
+        # momentum is above beta1; once the product is below 2**-54, 1 minus it is 1, so 0 stands for it.
         last = math.ceil(54 * math.log(2) / -math.log(self.beta1)) if self.beta1 > 0 else 0
         last = min(last, step.max(initial=0) + 1)
         products = np.append(np.cumprod(self._momentum(np.arange(1, last + 1))), 0.0)
         product, next_product = products[np.minimum(step - 1, last)], products[np.minimum(step, last)]
         on_mean = lr * self._momentum(step + 1) / (1 - next_product)
         on_slope = lr * (1 - self._momentum(step)) / (1 - product)
-        return on_mean, 1 / np.sqrt(1 - _powers(self.beta2, step)), self.eps, on_slope
+        return on_mean, 1 / np.sqrt(1 - powers(self.beta2, step)), self.eps, on_slope
 
 
 @dataclass(frozen=True)
 class RAdam(_TwoMeans):
-    """RAdam (Liu et al., 2020): Adam, with steps that grow as its second mean can be trusted.
+    """RAdam (Liu et al., 2020): Adam, with steps scaled down while the variance of its second mean is large.
 
-    In the first few steps it is not trusted at all, and the step is ``lr * m'``.
+    In the first few steps the second mean is not used, and the step is ``lr * m'``.
 
     Parameters
     ----------
     lr : float, default=0.001
         Learning rate.
     beta1, beta2 : float in [0, 1), default=0.9, 0.999
-        How slowly the two means forget.
+        Decay rates of the two running means.
     eps : float, default=1e-8
-        Added to the root of the second mean, before its bias is corrected.
+        Added to the root of the second mean, before its bias correction.
     weight_decay : float, default=0.0
-        Weights also shrink by ``lr * weight_decay * w`` a step: see :class:`AdamW`.
+        Weights also shrink by ``lr * weight_decay * w`` at each step: see :class:`AdamW`.
 
     Examples
     --------
@@ -443,33 +448,34 @@ class RAdam(_TwoMeans):
         return _Form("adam", 2, self._betas)
 
     def _corrected(self, lr: np.ndarray, step: np.ndarray) -> Iterable[Any]:
-        past = _powers(self.beta2, step)
-        longest = 2 / (1 - self.beta2) - 1  # of the simple means that v stands for; `length` is its now
+        past = powers(self.beta2, step)
+        # v is about a simple mean of the last `length` squares, and of `longest` squares in the end.
+        longest = 2 / (1 - self.beta2) - 1
         length = longest - 2 * step * past / (1 - past)
         trusted = length > 5
-        on_mean = lr / (1 - _powers(self.beta1, step))
+        on_mean = lr / (1 - powers(self.beta1, step))
         n = length[trusted]
         rectified = (n - 4) * (n - 2) * longest / ((longest - 4) * (longest - 2) * n)
         on_mean[trusted] *= np.sqrt(rectified * (1 - past[trusted]))
-        # Untrusted, the denominator is 0 * sqrt(v) + 1.
+        # Where v is not trusted, the denominator is 0 * sqrt(v) + 1.
         return on_mean, np.where(trusted, 1.0, 0.0), np.where(trusted, self.eps, 1.0)
 
 
 @dataclass(frozen=True)
 class Lion(_TwoMeans):
-    """Lion (Chen et al., 2023): steps of one size, in the direction that slope and mean agree on.
+    """Lion (Chen et al., 2023): steps of equal size, by the sign of a mix of gradient and running mean.
 
-    ``w -= lr * sign(beta1 * m + (1 - beta1) * g)``, then ``m = beta2 * m + (1 - beta2) * g``. It wants a
-    learning rate 3 to 10 times smaller than Adam's, and a weight decay as many times larger.
+    ``w -= lr * sign(beta1 * m + (1 - beta1) * g)``, then ``m = beta2 * m + (1 - beta2) * g``. It needs a
+    learning rate 3 to 10 times smaller than Adam's, and a weight decay larger by the same factor.
 
     Parameters
     ----------
     lr : float, default=0.0001
         Learning rate.
     beta1, beta2 : float in [0, 1), default=0.9, 0.99
-        How much the mean counts in the step, and how slowly it forgets.
+        Weight of the mean in the step, and decay rate of the mean.
     weight_decay : float, default=0.0
-        Weights also shrink by ``lr * weight_decay * w`` a step: see :class:`AdamW`.
+        Weights also shrink by ``lr * weight_decay * w`` at each step: see :class:`AdamW`.
 
     Examples
     --------
@@ -488,19 +494,19 @@ class Lion(_TwoMeans):
 
 @dataclass(frozen=True)
 class LBFGS(Optimizer):
-    """L-BFGS (Liu and Nocedal, 1989): few, well-directed steps on all rows at once, by SciPy.
+    """L-BFGS (Liu and Nocedal, 1989) by SciPy: a quasi-Newton method on all rows at once.
 
-    For data sets of some thousand rows. It searches along its own directions: there is no learning rate,
-    and an epoch is an iteration.
+    It suits data sets of a few thousand rows. Line searches set the size of its steps, so there is no
+    learning rate; an epoch is an iteration.
 
     Parameters
     ----------
     tol : float, default=1e-5
-        Ends when no element of the gradient is larger.
+        Training ends when no element of the gradient is larger.
     max_fun : int, default=15000
-        Ends after as many evaluations of the cost.
+        Training ends after this many evaluations of the cost.
     history_size : int, default=10
-        How many past steps the estimate of the curvature is made of.
+        Number of past steps from which the curvature is estimated.
 
     Examples
     --------
@@ -519,7 +525,7 @@ class LBFGS(Optimizer):
 
     @property
     def n_states(self) -> int:
-        """None of its own: SciPy keeps them."""
+        """0: SciPy keeps the state."""
         return 0
 
 
@@ -539,7 +545,13 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 
 
 def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
-    """An optimiser from its name, with its defaults, or the optimiser itself."""
+    """Return an optimiser from its name, with default settings, or the optimiser itself.
+
+    Examples
+    --------
+    >>> as_optimizer("sgd").lr
+    0.01
+    """
     if isinstance(optimizer, str):
         return OPTIMIZERS[_checks.check_name("optimizer", optimizer, OPTIMIZERS)]()
     if not isinstance(optimizer, Optimizer):

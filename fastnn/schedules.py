@@ -1,7 +1,9 @@
 """Learning-rate schedules: the rate of every step, from the optimiser's own rate.
 
-A schedule never changes. What it has to remember between epochs stands in a dict that the trainer keeps,
-so one schedule can serve several trainers, and training that is taken up again goes on where it was.
+A schedule never changes. What it must remember between epochs is in a dict that the trainer keeps, so one
+schedule can serve several trainers, and a resumed training continues where it stopped.
+
+The file is longer than most because it is a catalogue: one class per schedule, with its rule and source.
 """
 
 from __future__ import annotations
@@ -12,20 +14,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from . import _checks
-from .history import Epoch
+from .history import MONITORS, Epoch
 
-MONITORS = ("val_cost", "val_metric", "cost", "metric")
+Json = dict[str, Any]  # of values that JSON can hold
 
 
 class Schedule:
-    """A rule for the learning rate; subclass it for one's own.
+    """A rule for the learning rate; derive from it for a rule of your own.
 
     Attributes
     ----------
     monitor : str or None
-        The figure of an epoch that the schedule follows, if it follows one.
+        Name of the figure of an epoch that the schedule depends on, if any.
 
     Examples
     --------
@@ -38,25 +41,23 @@ class Schedule:
 
     monitor: str | None = None
 
-    def rates(
-        self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: dict[str, Any]
-    ) -> np.ndarray:
-        """Learning rates of an epoch's steps.
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:
+        """Return the learning rates of an epoch's steps.
 
         Parameters
         ----------
         lr : float
             The optimiser's own rate.
         epoch : int
-            Counted from 0 over the trainer's life.
+            Number of epochs done before, over all calls of ``fit``.
         n_epochs : int
-            How many epochs are planned in all, those that have been counted in.
+            Number of epochs planned in all, including those done.
         n_steps : int
-            Steps of this epoch.
+            Number of steps of this epoch.
         n_seen : int
-            Rows trained on before this epoch, each as often as it was.
+            Number of rows trained on before this epoch; a row counts once per epoch.
         state : dict
-            What the schedule remembers; holds what JSON can hold.
+            What the schedule remembers; JSON must be able to hold it.
 
         Returns
         -------
@@ -64,12 +65,12 @@ class Schedule:
         """
         raise NotImplementedError
 
-    def observe(self, record: Epoch, state: dict[str, Any]) -> bool:
-        """Take note of an epoch that has ended; whether training should stop."""
+    def observe(self, record: Epoch, state: Json) -> bool:
+        """Take note of an epoch that has ended; return True to stop training."""
         return False
 
     def _monitored(self, record: Epoch) -> float:
-        """The monitored figure, turned so that lower is better."""
+        """Return the monitored figure, negated if higher is better."""
         value = getattr(record, str(self.monitor))
         if value is None:
             raise ValueError(
@@ -79,19 +80,19 @@ class Schedule:
         return -value if str(self.monitor).endswith("metric") else value
 
 
-def _progress(epoch: int, n_steps: int) -> np.ndarray:
-    """Epochs done before each step of an epoch."""
+def _progress(epoch: int, n_steps: int) -> ndarray:
+    """Return the number of epochs done before each step of an epoch, as a fraction."""
     return epoch + np.arange(n_steps) / n_steps
 
 
-def _cosine(start: float, end: float, share) -> np.ndarray:
-    """From `start` to `end` along half a cosine, `share` of the way."""
+def _cosine(start: float, end: float, share: ndarray) -> ndarray:
+    """Return the values between `start` and `end` on half a cosine, at these shares of the way."""
     return end + (start - end) * (1 + np.cos(np.pi * share)) / 2
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The optimiser's own rate, always.
+    """The optimiser's own rate at all steps.
 
     Examples
     --------
@@ -99,18 +100,18 @@ class Constant(Schedule):
     array([0.1, 0.1])
     """
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         return np.full(n_steps, float(lr))
 
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """The rate is multiplied by a factor every so many epochs.
+    """The rate is multiplied by a factor at regular intervals.
 
     Parameters
     ----------
     every : int
-        Epochs between two changes.
+        Number of epochs between two changes.
     factor : float, default=0.1
 
     Examples
@@ -126,7 +127,7 @@ class Step(Schedule):
         _checks.check_count("every", self.every)
         _checks.check_number("factor", self.factor, 0.0, open_low=True)
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         return np.full(n_steps, lr * self.factor ** (epoch // self.every))
 
 
@@ -137,7 +138,7 @@ class Milestones(Schedule):
     Parameters
     ----------
     epochs : sequence of int
-        How many epochs have been trained when the rate changes, rising.
+        Numbers of epochs after which the rate changes, in ascending order.
     factor : float, default=0.1
 
     Examples
@@ -154,11 +155,11 @@ class Milestones(Schedule):
             raise TypeError(f"epochs must be a sequence of integers, got {self.epochs!r}.")
         epochs = tuple(_checks.check_count(f"epochs[{i}]", epoch) for i, epoch in enumerate(self.epochs))
         if not epochs or list(epochs) != sorted(set(epochs)):
-            raise ValueError(f"epochs must be at least one number, rising, got {list(epochs)}.")
+            raise ValueError(f"epochs must hold at least one number, in ascending order, got {list(epochs)}.")
         object.__setattr__(self, "epochs", epochs)
         _checks.check_number("factor", self.factor, 0.0, open_low=True)
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         n_passed = sum(milestone <= epoch for milestone in self.epochs)
         return np.full(n_steps, lr * self.factor**n_passed)
 
@@ -182,13 +183,13 @@ class Exponential(Schedule):
     def __post_init__(self) -> None:
         _checks.check_number("factor", self.factor, 0.0, open_low=True)
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         return np.full(n_steps, lr * self.factor**epoch)
 
 
 @dataclass(frozen=True)
 class InverseScaling(Schedule):
-    """scikit-learn's "invscaling": ``lr / (n_seen + 1) ** power``, changed after every epoch.
+    """scikit-learn's "invscaling": the rate is ``lr / (n_seen + 1) ** power``, constant within an epoch.
 
     Parameters
     ----------
@@ -205,7 +206,7 @@ class InverseScaling(Schedule):
     def __post_init__(self) -> None:
         _checks.check_number("power", self.power, 0.0)
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         return np.full(n_steps, lr / (n_seen + 1) ** self.power)
 
 
@@ -216,9 +217,9 @@ class Cosine(Schedule):
     Parameters
     ----------
     min_lr : float, default=0.0
-        Where it ends.
+        Rate at the end.
     epochs : int, optional
-        Epochs it takes, after which the rate stays at `min_lr`; by default the whole run.
+        Number of epochs of the fall, after which the rate stays at `min_lr`; by default the whole run.
 
     Examples
     --------
@@ -234,22 +235,23 @@ class Cosine(Schedule):
         if self.epochs is not None:
             _checks.check_count("epochs", self.epochs)
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         share = _progress(epoch, n_steps) / (self.epochs or n_epochs)
         return _cosine(lr, self.min_lr, np.minimum(share, 1.0))
 
 
 @dataclass(frozen=True)
 class CosineRestarts(Schedule):
-    """Half a cosine again and again: SGDR (Loshchilov and Hutter, 2017).
+    """Half a cosine with restarts: SGDR (Loshchilov and Hutter, 2017).
 
     Parameters
     ----------
     period : int, default=10
-        Epochs from the start to the first restart.
+        Number of epochs from the start to the first restart.
     growth : int, default=1
-        How many times longer each period is than the one before.
+        Factor by which each period is longer than the one before.
     min_lr : float, default=0.0
+        Rate at the end of a period.
 
     Examples
     --------
@@ -267,7 +269,7 @@ class CosineRestarts(Schedule):
         _checks.check_count("growth", self.growth)
         _checks.check_number("min_lr", self.min_lr, 0.0)
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         start, period = 0, self.period
         while epoch >= start + period:
             start, period = start + period, period * self.growth
@@ -278,18 +280,18 @@ class CosineRestarts(Schedule):
 class OneCycle(Schedule):
     """One rise and one longer fall over the whole run, step by step (Smith and Topin, 2018).
 
-    Both follow half a cosine, as PyTorch's OneCycleLR does; the momentum stays as it is.
+    Both follow half a cosine, as in PyTorch's OneCycleLR; the momentum does not change.
 
     Parameters
     ----------
     max_lr : float, optional
-        The peak; by default the optimiser's own rate.
+        The highest rate; by default the optimiser's own.
     pct_start : float in (0, 1), default=0.3
         Share of the steps in which the rate rises.
     div_factor : float, default=25.0
-        The rate starts at ``max_lr / div_factor``,
+        The first rate is ``max_lr / div_factor``.
     final_div_factor : float, default=1e4
-        and ends at that divided by this.
+        The last rate is the first one divided by this.
 
     Examples
     --------
@@ -309,7 +311,7 @@ class OneCycle(Schedule):
         _checks.check_number("div_factor", self.div_factor, 1.0)
         _checks.check_number("final_div_factor", self.final_div_factor, 1.0)
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         highest = self.max_lr or lr
         lowest = highest / self.div_factor
         last = n_epochs * n_steps - 1
@@ -324,19 +326,20 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """The rates of another schedule, at first reduced (Goyal et al., 2017).
+    """Another schedule with reduced rates at the start (Goyal et al., 2017).
 
-    The factor on them rises in a straight line from `start_factor` to 1, step by step. The other
-    schedule's own time runs from the first step.
+    The factor on the rates rises linearly from `start_factor` to 1, step by step. The other schedule runs
+    from the first step, too.
 
     Parameters
     ----------
     then : Schedule, str or callable, default="constant"
-        What :func:`as_schedule` takes.
+        The other schedule, see :func:`as_schedule`.
     epochs : float, optional
     steps : int, optional
-        How long it takes; one of the two.
+        Length of the warm-up, in epochs or in steps; exactly one of the two.
     start_factor : float in [0, 1), default=0.1
+        Factor on the first rate.
 
     Examples
     --------
@@ -365,16 +368,16 @@ class WarmUp(Schedule):
 
     @property
     def monitor(self) -> str | None:  # type: ignore[override]
-        """What the other schedule monitors."""
+        """Name of the figure that the other schedule depends on."""
         return as_schedule(self.then).monitor
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         rates = as_schedule(self.then).rates(lr, epoch, n_epochs, n_steps, n_seen, state)
-        n_warm = self.steps or self.epochs * n_steps
+        n_warm = self.steps or float(self.epochs or 0) * n_steps
         share = np.minimum((epoch * n_steps + np.arange(n_steps)) / n_warm, 1.0)
         return rates * (self.start_factor + (1 - self.start_factor) * share)
 
-    def observe(self, record, state):  # noqa: D102
+    def observe(self, record: Epoch, state: Json) -> bool:  # noqa: D102
         return as_schedule(self.then).observe(record, state)
 
 
@@ -382,19 +385,19 @@ class WarmUp(Schedule):
 class Plateau(Schedule):
     """The rate is multiplied by a factor when a figure has not improved for some epochs.
 
-    It goes by PyTorch's ReduceLROnPlateau with ``threshold_mode="abs"``, whose patience is one less.
+    It follows PyTorch's ReduceLROnPlateau with ``threshold_mode="abs"``, whose patience is one less.
 
     Parameters
     ----------
     factor : float in (0, 1), default=0.1
     patience : int, default=10
-        Epochs in a row without improvement after which the rate falls and the count starts anew.
+        Number of epochs in a row without improvement after which the rate falls and the count restarts.
     min_delta : float, default=1e-4
-        The figure must be better by more than this than when it last improved.
+        Smallest change of the figure, since its last improvement, that counts as one.
     min_lr : float, default=0.0
-        The rate never falls below.
+        Lower bound of the rate.
     monitor : {"val_cost", "val_metric", "cost", "metric"}, default="val_cost"
-        Costs should fall, metrics rise.
+        Name of the figure; lower costs and higher metrics are better.
 
     Examples
     --------
@@ -412,13 +415,13 @@ class Plateau(Schedule):
     monitor: str = "val_cost"
 
     def __post_init__(self) -> None:
-        _check_watching(self)
+        _check_monitoring(self)
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         lowest = min(lr, self.min_lr)
         return np.full(n_steps, max(lr * self.factor ** state.get("cuts", 0), lowest))
 
-    def observe(self, record, state):  # noqa: D102
+    def observe(self, record: Epoch, state: Json) -> bool:  # noqa: D102
         value = self._monitored(record)
         if value < state.get("best", math.inf) - self.min_delta:
             state["best"], state["waited"] = value, 0
@@ -431,20 +434,20 @@ class Plateau(Schedule):
 
 @dataclass(frozen=True)
 class Adaptive(Schedule):
-    """scikit-learn's "adaptive": the rate falls at every plateau, and training stops when it is tiny.
+    """scikit-learn's "adaptive": the rate falls at every plateau, and training stops when it is very small.
 
     Parameters
     ----------
     factor : float in (0, 1), default=0.2
     patience : int, default=10
-        Epochs in a row without improvement after which the rate falls and the count starts anew;
+        Number of epochs in a row without improvement after which the rate falls and the count restarts;
         scikit-learn's ``n_iter_no_change`` is one less.
     min_delta : float, default=1e-4
-        The figure must be better by at least this than at its best.
+        Smallest change of the figure, compared with its best value, that counts as an improvement.
     min_lr : float, default=1e-6
-        At the end of a plateau at this rate or below, training stops.
+        Training stops at the end of a plateau at this rate or a lower one.
     monitor : {"val_cost", "val_metric", "cost", "metric"}, default="cost"
-        Costs should fall, metrics rise.
+        Name of the figure; lower costs and higher metrics are better.
 
     Examples
     --------
@@ -464,13 +467,13 @@ class Adaptive(Schedule):
     monitor: str = "cost"
 
     def __post_init__(self) -> None:
-        _check_watching(self)
+        _check_monitoring(self)
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         state["lr"] = float(lr * self.factor ** state.get("cuts", 0))
         return np.full(n_steps, state["lr"])
 
-    def observe(self, record, state):  # noqa: D102
+    def observe(self, record: Epoch, state: Json) -> bool:  # noqa: D102
         value, best = self._monitored(record), state.get("best", math.inf)
         state["waited"] = 0 if value <= best - self.min_delta else state.get("waited", 0) + 1
         if value < best:
@@ -483,8 +486,8 @@ class Adaptive(Schedule):
         return False
 
 
-def _check_watching(schedule: Plateau | Adaptive) -> None:
-    """Raise unless the settings of a schedule that watches a figure are what they should be."""
+def _check_monitoring(schedule: Plateau | Adaptive) -> None:
+    """Check the settings of a schedule that depends on a figure."""
     _checks.check_number("factor", schedule.factor, 0.0, 1.0, open_low=True)
     _checks.check_count("patience", schedule.patience)
     _checks.check_number("min_delta", schedule.min_delta, 0.0)
@@ -494,13 +497,13 @@ def _check_watching(schedule: Plateau | Adaptive) -> None:
 
 @dataclass(frozen=True)
 class Function(Schedule):
-    """A user's function of time.
+    """A function of time of the user's own.
 
     Parameters
     ----------
     function : callable
-        ``function(epoch, lr)`` gives the rate of a step from the optimiser's own; `epoch` is a float, the
-        epochs done before that step: 2.5 is in the middle of the third epoch.
+        ``function(epoch, lr)`` returns the rate of a step from the optimiser's own rate. `epoch` is a float,
+        the number of epochs done before that step: 2.5 is in the middle of the third epoch.
 
     Examples
     --------
@@ -514,7 +517,7 @@ class Function(Schedule):
         if not callable(self.function):
             raise TypeError(f"function must be a callable f(epoch, lr), got {self.function!r}.")
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):  # noqa: D102
+    def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         rates = np.empty(n_steps)
         for i, done in enumerate(_progress(epoch, n_steps).tolist()):
             name = f"the schedule's rate at epoch {done:g}"
@@ -522,7 +525,7 @@ class Function(Schedule):
         return rates
 
 
-# Those that can do without arguments.
+# Schedules that need no arguments.
 SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "inverse_scaling": InverseScaling,
@@ -535,13 +538,13 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 def as_schedule(spec: Schedule | str | Callable[[float, float], float] | None) -> Schedule:
-    """A schedule from what the user says.
+    """Return a schedule from its name or function, or the schedule itself.
 
     Parameters
     ----------
     spec : Schedule, str, callable or None
-        None is "constant". A name gives the schedule with its defaults: "constant", "inverse_scaling",
-        "cosine", "cosine_restarts", "one_cycle", "plateau" or "adaptive". A callable is
+        A name stands for the schedule with its defaults: "constant", "inverse_scaling", "cosine",
+        "cosine_restarts", "one_cycle", "plateau" or "adaptive"; None for "constant". A callable is
         ``f(epoch, lr)``, see :class:`Function`.
 
     Raises
@@ -549,7 +552,7 @@ def as_schedule(spec: Schedule | str | Callable[[float, float], float] | None) -
     ValueError
         If there is no schedule of that name.
     TypeError
-        If it is something else.
+        If `spec` is something else.
 
     Examples
     --------

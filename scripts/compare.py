@@ -1,20 +1,20 @@
-"""Time a training step of fastnn beside scikit-learn, PyTorch and JAX, each at its strongest.
+"""Time a training step of fastnn, scikit-learn, PyTorch and JAX, each in its fastest configuration.
 
-The same network, batch, optimiser and rows for all; ReLU, cross-entropy, constant learning rate. Every
-library runs in a process of its own, on the same cores, and they take turns: a round of fastnn, then one of
-each peer, and again. What they do at their strongest:
+All have the same network, batch, optimiser and rows, ReLU, cross-entropy and a constant learning rate. Each
+library runs in its own process, on the same cores, and they take turns: a round of fastnn, then one of each
+peer, and so on. Their configurations:
 
 fastnn
     ``Trainer.fit``, no progress display.
 scikit-learn
-    ``MLPClassifier.partial_fit`` over the epoch, no penalty. With two classes it has one output, not two.
+    ``MLPClassifier.partial_fit`` over the epoch, no penalty. For two classes it has one output.
 PyTorch
-    Eager, the fused optimiser, gradients set to None; on one thread and on all.
+    Eager mode, fused optimiser, gradients set to None; on one thread and on all.
 JAX
-    The whole epoch is one jitted ``lax.scan``; rows are gathered by a permutation, at every step and, in
-    another run, before the first.
+    The whole epoch is one jitted ``lax.scan``; rows are gathered by a permutation at every step or, in
+    another run, before the first step.
 
-Of several runs of a library the fastest is quoted. The large networks need about 8 GB.
+The fastest run of each library is reported. The large networks need about 8 GB.
 """
 
 from __future__ import annotations
@@ -49,27 +49,27 @@ from fastnn.app.machine import describe, peak_gflops
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from benchmarks.common import NETWORKS, OPTIMIZERS, Network, make_rows, make_trainer
 
-PATIENCE = 300.0  # seconds; who does not answer in that time is named and left out
+PATIENCE = 300.0  # seconds; a library that does not answer in that time is named and left out
 
 
 class Job(NamedTuple):
-    """What is to be trained, and how."""
+    """A network and how it is trained."""
 
     network: Network
     optimizer: str
     dtype: str
     n_threads: int
-    gather_once: bool = False  # JAX: the rows of the whole epoch before its first step
+    gather_once: bool = False  # JAX: gather the rows of the whole epoch before its first step
 
 
 def train_fastnn(job: Job, x: np.ndarray, y: np.ndarray) -> Callable[[int], Any]:
-    """A function that trains for some epochs."""
+    """Return a function that trains for a number of epochs."""
     trainer = make_trainer(job.network, OPTIMIZERS[job.optimizer], job.dtype, job.n_threads)
     return lambda epochs: trainer.fit(x, y, epochs=epochs, verbose=0)
 
 
 def train_sklearn(job: Job, x: np.ndarray, y: np.ndarray) -> Callable[[int], Any]:
-    """A function that trains for some epochs."""
+    """Return a function that trains for a number of epochs."""
     from sklearn.neural_network import MLPClassifier
 
     net = MLPClassifier(
@@ -92,7 +92,7 @@ def train_sklearn(job: Job, x: np.ndarray, y: np.ndarray) -> Callable[[int], Any
 
 
 def train_torch(job: Job, x: np.ndarray, y: np.ndarray) -> Callable[[int], Any]:
-    """A function that trains for some epochs."""
+    """Return a function that trains for a number of epochs."""
     import torch
 
     torch.set_num_threads(job.n_threads)
@@ -117,7 +117,7 @@ def train_torch(job: Job, x: np.ndarray, y: np.ndarray) -> Callable[[int], Any]:
 
 
 def train_jax(job: Job, x: np.ndarray, y: np.ndarray) -> Callable[[int], Any]:
-    """A function that trains for some epochs."""
+    """Return a function that trains for a number of epochs."""
     import jax
     import jax.numpy as jnp
 
@@ -174,7 +174,7 @@ def train_jax(job: Job, x: np.ndarray, y: np.ndarray) -> Callable[[int], Any]:
 
 
 class Library(NamedTuple):
-    """A library: its module, what is imported of it, and how it trains."""
+    """A library: its module, its imports, and its training function."""
 
     module: str
     statement: str
@@ -191,7 +191,7 @@ LIBRARIES = {
 
 
 def variants(name: str, job: Job) -> dict[str, Job]:
-    """The ways of running a library of which the fastest is quoted, by label."""
+    """Return the ways of running a library, by label; the fastest is reported."""
     if name == "PyTorch" and job.n_threads > 1:
         return {"PyTorch, 1 thread": job._replace(n_threads=1), f"PyTorch, {job.n_threads} threads": job}
     if name == "JAX":
@@ -236,7 +236,7 @@ def serve(pipe, name: str, job: Job, seconds: float) -> None:
 
 
 class Contestant:
-    """A library at work in a process of its own.
+    """A library that runs in its own process.
 
     Attributes
     ----------
@@ -276,7 +276,7 @@ class Contestant:
         return answer
 
     def round(self) -> None:
-        """Train for one round and note the time of a step."""
+        """Train for one round and record the time of a step."""
         self._pipe.send(True)
         self.step_us.append(self._answer())
 
@@ -286,7 +286,7 @@ class Contestant:
         self._process.join()
 
     def figures(self) -> dict[str, Any]:
-        """Median and quartiles of the rounds, and the rounds themselves."""
+        """Return median and quartiles of the rounds, and the rounds themselves."""
         q1, median, q3 = np.percentile(self.step_us, [25, 50, 75]).tolist()
         return {
             "library": self.name,
@@ -299,7 +299,7 @@ class Contestant:
 
 
 def import_facts(library: Library) -> dict[str, Any]:
-    """A library's version, and the seconds its import takes in a fresh interpreter: the median of three."""
+    """Return a library's version, and its import time in a fresh interpreter in seconds, median of three."""
     code = (
         f"import sys, time; start = time.perf_counter(); {library.statement}; "
         f"print(time.perf_counter() - start, sys.modules[{library.module!r}].__version__)"
@@ -309,7 +309,7 @@ def import_facts(library: Library) -> dict[str, Any]:
 
 
 def cold_call_seconds(job: Job) -> float:
-    """What fastnn's first call takes where nothing has been compiled before, in seconds."""
+    """Return the seconds of fastnn's first call with an empty compile cache."""
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, NUMBA_CACHE_DIR=folder):
         contestant = Contestant(OURS, OURS, job, 0.0)
         contestant.close()
@@ -317,12 +317,12 @@ def cold_call_seconds(job: Job) -> float:
 
 
 def machine(n_threads: int) -> dict[str, Any]:
-    """What the figures hold for: the processor, its cores, the versions, the day."""
+    """Return the conditions of the figures: processor, cores, versions, date."""
     return describe() | {"threads": n_threads, "date": datetime.date.today().isoformat()}
 
 
 def restrict_cores(n_threads: int) -> None:
-    """Leave this process, and those it starts, `n_threads` cores."""
+    """Limit this process and its children to `n_threads` cores."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n_threads])
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -405,7 +405,7 @@ def _short(number: float) -> str:
 
 
 def _cell(result: dict, name: str) -> str:
-    """A library's time in a network's row."""
+    """Return a library's cell in a network's row."""
     if name not in result["best"]:
         return "left out"
     its = result["contestants"][result["best"][name]]
@@ -419,7 +419,7 @@ def _span(values: list[float]) -> str:
 
 
 def step_table(report: dict) -> Table:
-    """Networks down, libraries across."""
+    """Return a table with a row per network and a column per library."""
     settings = report["settings"]
     table = Table(
         title="Training step, us: median ± half the interquartile range; "
@@ -442,7 +442,7 @@ def step_table(report: dict) -> Table:
 
 
 def start_table(report: dict) -> Table:
-    """What comes before the first step."""
+    """Return a table of the costs before the first step."""
     table = Table(title="Before the first step, s, in a fresh process")
     table.add_column("library")
     for heading in ("version", "import", "first call", "first call, nothing compiled"):
@@ -473,7 +473,7 @@ _LOOKS = {
 
 
 def draw(report: dict, path: Path) -> None:
-    """Plot the time of a step as a multiple of fastnn's, a line of dots for every network.
+    """Plot the time of a step as a multiple of fastnn's, with a line of dots per network.
 
     Parameters
     ----------
@@ -534,7 +534,7 @@ Dtype = enum.Enum("Dtype", {"float32": "float32", "float64": "float64"}, type=st
 
 
 def chosen_networks(sizes: list[str], batch: list[int], only: Group | None) -> list[Network]:
-    """The user's networks, or the eight, or a group of them."""
+    """Return the user's networks, or the eight of the suite, or a group of these."""
     if not sizes:
         return [network for network in NETWORKS if only is None or network.group == only.value]
     if len(batch) not in (1, len(sizes)):
@@ -547,19 +547,25 @@ def chosen_networks(sizes: list[str], batch: list[int], only: Group | None) -> l
 
 
 def main(
-    sizes: Annotated[list[str] | None, typer.Option(help="Widths, as 784-128-10; may be repeated.")] = None,
-    batch: Annotated[list[int] | None, typer.Option(help="Rows of a step, 128 by default; likewise.")] = None,
+    sizes: Annotated[
+        list[str] | None, typer.Option(help="Widths, such as 784-128-10; may be repeated.")
+    ] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="Batch size, 128 by default; may be repeated.")
+    ] = None,
     only: Annotated[Group | None, typer.Option(help="One group of the eight networks.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each library has its turn.")] = 7,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of turns of each library.")] = 7,
     seconds: Annotated[float, typer.Option(min=0.0, help="Length of a turn, at least one epoch.")] = 0.3,
-    threads: Annotated[int | None, typer.Option(min=1, help="All usable cores by default.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Number of threads; all usable cores by default.")
+    ] = None,
     optimizer: Annotated[Optimizer, typer.Option()] = Optimizer.adam,
     dtype: Annotated[Dtype, typer.Option()] = Dtype.float32,
-    cold: Annotated[bool, typer.Option(help="Also time fastnn's compilation, some 20 s.")] = True,
+    cold: Annotated[bool, typer.Option(help="Also time fastnn's compilation, about 20 s.")] = True,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw them here; needs matplotlib.")] = None,
 ) -> None:
-    """Time a training step of fastnn beside scikit-learn, PyTorch and JAX, each at its strongest."""
+    """Time a training step of fastnn, scikit-learn, PyTorch and JAX, each in its fastest configuration."""
     networks = chosen_networks(sizes or [], batch or [128], only)
     if plot is not None and importlib.util.find_spec("matplotlib") is None:
         raise typer.BadParameter("--plot needs matplotlib: pip install matplotlib.")

@@ -1,7 +1,7 @@
-"""Time predictions of fastnn beside scikit-learn, PyTorch and ONNX Runtime, on one thread, from Python.
+"""Time predictions of fastnn, scikit-learn, PyTorch and ONNX Runtime from Python, on one thread.
 
-All hold the same weights and are asked for the same probabilities; they take turns, a round each. fastnn
-answers through ``net.predictor()`` and through ``net.predict_proba``.
+All have the same weights and return the same probabilities; they take turns, one round each. fastnn is called
+through ``net.predictor()`` and ``net.predict_proba``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Predict = Callable[[np.ndarray], Any]
 
 
 def sklearn_predictor(net: fastnn.MLP) -> Predict:
-    """scikit-learn's ``predict_proba`` on the network's weights."""
+    """Return scikit-learn's ``predict_proba`` with the network's weights."""
     from sklearn.neural_network import MLPClassifier
 
     model = MLPClassifier(net.sizes[1:-1], max_iter=1)
@@ -40,7 +40,7 @@ def sklearn_predictor(net: fastnn.MLP) -> Predict:
 
 
 def torch_predictor(net: fastnn.MLP) -> Predict:
-    """A PyTorch module in inference mode, from array to array."""
+    """Return a PyTorch module in inference mode, from array to array."""
     import torch
 
     torch.set_num_threads(1)
@@ -59,7 +59,7 @@ def torch_predictor(net: fastnn.MLP) -> Predict:
 
 
 def onnx_predictor(net: fastnn.MLP) -> Predict:
-    """A session of ONNX Runtime."""
+    """Return a session of ONNX Runtime."""
     import onnx
     import onnxruntime
 
@@ -96,7 +96,7 @@ PREDICTORS: dict[str, tuple[str, Callable[[fastnn.MLP], Predict]]] = {
 
 
 def call_us(predict: Predict, x: np.ndarray, seconds: float) -> float:
-    """Time of a call in microseconds, the mean over some time."""
+    """Return the mean time of a call in microseconds."""
     n, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
         for _ in range(max(1, 1000 // len(x))):
@@ -107,18 +107,18 @@ def call_us(predict: Predict, x: np.ndarray, seconds: float) -> float:
 
 def main(
     sizes: Annotated[str, typer.Option(help="Widths of the layers.")] = "64-128-64-10",
-    rows: Annotated[list[int] | None, typer.Option(help="Rows of a call; may be repeated.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each library has its turn.")] = 7,
+    rows: Annotated[list[int] | None, typer.Option(help="Number of rows of a call; may be repeated.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of turns of each library.")] = 7,
     seconds: Annotated[float, typer.Option(min=0.0, help="Length of a turn.")] = 0.2,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
-    """Time predictions of fastnn beside scikit-learn, PyTorch and ONNX Runtime, on one thread."""
+    """Time predictions of fastnn, scikit-learn, PyTorch and ONNX Runtime, on one thread."""
     console = Console()
     net = fastnn.MLP([int(width) for width in sizes.split("-")], output="softmax", seed=0)
     predictors: dict[str, Predict] = {}
     for name, (module, make) in PREDICTORS.items():
         if importlib.util.find_spec(module) is None:
-            console.print(f"{name} is not installed: left out.")
+            console.print(f"{name} is not installed and left out.")
         else:
             predictors[name] = make(net)
     report: dict[str, dict[str, float]] = {}

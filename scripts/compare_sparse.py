@@ -1,17 +1,17 @@
 """Time an epoch over sparse rows with fastnn, scikit-learn and PyTorch, on one thread.
 
-Rows as a text's words give, ReLU, cross-entropy, Adam, batches of the same size for all; they take turns, an
-epoch each.
+Rows of word counts, ReLU, cross-entropy, Adam, and the same batch size for all; they take turns, one epoch
+each.
 
 fastnn
     ``Trainer.fit`` of the CSR matrix; and with ``lazy=True``.
 scikit-learn
     ``MLPClassifier.partial_fit`` of the CSR matrix, no penalty.
 PyTorch
-    The first layer is an ``EmbeddingBag`` that sums vectors times the values, since a dense one of so many
-    features is hopeless; Adam for all, and SparseAdam for the bag.
+    The first layer is an ``EmbeddingBag`` that sums weighted vectors, since a dense layer of so many features
+    is far too slow; with Adam, and with SparseAdam for the bag.
 
-The two lazy forms leave the weights of absent words alone, which is another training.
+The two lazy forms skip the weights of absent words, so their trainings differ from the others.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Epoch = Callable[[], Any]
 
 
 def fastnn_epoch(x, y, sizes: list[int], batch: int, lazy: bool = False) -> Epoch:
-    """An epoch of fastnn's trainer."""
+    """Return a function that trains one epoch with fastnn."""
     trainer = fastnn.Trainer(
         fastnn.MLP(sizes, seed=0),
         loss="cross_entropy",
@@ -58,7 +58,7 @@ def fastnn_epoch(x, y, sizes: list[int], batch: int, lazy: bool = False) -> Epoc
 
 
 def sklearn_epoch(x, y, sizes: list[int], batch: int) -> Epoch:
-    """An epoch of scikit-learn's classifier."""
+    """Return a function that trains one epoch with scikit-learn."""
     from sklearn.neural_network import MLPClassifier
 
     model = MLPClassifier(sizes[1:-1], batch_size=batch, alpha=0.0, random_state=0)
@@ -67,7 +67,7 @@ def sklearn_epoch(x, y, sizes: list[int], batch: int) -> Epoch:
 
 
 def torch_epoch(x, y, sizes: list[int], batch: int, lazy: bool = False) -> Epoch:
-    """An epoch of PyTorch's, through an embedding bag."""
+    """Return a function that trains one epoch with PyTorch, through an embedding bag."""
     import torch
 
     torch.set_num_threads(1)
@@ -114,13 +114,13 @@ LIBRARIES: dict[str, tuple[str, Callable[..., Epoch], dict[str, Any]]] = {
 
 
 def main(
-    rows: Annotated[int, typer.Option(min=1, help="Rows of an epoch.")] = 10_000,
-    features: Annotated[int, typer.Option(min=1, help="Words of the vocabulary.")] = 30_000,
-    entries: Annotated[int, typer.Option(min=1, help="Words of a row.")] = 80,
+    rows: Annotated[int, typer.Option(min=1, help="Number of rows.")] = 10_000,
+    features: Annotated[int, typer.Option(min=1, help="Number of words of the vocabulary.")] = 30_000,
+    entries: Annotated[int, typer.Option(min=1, help="Number of words of a row.")] = 80,
     hidden: Annotated[int, typer.Option(min=1, help="Width of the hidden layer.")] = 100,
     classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 10,
-    batch: Annotated[int, typer.Option(min=1, help="Rows of a step.")] = 128,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each library has its turn.")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 128,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of turns of each library.")] = 5,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
     """Time an epoch over sparse rows with fastnn, scikit-learn and PyTorch, on one thread."""
@@ -129,7 +129,7 @@ def main(
     epochs: dict[str, Epoch] = {}
     for name, (module, make, options) in LIBRARIES.items():
         if importlib.util.find_spec(module) is None:
-            console.print(f"{name} is not installed: left out.")
+            console.print(f"{name} is not installed and left out.")
         else:
             epochs[name] = make(x, y, [features, hidden, classes], batch, **options)
             epochs[name]()  # compiles, allocates

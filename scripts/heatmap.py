@@ -1,11 +1,11 @@
-"""Map fastnn's rate over widths and batches, and look for cliffs.
+"""Map fastnn's rate over widths and batch sizes, and look for cliffs.
 
-Every cell is a network of three layers of one width, trained with Adam on one thread (by default). A rate
-counts the columns that are there; *filled* counts those that are computed, a row being whole vectors, so
-that what padding explains is taken out. A cell is a cliff if its filled rate is below 70 % of those of both
-its neighbours in the row, or in the column.
+Each cell is a network of three layers of one width, trained with Adam on one thread (by default). The rate
+counts the network's own columns; the *filled* rate also counts the padding that fills rows to whole vectors,
+so it has no dips that padding explains. A cell is a cliff if its filled rate is below 70 % of both
+neighbours' in its row or in its column.
 
-With --shapes a table of single shapes follows: one output or 5,000, 20 layers, batches of 1 and 10,000.
+With --shapes a table of single shapes follows: 1 and 5,000 outputs, 20 layers, batches of 1 and 10,000 rows.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ CLIFF = 0.7
 
 
 def filled_flops(network: Network, dtype: str) -> float:
-    """Operations of a step when every row of weights is filled up to whole vectors."""
+    """Return the operations of a step with every row of weights padded to whole vectors."""
     n = lanes(dtype)
     filled = [-(-width // n) * n for width in network.sizes]
     forward = sum(n_in * n_out for n_in, n_out in zip(network.sizes, filled[1:], strict=False))
@@ -56,7 +56,7 @@ def filled_flops(network: Network, dtype: str) -> float:
 
 
 def measure(network: Network, dtype: str, threads: int | None) -> dict[str, float]:
-    """Time of a step and its rates, in GFLOP/s."""
+    """Return the time of a step in us, and its rates in GFLOP/s."""
     us = step_us(network, dtype=dtype, n_threads=threads)
     return {
         "us": us,
@@ -66,7 +66,7 @@ def measure(network: Network, dtype: str, threads: int | None) -> dict[str, floa
 
 
 def cliffs(rates: list[list[float]]) -> list[tuple[int, int]]:
-    """Places in a table of rates that are far below both neighbours in their row or in their column."""
+    """Return the cells of a table of rates that are far below both neighbours in their row or column."""
     found = []
     for i, row in enumerate(rates):
         for j, rate in enumerate(row):
@@ -78,12 +78,12 @@ def cliffs(rates: list[list[float]]) -> list[tuple[int, int]]:
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
-    """Draw the share of the peak, columns filled up, as a heat map.
+    """Draw the filled rates as shares of the peak in a heat map.
 
     Raises
     ------
     ImportError
-        Where matplotlib is not installed.
+        If matplotlib is not installed.
     """
     import matplotlib as mpl
 
@@ -117,15 +117,19 @@ def draw(report: dict[str, Any], path: Path) -> None:
 
 
 def main(
-    width: Annotated[list[int] | None, typer.Option(help="Widths instead of the usual ones.")] = None,
-    batch: Annotated[list[int] | None, typer.Option(help="Batches instead of the usual ones.")] = None,
-    shapes: Annotated[bool, typer.Option(help="Also the single shapes.")] = True,
-    threads: Annotated[int, typer.Option(min=0, help="0 for as many as fastnn chooses.")] = 1,
+    width: Annotated[
+        list[int] | None, typer.Option(help="Width in place of the default ones; may be repeated.")
+    ] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="Batch size in place of the default ones; may be repeated.")
+    ] = None,
+    shapes: Annotated[bool, typer.Option(help="Measure the single shapes, too.")] = True,
+    threads: Annotated[int, typer.Option(min=0, help="Number of threads; 0 lets fastnn choose.")] = 1,
     dtype: Annotated[str, typer.Option()] = "float32",
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw them here; needs matplotlib.")] = None,
 ) -> None:
-    """Map fastnn's rate over widths and batches, and look for cliffs."""
+    """Map fastnn's rate over widths and batch sizes, and look for cliffs."""
     widths, batches, n_threads = width or WIDTHS, batch or BATCHES, threads or None
     cells = [
         [measure(Network((w, w, w), b), dtype, n_threads) for w in widths]

@@ -1,10 +1,9 @@
-"""Compare how well fastnn's estimators and scikit-learn's predict, and train several networks at once.
+"""Compare the scores of fastnn's and scikit-learn's estimators, and time several fits at once.
 
-Both get the same settings, splits and seeds, and take turns; scores are those of rows that were held out.
-Beside the scores stand the seconds that a fit took. A mean of fastnn's that is lower than scikit-learn's by
-more than the standard error of the two is called out.
+Both have the same settings, splits and seeds, and take turns; scores are those of held-out rows, beside the
+seconds of a fit. fastnn is marked as worse if its mean is lower by more than the larger standard error.
 
-The second table is of GridSearchCV over as many seeds, one network on each core, beside the same search on
+The second table times GridSearchCV over several seeds with one network per core, beside the same search on
 one core: two networks at once should take little more than half the time.
 """
 
@@ -39,7 +38,7 @@ LIBRARIES = {"scikit-learn": neural_network, "fastnn": fastnn}
 
 
 class Task(NamedTuple):
-    """Rows, what to predict of them, and how."""
+    """A data set, the estimator for it, and its options."""
 
     name: str
     estimator: str
@@ -49,7 +48,7 @@ class Task(NamedTuple):
 
 
 def make_tasks(fashion: Path | None) -> list[Task]:
-    """scikit-learn's own data sets, and Fashion-MNIST where there is a folder of it."""
+    """Return scikit-learn's own data sets, and Fashion-MNIST if its folder is given."""
     tasks = [
         Task(name, "MLPClassifier", *getattr(datasets, f"load_{name}")(return_X_y=True), {})
         for name in ("digits", "iris", "wine", "breast_cancer")
@@ -63,7 +62,7 @@ def make_tasks(fashion: Path | None) -> list[Task]:
 
 
 def split(task: Task, seed: int) -> list[np.ndarray]:
-    """Training and test rows, float32, standardised by the training rows; a regression's targets too."""
+    """Return float32 training and test rows, standardised by the former, as are targets of a regression."""
     is_regression = task.estimator == "MLPRegressor"
     x, x_test, y, y_test = train_test_split(
         task.x, task.y, random_state=seed, stratify=None if is_regression else task.y
@@ -76,10 +75,10 @@ def split(task: Task, seed: int) -> list[np.ndarray]:
 
 
 def compare(task: Task, n_seeds: int) -> dict[str, Any]:
-    """Scores and seconds of each library, one a seed, and what is to be said of their difference."""
+    """Return scores and seconds of each library by seed, and the difference with its standard error."""
     scores: dict[str, list[float]] = {name: [] for name in LIBRARIES}
     seconds: dict[str, list[float]] = {name: [] for name in LIBRARIES}
-    for seed in range(-1, n_seeds):  # the first round, which may compile, does not count
+    for seed in range(-1, n_seeds):  # the first round may compile and is not counted
         x, x_test, y, y_test = split(task, max(seed, 0))
         for name, library in LIBRARIES.items():
             model = getattr(library, task.estimator)(random_state=max(seed, 0), **task.options)
@@ -104,12 +103,12 @@ def compare(task: Task, n_seeds: int) -> dict[str, Any]:
 
 
 def standard_error(values) -> float:
-    """Of the mean of some values."""
+    """Return the standard error of the mean."""
     return float(np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 def quality_table(results: list[dict[str, Any]], n_seeds: int) -> Table:
-    """Data sets down, libraries across."""
+    """Return a table with a row per data set and columns per library."""
     table = Table(
         title=f"Accuracy or R2 of held-out rows, mean ± standard error of {n_seeds} seeds; seconds of a fit",
         caption="Difference: fastnn's less scikit-learn's, seed by seed.",
@@ -132,12 +131,12 @@ def quality_table(results: list[dict[str, Any]], n_seeds: int) -> Table:
 
 
 def at_once(rounds: int, n_jobs: int) -> list[dict[str, Any]]:
-    """Seconds of a grid search over seeds, serial and with one network a core, best of some rounds."""
+    """Return the seconds of a grid search over seeds, serial and one network per core, best of rounds."""
     x, y = datasets.load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32)
     results = []
     for hidden in ((32,), (100,), (256, 256)):
-        # rows and epochs for half a second or so each: starting and ending is no part of the question
+        # about half a second each, so that starting and stopping workers does not matter
         model = fastnn.MLPClassifier(hidden, max_iter=400 if hidden == (32,) else 100, tol=0.0)
         model.set_params(n_iter_no_change=np.inf)
         runs: dict[str, Callable[[], float]] = {
@@ -153,7 +152,7 @@ def at_once(rounds: int, n_jobs: int) -> list[dict[str, Any]]:
 
 
 def clone_with(model, **parameters):
-    """The same estimator, unfitted, with some other parameters."""
+    """Return an unfitted copy of an estimator with some parameters changed."""
     return type(model)(**{**model.get_params(), **parameters})
 
 
@@ -172,7 +171,7 @@ def _search(model, x: np.ndarray, y: np.ndarray, backend: str, n_jobs: int) -> C
 
 
 def at_once_table(results: list[dict[str, Any]], n_jobs: int) -> Table:
-    """Networks down, ways of running across."""
+    """Return a table with a row per network and a column per way of running."""
     table = Table(title=f"Grid search over {4 * usable_cores()} seeds, s; in brackets how much faster")
     table.add_column("network")
     names = list(results[0]["seconds"])
@@ -186,22 +185,26 @@ def at_once_table(results: list[dict[str, Any]], n_jobs: int) -> Table:
 
 
 def main(
-    seeds: Annotated[int, typer.Option(min=2, help="Splits and starts of each data set.")] = 10,
-    fashion: Annotated[Path | None, typer.Option(help="A folder of Fashion-MNIST's idx files.")] = None,
-    quality: Annotated[bool, typer.Option(help="The first table.")] = True,
-    at_once_too: Annotated[bool, typer.Option("--at-once/--no-at-once", help="The second table.")] = True,
+    seeds: Annotated[int, typer.Option(min=2, help="Number of splits and seeds of each data set.")] = 10,
+    fashion: Annotated[Path | None, typer.Option(help="Folder with the IDX files of Fashion-MNIST.")] = None,
+    quality: Annotated[bool, typer.Option(help="Make the first table.")] = True,
+    at_once_too: Annotated[
+        bool, typer.Option("--at-once/--no-at-once", help="Make the second table.")
+    ] = True,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Of the second; all usable cores by default.")
+        int | None, typer.Option(min=1, help="Jobs of the second table; all usable cores by default.")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Of the second; the best counts.")] = 3,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Rounds of the second table, of which the best counts.")
+    ] = 3,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
-    """Compare how well fastnn's estimators and scikit-learn's predict, and train several at once."""
+    """Compare the scores of fastnn's and scikit-learn's estimators, and time several fits at once."""
     warnings.simplefilter("ignore", ConvergenceWarning)
-    os.environ["PYTHONWARNINGS"] = "ignore"  # of joblib's workers, too
+    os.environ["PYTHONWARNINGS"] = "ignore"  # also for joblib's workers
     console = Console()
     if not console.is_terminal:
-        console.width = 140  # a file has no width to keep to
+        console.width = 140  # not limited by a terminal
     n_jobs = jobs or usable_cores()
     report: dict[str, Any] = {"machine": describe(), "seeds": seeds, "quality": [], "at_once": []}
     with console.status("") as status:

@@ -1,10 +1,10 @@
-"""Train on data larger than memory, and see what it costs beside data in memory.
+"""Train on data larger than memory, and compare speed and memory with data in memory.
 
-The first table is of generated rows: classes around centres, written to a `.npy` file that is removed at
-the end. The same network trains on a part of them in memory and on all of them from the file, by turns; the
-memory of the process is looked at meanwhile. The second, with `--flights`, is of a Parquet file of flights
-(npm's vega-datasets has one of 3 million): will a flight be more than 15 minutes late? Rows are decoded and
-encoded as they are read; then once more from what `store` wrote, and in memory.
+The first table is for generated rows: classes around centres, written to a `.npy` file that is removed at the
+end. The same network trains, in turn, on a part of them in memory and on all of them from the file, while the
+memory of the process is measured. The second, with `--flights`, is for a Parquet file of flights (npm's vega-
+datasets has one of 3 million): will a flight be more than 15 minutes late? Its rows are decoded and encoded
+while they are read, then read as stored by `store`, then held in memory.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ N_CLASSES = 10
 
 
 class Memory:
-    """Looks at the memory of this process while it lasts, in MiB: what it began with, and the most it had."""
+    """Context that measures the memory of this process in MiB: at its start, and at its peak."""
 
     def __enter__(self) -> Memory:
         self.start = self.most = self._now()
@@ -54,13 +54,13 @@ class Memory:
     def _now() -> float:
         try:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
-        except OSError:  # not Linux: the most since the process began
+        except OSError:  # not Linux: the peak since the process began
             return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return pages * resource.getpagesize() / MIB
 
 
 def write_classes(path: Path, n_rows: int, n_features: int) -> np.ndarray:
-    """Write rows around the centres of their classes, a part at a time; their classes."""
+    """Write rows around the centres of their classes, part by part, and return their classes."""
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((N_CLASSES, n_features), dtype=np.float32)
     noise = 4 * rng.standard_normal((8192, n_features), dtype=np.float32)
@@ -75,14 +75,14 @@ def write_classes(path: Path, n_rows: int, n_features: int) -> np.ndarray:
 
 
 def make_trainer(sizes: list[int], batch: int, threads: int | None, **options: Any) -> fastnn.Trainer:
-    """Of a fresh network, the same every time."""
+    """Return a trainer of a new network, the same at every call."""
     loss = "cross_entropy" if sizes[-1] > 1 else "binary_cross_entropy"
     net = fastnn.MLP(sizes, seed=0, **options)
     return fastnn.Trainer(net, loss=loss, batch_size=batch, seed=0, n_threads=threads)
 
 
 def rows_per_second(trainer: fastnn.Trainer, *data: Any, epochs: int = 1) -> float:
-    """Of so many more epochs."""
+    """Return the speed of a number of further epochs."""
     done = len(trainer.history)
     trainer.fit(*data, epochs=epochs, verbose=0)
     epochs_run = trainer.history.epochs[done:]
@@ -92,17 +92,17 @@ def rows_per_second(trainer: fastnn.Trainer, *data: Any, epochs: int = 1) -> flo
 def generated(
     folder: Path, gigabytes: float, sizes: list[int], batch: int, threads: int | None, rounds: int
 ) -> dict[str, Any]:
-    """Speed and memory of training from a file that is written for it."""
+    """Return speed and memory of training from a file written for the purpose."""
     n_rows = int(gigabytes * 1e9 / (4 * sizes[0]))
     path = folder / "x.npy"
     start = time.perf_counter()
     y = write_classes(path, n_rows, sizes[0])
     write_seconds = time.perf_counter() - start
     stream = ArrayStream(path, y)
-    # A tenth in memory, or a gigabyte: enough rows for the caches of the CPU not to matter.
+    # A tenth of it, or a gigabyte, in memory: enough rows that the CPU caches do not matter.
     x_part, y_part = stream.load(max(1, min(n_rows // 10, int(1e9 / (4 * sizes[0])))))
     in_memory, streaming = make_trainer(sizes, batch, threads), make_trainer(sizes, batch, threads)
-    for trainer in (in_memory, streaming):  # compiled, and the number of threads found
+    for trainer in (in_memory, streaming):  # to compile, and to find the number of threads
         trainer.fit(x_part, y_part, epochs=1, verbose=0)
     repeats = max(1, -(-n_rows // (rounds * len(x_part))))
     speeds: dict[str, list[float]] = {"memory": [], "stream": []}
@@ -126,17 +126,17 @@ def generated(
 
 
 class Late:
-    """What is to be predicted of a flight: whether it is more than a quarter of an hour late."""
+    """Target of a flight: 1 if it is more than a quarter of an hour late."""
 
     def encode(self, delay: np.ndarray) -> np.ndarray:
-        """Minutes as 0 and 1."""
+        """Encode minutes as 0 and 1."""
         return (delay > 15).astype(np.int32)
 
 
 def flights(
     path: Path, folder: Path, hidden: list[int], batch: int, threads: int | None, epochs: int
 ) -> list[dict[str, Any]]:
-    """Speed, memory and accuracy of training on flights, from Parquet, from what was stored, in memory."""
+    """Return speed, memory and accuracy of training on flights from Parquet, stored arrays and memory."""
     from fastnn.data import TableEncoder
 
     with Memory() as looking:
@@ -147,7 +147,7 @@ def flights(
     counts = test.count_labels()
     sizes = [train.n_features, *hidden, 1]
     options = {"embeddings": encoder.embeddings}
-    rng = np.random.default_rng(0)  # compiled before the clock is looked at
+    rng = np.random.default_rng(0)  # compile before timing
     some = rng.permutation(len(held_out[0]))[:5000]
     make_trainer(sizes, batch, threads, **options).fit(
         held_out[0][some], held_out[1][some], epochs=2, verbose=0
@@ -185,7 +185,7 @@ def flights(
 
 
 def show_generated(result: dict[str, Any]) -> Table:
-    """One line of figures."""
+    """Return one line of figures."""
     table = Table(title=f"{result['file_bytes'] / 1e9:.1f} GB of generated rows, {_name(result)}")
     for heading in (
         "rows",
@@ -211,7 +211,7 @@ def show_generated(result: dict[str, Any]) -> Table:
 
 
 def show_flights(results: list[dict[str, Any]]) -> Table:
-    """A line for each way of reading."""
+    """Return a table with a line for each way of reading."""
     first = results[0]
     table = Table(
         title=f"{first['rows']:,} flights to train on, {_name(first)}",
@@ -238,7 +238,7 @@ def _name(result: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def temporary(folder: Path | None) -> Iterator[Path]:
-    """A folder that is removed with all that is in it."""
+    """Context of a folder that is removed with its contents."""
     with tempfile.TemporaryDirectory(dir=folder) as made:
         yield Path(made)
 
@@ -248,17 +248,19 @@ def main(
     flights_path: Annotated[Path | None, typer.Option("--flights", help="Parquet file of flights.")] = None,
     sizes: Annotated[str, typer.Option(help="Widths for the generated set.")] = "784-256-128-10",
     hidden: Annotated[str, typer.Option(help="Hidden widths for the flights.")] = "256-128",
-    batch: Annotated[int, typer.Option(min=1, help="Rows of a step.")] = 128,
-    epochs: Annotated[int, typer.Option(min=1, help="Over the flights.")] = 3,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 128,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs over the flights.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, help="Epochs over the generated set.")] = 1,
-    threads: Annotated[int | None, typer.Option(min=1, help="All usable cores by default.")] = None,
-    folder: Annotated[Path | None, typer.Option(help="Where there is room for the files.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Number of threads; all usable cores by default.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder with room for the files.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
-    """Train on data larger than memory, and see what it costs beside data in memory."""
+    """Train on data larger than memory, and compare speed and memory with data in memory."""
     console = Console()
     if not console.is_terminal:
-        console.width = 140  # a file has no width to keep to
+        console.width = 140  # not limited by a terminal
     report: dict[str, Any] = {"machine": describe()}
     with temporary(folder) as made:
         if gigabytes > 0:

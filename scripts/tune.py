@@ -1,12 +1,13 @@
-"""Find the numbers of fastnn/kernels/sizes.py again, on this machine.
+"""Measure the numbers of fastnn/kernels/sizes.py on this machine.
 
-For every number some other values are tried: each in a process of its own that compiles the kernels with it
-(some 15 s) and trains a few networks on one thread, in turn with the values as they are. What is shown is the
-time with the values as they are over the time with the one tried: above 1, the other value is faster here.
-Nothing is written; a value that wins on all networks, by more than the spread of "as it is", belongs into
+Some other values of each number are tried. Each runs in its own process, which compiles the kernels with it
+(about 15 s) and trains a few networks on one thread, in turn with the current values. The table shows the
+time with the current values over the time with the value tried: above 1, that value is faster here. Nothing
+is written; a value that wins on all networks, by more than the spread of "current", belongs in
 kernels/sizes.py with its figures.
 
-The cut-offs of the parallel strategy come last: the work from which two threads are faster than one.
+The last table is for the cut-off of the parallel strategy: the work from which two threads are faster than
+one.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ print(json.dumps([step_us(Network(tuple(s), b), n_threads=n) for s, b, n in {job
 
 
 def times(values: dict[str, int], jobs: list, cache: str) -> list[float] | None:
-    """Time of a step of each job in a process with those values, in us; None where it does not work."""
+    """Return the time of a step of each job with these values, in us; None if the process fails."""
     code = _CHILD.format(root=str(ROOT), values=values, jobs=jobs)
     environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
@@ -71,7 +72,7 @@ def times(values: dict[str, int], jobs: list, cache: str) -> list[float] | None:
 
 
 def compare(name: str, value: int, rounds: int, cache: str) -> list[float] | None:
-    """For each network, the time with the values as they are over the time with `value`, best of rounds."""
+    """Return, for each network, the time with the current values over that with `value`, best of rounds."""
     jobs = [(widths, batch, 1) for widths, batch in NETWORKS]
     with tempfile.TemporaryDirectory() as other_cache:
         ours, theirs = [], []
@@ -86,22 +87,24 @@ def compare(name: str, value: int, rounds: int, cache: str) -> list[float] | Non
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help="Names of numbers; all by default.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each value has its turn.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of runs of each value.")] = 2,
 ) -> None:
-    """Find the numbers of fastnn/kernels/sizes.py again, on this machine."""
+    """Measure the numbers of fastnn/kernels/sizes.py on this machine."""
     for name in only or []:
         if name not in {*CANDIDATES, "PARALLEL_STEP_FLOPS"}:
-            raise typer.BadParameter(f"--only must be of {', '.join(CANDIDATES)}, got {name}.")
+            raise typer.BadParameter(f"--only must be one of {', '.join(CANDIDATES)}, got {name}.")
     sys.path.insert(0, str(ROOT))
     from fastnn.kernels import sizes
     from fastnn.kernels.simd import WIDTH_BYTES
 
     console = Console()
     if not console.is_terminal:
-        console.width = 140  # a file has no width to keep to
+        console.width = 140  # not limited by a terminal
     headings = [f"{'-'.join(map(str, widths))}, {batch}" for widths, batch in NETWORKS]
-    table = Table("number", "as it is", "tried", *headings, title="Time as it is / time with the value tried")
-    base = tempfile.TemporaryDirectory()  # the kernels as they are, compiled once for all comparisons
+    table = Table(
+        "number", "current", "tried", *headings, title="Time with the current value / time with the one tried"
+    )
+    base = tempfile.TemporaryDirectory()  # the current kernels, compiled once for all comparisons
     for name, values in CANDIDATES.items():
         if only and name not in only:
             continue
@@ -111,7 +114,7 @@ def main(
             if console.is_terminal:
                 console.print(f"{name} = {value} ...", end="\r")
             ratios = compare(name, value, rounds, base.name)
-            cells = [f"{ratio:.2f}" for ratio in ratios] if ratios else ["does not work"]
+            cells = [f"{ratio:.2f}" for ratio in ratios] if ratios else ["fails"]
             table.add_row(name, str(present), str(value), *cells)
     console.print(table)
     if only and "PARALLEL_STEP_FLOPS" not in only:

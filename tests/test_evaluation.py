@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn import metrics
 
 from fastnn import evaluation
-from fastnn.evaluation import baseline, evaluate_predictions, row_losses, wilson, worst_rows
+from fastnn.evaluation import baseline, evaluate_predictions, wilson, worst_rows
 
 CLASSIFICATION = ["accuracy", "balanced_accuracy", "f1_macro", "log_loss", "roc_auc"]
 REGRESSION = ["r2", "mae", "rmse"]
@@ -89,10 +89,16 @@ def test_regression_agrees_with_sklearn(rng, shape):
     assert found["rmse"]["value"] == pytest.approx(metrics.root_mean_squared_error(truth, prediction))
 
 
-def test_wilson_agrees_with_scipy():
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_wilson(confidence):
+    """The ends are the shares p at which ``(hits / n - p)^2 = z^2 p (1 - p) / n``."""
+    z2 = stats.norm.ppf((1 + confidence) / 2) ** 2
     for n_hits, n in ((0, 5), (1, 5), (5, 5), (37, 60), (997, 1000)):
-        expected = stats.binomtest(n_hits, n).proportion_ci(0.95, "wilson")
-        assert wilson(n_hits, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+        share = n_hits / n
+        roots = np.roots([1 + z2 / n, -2 * share - z2 / n, share**2])
+        assert wilson(n_hits, n, confidence) == pytest.approx(sorted(roots), abs=1e-9)
+    assert wilson(0, 5)[0] == 0
+    assert wilson(5, 5)[1] == 1
 
 
 def test_bootstrap_agrees_with_the_binomial(rng):
@@ -222,9 +228,7 @@ def test_a_class_that_training_never_saw_counts_as_wrong():
         ["a", "b", "new"], ["a", "b", "a"], probabilities=[[1, 0], [0, 1], [1, 0]], classes=["a", "b"]
     )
     assert found["accuracy"]["value"] == pytest.approx(2 / 3)
-    losses = row_losses(["new", "a"], ["a", "a"], [[1.0, 0.0]] * 2, classes=["a", "b"])
     assert found["log_loss"]["value"] == pytest.approx(-math.log(np.finfo(float).eps) / 3)
-    assert losses == pytest.approx([-math.log(np.finfo(float).eps), 0], abs=1e-12)
 
 
 def test_float32_probabilities_raise_no_warning(rng):
@@ -234,15 +238,6 @@ def test_float32_probabilities_raise_no_warning(rng):
         found = evaluate_predictions(truth, prediction, probabilities=p, classes=range(4), n_resamples=2)
     exact = p.astype(float) / p.astype(float).sum(axis=1, keepdims=True)
     assert found["log_loss"]["value"] == pytest.approx(metrics.log_loss(truth, exact), rel=1e-12)
-
-
-def test_row_losses(rng):
-    truth, prediction, p = classified(rng, 50, 3)
-    losses = row_losses(truth, prediction, p, classes=range(3))
-    assert losses.mean() == pytest.approx(metrics.log_loss(truth, p))
-    assert row_losses(["a", "b"], ["a", "a"]).tolist() == [0, 1]
-    assert row_losses([[1.0, 2.0]], [[1.0, 4.0]]).tolist() == [2.0]
-    assert row_losses([1, 2], [1, 4], task="regression").tolist() == [0, 4]
 
 
 def test_worst_rows():
@@ -287,8 +282,12 @@ def test_baseline_with_classes_that_a_part_lacks():
             "a column for each of 2 classes, got shape",
         ),
         (([0, 1], [0, 1]), {"probabilities": [0.5, math.nan]}, "probabilities must be finite"),
-        (([0, 1], [0, 1]), {"classes": ["0", "1"]}, "truth holds 0, and none of the classes"),
-        (([[0, 1]], [[0, 1]]), {}, r"truth must have shape \(n,\), a label a row, got \(1, 2\)"),
+        (
+            ([0, 1], [0, 1]),
+            {"classes": ["0", "1"]},
+            r"truth must hold labels of the classes \('0', '1'\), got 0",
+        ),
+        (([[0, 1]], [[0, 1]]), {}, r"truth must have shape \(n,\), one label per row, got \(1, 2\)"),
         (([1.0, 2.0], [1.0, math.nan]), {}, "prediction has 1 values that are NaN or infinite"),
         (([1.0, 2.0], [[1.0, 2.0]] * 2), {}, "truth has 1 outputs and prediction has 2"),
         (([1.0], [1.0]), {"confidence": 1.0}, "confidence must lie in"),

@@ -1,4 +1,4 @@
-"""Losses as the user gives them: names, parameters, functions of one's own; and what targets they take."""
+"""Losses: names, parameters, functions of one's own, and the targets they take."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_pickled(loss):
     ("args", "options", "error", "message"),
     [
         (("hubber",), {}, ValueError, "loss must be one of .* Did you mean 'huber'"),
-        ((3,), {}, TypeError, "loss must be a name, a function or a Loss, got 3"),
+        ((3,), {}, TypeError, r"loss must be a name, a function or fastnn\.Loss, got 3"),
         (("mae",), {"delta": 1}, ValueError, "loss 'mae' has no parameters, got delta=1"),
         ((cauchy,), {"delta": 1}, ValueError, "loss 'cauchy' has no parameters"),
         (("focal",), {"gama": 1}, ValueError, "parameter of loss 'focal' must be .* Did you mean 'gamma'"),
@@ -171,7 +171,7 @@ def test_targets(dtype, loss, n_out, y, ref):
         ("kl_divergence", 2, [[1.5, -0.5]], "y must be at least 0"),
         ("hinge", 1, [-1, 1], "y holds the label -1, but the classes are 0 to 1"),
         ("multiclass_hinge", 3, [3], "y holds the label 3, but the classes are 0 to 2"),
-        ("multiclass_hinge", 1, [0], "needs one output a class, but the network has a single output"),
+        ("multiclass_hinge", 1, [0], "needs one output per class, but the network has a single output"),
         (Loss("quantile", levels=[0.1, 0.9]), 3, [1], "has 2 levels, but the network has 3 outputs"),
     ],
 )

@@ -53,7 +53,7 @@ def test_every_scorer_is_scikit_learns(fitted, task, name, weighted, rng):
     try:
         ref = metrics.get_scorer(name)(model, x, y)
     except (ValueError, AttributeError):
-        with pytest.raises(ValueError, match=f"metric '{name}' does not go with a {task} task: "):
+        with pytest.raises(ValueError, match=f"metric '{name}' cannot be used for a {task} task: "):
             as_metric(name, task)
         return
     metric = as_metric(name, task)
@@ -86,7 +86,7 @@ def test_which_scorers_go_with_which_task():
         for name in names:
             assert as_metric(name, task).higher_is_better
     for task, name in [("multiclass", "roc_auc"), ("multiclass", "f1"), ("regression", "roc_auc")]:
-        with pytest.raises(ValueError, match=f"metric '{name}' does not go with a {task} task: "):
+        with pytest.raises(ValueError, match=f"metric '{name}' cannot be used for a {task} task: "):
             as_metric(name, task)
 
 
@@ -200,8 +200,8 @@ def test_metrics_pickle(rng):
         ("acuracy", "binary", ValueError, r"Did you mean 'accuracy'\?"),
         (3, "binary", TypeError, r"a metric must be a name or a function f\(y_true, y_pred\), got 3"),
         ("f1", "binry", ValueError, r"task must be one of .* Did you mean 'binary'\?"),
-        ("r2", "binary", ValueError, "metric 'r2' does not go with a binary task"),
-        ("accuracy", "regression", ValueError, "metric 'accuracy' does not go with a regression task"),
+        ("r2", "binary", ValueError, "metric 'r2' cannot be used for a binary task"),
+        ("accuracy", "regression", ValueError, "metric 'accuracy' cannot be used for a regression task"),
     ],
 )  # fmt: skip
 def test_what_is_refused(spec, task, error, message):

@@ -1,4 +1,4 @@
-"""What the user says of an optimiser, and the numbers that the kernels get."""
+"""Settings of optimisers, and the numbers that their kernels read."""
 
 from __future__ import annotations
 

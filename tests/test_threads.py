@@ -1,4 +1,4 @@
-"""Threads and processes: every way of calling from them trains, and to the same bits."""
+"""Training from threads and processes of every kind: always the same bits."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ from fastnn import _threads
 
 @pytest.fixture(autouse=True)
 def always_parallel(monkeypatch):
-    """Let even the smallest step be shared out."""
+    """Run even the smallest step on several threads."""
     monkeypatch.setattr("fastnn._threads.PARALLEL_STEP_FLOPS", 0)
     monkeypatch.setattr(_threads, "usable_cores", lambda: 2)
 
@@ -90,7 +90,7 @@ def test_joblib(backend):
 
 @pytest.mark.parametrize("layer", ["workqueue", "omp"])
 def test_threading_layers(layer):
-    """Each layer in a process of its own: threads at once, then a fork."""
+    """Each layer in its own process: several threads at once, then a fork."""
     code = """
 import os, threading
 import numpy as np
@@ -158,7 +158,7 @@ def test_thread_count_follows_the_work():
 
 
 class Machine:
-    """Something that trains: steps of the times given by number of threads, on a clock of its own."""
+    """A simulated training: step times by number of threads, on its own clock."""
 
     def __init__(self, step_flops=1e9, n_threads=8, n_shares=100):
         self.pace = _threads.Pace(n_threads, step_flops, n_shares)
@@ -166,7 +166,7 @@ class Machine:
         self.by_count = {}
 
     def train(self, seconds, step_seconds):
-        """Train for so long; the share of the time that each number of threads had."""
+        """Train for some seconds, and return the share of the time of each number of threads."""
         end, spent = self.seconds + seconds, dict.fromkeys(step_seconds, 0.0)
         while self.seconds < end:
             n_parts, n_steps = self.pace.chunk()
@@ -184,7 +184,7 @@ def eight_cores(monkeypatch):
 
 
 def test_a_busy_core_is_noticed_at_once(monkeypatch):
-    """Two threads that wait for each other far longer than the work takes are not kept for a second."""
+    """Two threads that wait for each other far longer than they work are dropped within a second."""
     monkeypatch.setattr(_threads, "usable_cores", lambda: 2)
     busy = Machine(step_flops=4e6, n_threads=2)  # guessed: 0.2 ms, so that the first chunk has 25 steps
     share = busy.train(2.0, {1: 1e-4, 2: 8e-3})

@@ -1,4 +1,4 @@
-"""What a step costs with each feature that one may ask for."""
+"""Cost of a step with each feature."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .common import Network, step_us
 
 _NETWORK = Network((64, 128, 128, 64, 10), 64, "small")
 
-# Options of the network and of the trainer, by what they bring.
+# Options of the network and of the trainer, by feature.
 _FEATURES: dict[str, tuple[dict, dict]] = {
     "plain": ({}, {}),
     "dropout": ({"dropout": 0.2}, {}),
@@ -35,7 +35,7 @@ _FEATURES: dict[str, tuple[dict, dict]] = {
 
 
 class Features:
-    """Each feature by itself, one thread: the difference to "plain" is its price."""
+    """Each feature by itself, one thread: its cost is the difference from "plain"."""
 
     params = (list(_FEATURES),)
     param_names = ("feature",)

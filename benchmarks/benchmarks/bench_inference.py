@@ -1,4 +1,4 @@
-"""Prediction of 64-128-64-10."""
+"""Time of predictions of 64-128-64-10."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Predict:
     repeat = (10, 100, 1.0)
 
     def setup(self, n_rows, n_threads):
-        if not hasattr(self, "net"):  # asv prepares before every call it times
+        if not hasattr(self, "net"):  # asv calls setup before every timed call
             self.net = make_trainer(NETWORKS[2]).net
             self.x, _ = make_rows(NETWORKS[2], n_rows)
             self.predictor = self.net.predictor(n_threads=n_threads)

@@ -1,4 +1,4 @@
-"""Memory that training takes, and that a step takes none."""
+"""Memory of a training, and allocations of a step, of which there should be none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NETWORKS = {network.name: network for network in NETWORKS[3:6]}
 
 
 class Peak:
-    """Peak of the whole process; the data come from a process of their own, which also compiles."""
+    """Peak memory of the process; another process makes the data and compiles."""
 
     params = (list(_NETWORKS),)
     param_names = ("network",)
@@ -29,7 +29,7 @@ class Peak:
 
 
 class Steps:
-    """What 10,000 further steps of a small network take and keep."""
+    """Memory that 10,000 further steps of a small network allocate and keep."""
 
     def setup(self):
         network = Network((16, 32, 4), 2)
@@ -48,13 +48,13 @@ class Steps:
         return peak
 
     def track_python_bytes(self):
-        """Of all that Python and NumPy allocate: the second epoch's entry in the history, and no more."""
+        """Allocations of Python and NumPy by one more epoch: only its entry in the history."""
         return self._traced_peak(epochs=2) - self._traced_peak(epochs=1)
 
     track_python_bytes.unit = "bytes"
 
     def track_resident_growth(self):
-        """Growth of the process."""
+        """Growth of the process's resident memory."""
         before = psutil.Process().memory_info().rss
         self._fit(epochs=1)
         return psutil.Process().memory_info().rss - before
@@ -62,7 +62,7 @@ class Steps:
     track_resident_growth.unit = "bytes"
 
     def track_compiled_allocations(self):
-        """How often a step asks numba's run-time for memory; some calls an epoch take their arguments in."""
+        """Allocations of numba's run-time per step; a few calls per epoch allocate for their arguments."""
         _nrt_python.memsys_enable_stats()
         before = rtsys.get_allocation_stats().alloc
         self._fit(epochs=1)

@@ -1,4 +1,4 @@
-"""What a step costs on sparse rows, of as many features as a vocabulary has words."""
+"""Cost of a step on sparse rows with the features of a vocabulary."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Text:
         self.net = fastnn.MLP([n_features, 100, 10], seed=0)
         options = {"loss": "cross_entropy", "batch_size": 128, "seed": 0, "n_threads": 1}
         self.trainer = fastnn.Trainer(self.net, **options, **_UPDATES[update])
-        self.trainer.fit(self.x, self.y, epochs=1, verbose=0)  # compiles, or loads what is compiled
+        self.trainer.fit(self.x, self.y, epochs=1, verbose=0)  # compiles, or loads compiled code
         self.net.predict(self.x)
 
     def track_step(self, *_):

@@ -1,4 +1,4 @@
-"""From the start of a process to the first result."""
+"""Time from the start of a process to its first result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 class Import:
-    """fastnn's names are imported when they are used, so one is used."""
+    """Imports; fastnn's names are imported on first use, so one is used."""
 
     number = 1
 
@@ -36,7 +36,7 @@ class Import:
 
 
 class FirstTraining:
-    """Import, read the digits, train for 20 epochs."""
+    """Import fastnn, read the digits, train for 20 epochs."""
 
     number = 1
 
@@ -51,7 +51,7 @@ class FirstTraining:
         return _TRAIN
 
     def timeraw_cold(self):
-        """The same where nothing has been compiled before."""
+        """Training with an empty compile cache."""
         return _TRAIN_COLD
 
     timeraw_cold.repeat = 1

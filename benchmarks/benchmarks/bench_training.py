@@ -19,7 +19,7 @@ class Networks:
 
 
 class Optimizers:
-    """What the update and the wider numbers cost."""
+    """Cost of the update and of float64."""
 
     params = (list(_NETWORKS)[2:5:2], ["sgd", "adam"], ["float32", "float64"])
     param_names = ("network, batch", "optimizer", "dtype")
@@ -30,7 +30,7 @@ class Optimizers:
 
 
 class Threads:
-    """Small, middling and large work on one thread and on two."""
+    """Small, medium and large networks on one and two threads."""
 
     params = (list(_NETWORKS)[2:5], [1, 2])
     param_names = ("network, batch", "n_threads")
@@ -41,7 +41,7 @@ class Threads:
 
 
 class Width:
-    """Two hidden layers as wide as the input; 1024 floats are a stride whose rows share cache sets."""
+    """Two hidden layers as wide as the input; rows with a stride of 1024 floats share cache sets."""
 
     params = ([16, 64, 256, 1000, 1024],)
     param_names = ("width",)
@@ -52,7 +52,7 @@ class Width:
 
 
 class Depth:
-    """Layers of 64."""
+    """Networks of 1 to 16 hidden layers of 64 units."""
 
     params = ([1, 4, 16],)
     param_names = ("hidden layers",)
@@ -63,7 +63,7 @@ class Depth:
 
 
 class Batch:
-    """784-128-10."""
+    """Batch sizes of 784-128-10."""
 
     params = ([1, 32, 256, 2048],)
     param_names = ("batch",)

@@ -1,4 +1,4 @@
-"""What the suites and scripts/compare.py share: networks, seeded data, trainers, and the time of a step."""
+"""Networks, seeded data, trainers and step times, for the suites and scripts/compare.py."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import fastnn
 
 
 class Network(NamedTuple):
-    """An architecture, and the batch it is trained with.
+    """An architecture and its batch size.
 
     Attributes
     ----------
     sizes : tuple of int
         Width of every layer, from the features to the classes.
     batch : int
-        Rows of a training step.
+        Number of rows of a training step.
     group : str
-        How large it is: "tiny", "small", "medium" or "large".
+        Size class: "tiny", "small", "medium" or "large".
 
     Examples
     --------
@@ -37,18 +37,18 @@ class Network(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The sizes, joined."""
+        """Sizes joined by hyphens."""
         return "-".join(map(str, self.sizes))
 
     @property
     def step_flops(self) -> int:
-        """Floating-point operations of a step's products; nothing flows back through the first layer."""
+        """Floating-point operations of a step's products; the first layer needs no input gradient."""
         weights = [n_in * n_out for n_in, n_out in pairwise(self.sizes)]
         return 2 * self.batch * (3 * sum(weights) - weights[0])
 
     @property
     def epoch_steps(self) -> int:
-        """Steps of an epoch: 10 GFLOP, within bounds that keep it from being noise or taking minutes."""
+        """Steps of an epoch of about 10 GFLOP, but at least 2, and at most 1024."""
         return min(1024, max(2, int(1e10 / self.step_flops)))
 
 
@@ -67,7 +67,7 @@ OPTIMIZERS = {"sgd": fastnn.SGD(), "momentum": fastnn.SGD(momentum=0.9), "adam":
 
 
 def make_rows(network: Network, n_rows: int, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
-    """Random rows and labels, always the same ones.
+    """Return random rows and labels, the same at every call.
 
     Parameters
     ----------
@@ -90,11 +90,13 @@ def make_rows(network: Network, n_rows: int, dtype: str = "float32") -> tuple[np
     return x, rng.integers(network.sizes[-1], size=n_rows)
 
 
-def make_text(n_rows: int, n_features: int, n_entries: int = 80, n_classes: int = 10):
-    """Random rows such as a text's words give, in float32 CSR, and labels; always the same ones.
+def make_text(
+    n_rows: int, n_features: int, n_entries: int = 80, n_classes: int = 10
+) -> tuple[Any, np.ndarray]:
+    """Return random rows of word counts as a float32 CSR matrix, and labels, the same at every call.
 
-    Words come as often as Zipf's law has it, and stand in no order of their frequency. A text repeats some
-    of its `n_entries` words; the values of a row are scaled to a norm of 1.
+    The frequency of words follows Zipf's law; their order is random. A text repeats some of its `n_entries`
+    words. Rows are scaled to norm 1.
 
     Parameters
     ----------
@@ -127,12 +129,12 @@ def make_text(n_rows: int, n_features: int, n_entries: int = 80, n_classes: int 
 
 
 def load_split(load) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """One of scikit-learn's data sets, standardised, a quarter of the rows held out for testing.
+    """Return a data set of scikit-learn, standardised, with a quarter of the rows held out for testing.
 
     Parameters
     ----------
     load : callable
-        Such as ``sklearn.datasets.load_digits``.
+        A loader, such as ``sklearn.datasets.load_digits``.
 
     Returns
     -------
@@ -155,7 +157,7 @@ def make_trainer(
     of_net: dict[str, Any] | None = None,
     of_trainer: dict[str, Any] | None = None,
 ) -> fastnn.Trainer:
-    """A trainer of a classifier with these sizes, by default with ReLU, always from the same weights.
+    """Return a trainer of a classifier with these sizes, ReLU by default, and the same initial weights.
 
     Parameters
     ----------
@@ -164,7 +166,7 @@ def make_trainer(
     dtype : {"float32", "float64"}, default="float32"
     n_threads : int, optional
     of_net, of_trainer : dict, optional
-        Further options of either.
+        Further options of the network and of the trainer.
 
     Examples
     --------
@@ -191,19 +193,19 @@ def step_us(
     of_trainer: dict[str, Any] | None = None,
     targets: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> float:
-    """Time of a training step in microseconds: the median over epochs, about 0.3 s or two of them.
+    """Return the time of a training step in microseconds: the median of about 0.3 s, or two epochs.
 
     Parameters
     ----------
     network, optimizer, dtype, n_threads, of_net, of_trainer
-        As in :func:`make_trainer`.
+        See :func:`make_trainer`.
     targets : callable, optional
-        What a loss takes in place of class numbers, from them.
+        Function that turns class numbers into the targets of the loss.
     """
     x, y = make_rows(network, network.epoch_steps * network.batch, dtype)
     y = y if targets is None else targets(y)
     trainer = make_trainer(network, optimizer, dtype, n_threads, of_net, of_trainer)
-    history = trainer.fit(x, y, epochs=1, verbose=0)  # compiles, or loads what is compiled
+    history = trainer.fit(x, y, epochs=1, verbose=0)  # compiles, or loads compiled code
     trainer.fit(x, y, epochs=1, verbose=0)
     more = min(100, math.ceil(0.3 / history.epochs[1].seconds))
     trainer.fit(x, y, epochs=more, verbose=0)

@@ -14,7 +14,7 @@ pydantic = _checks.require("pydantic", "cli")
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field  # noqa: E402
 
-from ..data import TASKS  # noqa: E402
+from ..evaluation import TASKS  # noqa: E402
 from ..kernels.hooks.rows import NORMS  # noqa: E402
 from ..losses import LOSSES  # noqa: E402
 from ..optimizers import OPTIMIZERS  # noqa: E402

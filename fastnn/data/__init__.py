@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from ..evaluation import TASKS as TASKS
     from .arrays import BUILT_IN as BUILT_IN
     from .arrays import ArrayEncoder as ArrayEncoder
     from .arrays import read_arrays as read_arrays
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from .tables.encoder import leaks as leaks
     from .tables.encoder import read_dataset as read_dataset
     from .tables.files import read_table as read_table
-    from .target import TASKS as TASKS
     from .target import Target as Target
     from .target import guess_task as guess_task
     from .text import TextEncoder as TextEncoder
@@ -49,7 +49,7 @@ _HOMES = {
     "Stream": "streams.stream",
     "TableStream": "streams.tables",
     "BUILT_IN": "arrays",
-    "TASKS": "target",
+    "TASKS": ".evaluation",
     "read_dataset": "tables.encoder",
     "read_table": "tables.files",
     "leaks": "tables.encoder",

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
+from ..evaluation import TASKS
 from .dataset import Dataset
-from .target import TASKS, guess_task, label_text
+from .target import guess_task, label_text
 
 WAYS = ("random", "group", "time")
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-
-TASKS = ("classification", "regression")
+from ..evaluation import TASKS
 
 # A numeric target with more distinct values than this is a quantity, unless they are 0, 1, 2, ...
 _MOST_CLASSES = 20

@@ -21,7 +21,7 @@ from ..kernels.sizes import ROW_BLOCK
 from ..losses import ALIASES, LOSSES, Loss, as_loss
 from ..network.mlp import MLP
 from ..network.predictor import Predictor
-from ..optimizers import LBFGS, OPTIMIZERS, SGD, Adam, Optimizer, _powers, as_optimizer
+from ..optimizers import LBFGS, OPTIMIZERS, SGD, Adam, Optimizer, as_optimizer, powers
 from ..schedules import SCHEDULES, Schedule
 from ..training import lbfgs
 from ..training.averages import EMA, SWA
@@ -74,8 +74,8 @@ class _Adam(Adam):
     """Adam as scikit-learn has it: eps is added to the root of the second mean before that is corrected."""
 
     def _corrected(self, lr, step):
-        root = np.sqrt(1 - _powers(self.beta2, step))
-        return lr * root / (1 - _powers(self.beta1, step)), 1.0, self.eps
+        root = np.sqrt(1 - powers(self.beta2, step))
+        return lr * root / (1 - powers(self.beta1, step)), 1.0, self.eps
 
 
 @dataclasses.dataclass(frozen=True)

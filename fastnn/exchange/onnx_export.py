@@ -222,6 +222,8 @@ def _activate(graph: _Graph, step: Activate, value: str) -> str:
         return graph.add("PRelu", value, graph.constant(alpha, "slope"))
     if name in _WITH_ALPHA:
         return graph.add(_WITH_ALPHA[name], value, alpha=alpha)
+    if name not in _OPERATORS:
+        raise ValueError(f"the network has the activation {name!r}, which cannot be written to an ONNX file.")
     operator, attributes = _OPERATORS[name]
     return graph.add(operator, value, **attributes)
 

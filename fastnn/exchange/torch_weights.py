@@ -137,9 +137,11 @@ def _sequential(net: MLP) -> tuple[dict[str, np.ndarray], list[str]]:
             add(f"nn.LayerNorm({n_out})", weight=step.gain, bias=step.shift)
         elif isinstance(step, Activate) and step.name == "prelu":
             add(f"nn.PReLU({n_out})", weight=step.alpha)
-        elif isinstance(step, Activate) and step.name == "exp":
-            raise ValueError("the network has the activation 'exp', for which PyTorch has no module.")
         elif isinstance(step, Activate) and step.name != "identity":
+            if step.name not in _MODULES:
+                raise ValueError(
+                    f"the network has the activation {step.name!r}, for which PyTorch has no module."
+                )
             add("nn." + _MODULES[step.name].format(alpha=step.alpha))
     return state, modules
 

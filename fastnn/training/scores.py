@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from ..history import Epoch
+from ..history import MONITORS, Epoch
 from ..kernels.records import COST_SUM, SCORE_SUM, WEIGHT_SUM
 from ..metrics import Metric, as_metric
 from ..network.mlp import MLP
 from .core import Core
 from .rows import Rows
 from .sources import Source
-from .stopping import MONITORS, EarlyStopping
+from .stopping import EarlyStopping
 
 
 class Scores:

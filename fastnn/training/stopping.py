@@ -11,8 +11,6 @@ import numpy as np
 from .. import _checks
 from ..history import Epoch
 
-MONITORS = ("val_cost", "val_metric", "cost", "metric")
-
 
 @dataclass(frozen=True)
 class EarlyStopping:

@@ -1,9 +1,9 @@
-"""See a network learn: the boundary between two moons as it bends, and a gradient that vanishes.
+"""See a network learn: the moving boundary between two moons, and a vanishing gradient.
 
-An animation shows what a network would answer all over the plane, epoch by epoch. Two pictures show how
-large the gradient of each layer's weights is in a network of eight hidden layers. With sigmoid it shrinks
-from layer to layer on its way back: by plain gradient descent the network learns nothing. With ReLU all
-layers get their share, and it learns.
+An animation shows the network's answers on the whole plane, epoch by epoch. Two pictures show the size of the
+gradient of each layer's weights in a network of eight hidden layers. With sigmoid it shrinks from layer to
+layer on its way back, and with plain gradient descent the network learns nothing. With ReLU it hardly
+shrinks, and the network learns.
 
     python scripts/examples/boundary_animation.py --pictures .
 """
@@ -24,7 +24,7 @@ from fastnn.training.recording import RecordBoundary, RecordHistograms
 def main(
     pictures: Annotated[Path | None, typer.Option(help="Folder to draw into.")] = None, small: bool = False
 ) -> None:
-    """Train, record, draw."""
+    """Train, record and draw."""
     pictures = pictures or Path(tempfile.mkdtemp())
     pictures.mkdir(parents=True, exist_ok=True)
     x, y = make_moons(400, noise=0.2, random_state=0)
@@ -36,7 +36,7 @@ def main(
     path = pictures / "moons.gif"
     plots.boundary_animation(boundary, x, y).save(path, writer="pillow", dpi=60 if small else 100)
     first, last = history.epochs[0].metric, history.epochs[-1].metric
-    print(f"moons: {first:.1%} of the points right after 1 epoch, {last:.1%} after {n}; drawn: {path}")
+    print(f"moons: {first:.1%} of the points correct after 1 epoch, {last:.1%} after {n}; drawn: {path}")
 
     for activation in ("sigmoid", "relu"):
         gradients = RecordHistograms(x, y, epochs=[0, n])
@@ -48,7 +48,7 @@ def main(
         path = pictures / f"gradients_{activation}.png"
         plots.histograms(gradients).figure.savefig(path)
         print(f"{activation}: the last layer's gradient is {factor:,.0f} times the first one's;", end=" ")
-        print(f"{history.epochs[-1].metric:.1%} right after {n} epochs; drawn: {path}")
+        print(f"{history.epochs[-1].metric:.1%} correct after {n} epochs; drawn: {path}")
 
 
 if __name__ == "__main__":

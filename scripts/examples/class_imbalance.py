@@ -1,8 +1,8 @@
-"""One row in ten is what matters: what weights of classes do to a classifier.
+"""Class weights, where the rare class is the one that matters.
 
-Breast cancer data of scikit-learn, in which malignant tumours are made rare. Without weights the network
-overlooks some of them; with ``class_weight="balanced"`` each class has the same say. Early stopping follows
-the average precision of held-out rows: accuracy would hide what matters.
+The data are scikit-learn's breast cancer data, with malignant tumours made rare. Without weights the network
+misses some of them; with ``class_weight="balanced"`` both classes have the same weight. Early stopping
+monitors the average precision of held-out rows, as accuracy would hide the missed tumours.
 
     python scripts/examples/class_imbalance.py
 """

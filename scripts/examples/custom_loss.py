@@ -1,7 +1,7 @@
-"""A loss of your own: too little costs three times what too much does.
+"""A loss of your own: underestimates cost three times as much as overestimates.
 
-A plain Python function of two numbers, the answer and the truth, is compiled into the training; no derivative
-is needed, though it may be given. Here the progression of diabetes is rather over- than underestimated.
+A plain Python function of two numbers, the output and the target, is compiled into the training; a derivative
+may be given, but is not needed. Here the network rather overestimates the progression of diabetes.
 
     python scripts/examples/custom_loss.py
 """
@@ -15,7 +15,7 @@ import fastnn
 
 
 def lopsided(a, y):
-    """Three times the squared error where the answer is too low."""
+    """Squared error, times three where the output is too low."""
     error = a - y
     return error * error if error > 0 else 3 * error * error
 

@@ -1,9 +1,8 @@
-"""From a trained model to a web service that needs no fastnn: ONNX, preprocessing included.
+"""From a trained model to a web service without fastnn: ONNX, preprocessing included.
 
-A network learns rents from size, year, heating and district. It becomes one ONNX file, which takes rows as
-they stand in a table. ONNX Runtime answers JSON requests with it, in a server of the standard library that
-listens to this machine only. The answers are those of fastnn, also where the year is missing and nobody has
-heard of the district.
+A network learns rents from size, year, heating and district. It is exported to one ONNX file that takes rows
+of a table. A server of the standard library, which listens on this machine only, answers JSON requests with
+it by ONNX Runtime. The answers equal fastnn's, also for a missing year and an unknown district.
 
     python scripts/examples/export_and_serve.py
 """
@@ -24,7 +23,7 @@ from fastnn.exchange import to_onnx
 
 
 def make_rents(n: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """Flats, and their rents."""
+    """Return flats and their rents."""
     rng = np.random.default_rng(0)
     size, year = rng.lognormal(4.2, 0.4, n).round(), rng.integers(1880, 2025, n)
     district, heating = rng.integers(0, 50, n), rng.choice(["gas", "oil", "heat pump"], n)
@@ -35,7 +34,7 @@ def make_rents(n: int) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def train(rows: pd.DataFrame, rent: np.ndarray, epochs: int) -> fastnn.Model:
-    """A model of raw rows."""
+    """Train a model of raw rows."""
     encoder, target = TableEncoder().fit(rows), Target("rent", "regression").fit(rent)
     x = encoder.transform(rows)
     net = fastnn.MLP([x.shape[1], 64, 64, 1], "silu", embeddings=encoder.embeddings, seed=0)
@@ -45,7 +44,7 @@ def train(rows: pd.DataFrame, rent: np.ndarray, epochs: int) -> fastnn.Model:
 
 
 def handler(session: onnxruntime.InferenceSession) -> type[BaseHTTPRequestHandler]:
-    """What answers a list of rows with a list of rents: it knows of JSON, NumPy and the session only."""
+    """Return a handler that answers rows with rents; it needs only JSON, NumPy and the session."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -69,7 +68,7 @@ def handler(session: onnxruntime.InferenceSession) -> type[BaseHTTPRequestHandle
 
 
 def main(small: bool = False) -> None:
-    """Train, export, serve, ask, close."""
+    """Train, export, serve, send requests, and close."""
     rows, rent = make_rents(5_000)
     model = train(rows[:4000], rent[:4000], epochs=5 if small else 40)
     r2 = model.evaluate(rows[4000:], rent[4000:])["r2"]["value"]

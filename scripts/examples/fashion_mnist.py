@@ -1,9 +1,8 @@
-"""Pictures of clothes, from their four files to a confusion matrix and what the first layer looks for.
+"""Pictures of clothes: from the four files to a confusion matrix and the weights of the first layer.
 
-Give it the folder that holds the IDX files of Fashion-MNIST (Debian's package dataset-fashion-mnist brings
-them) or MNIST. Without one it writes files of the same format itself, of scikit-learn's small digits. A
-single hidden layer of 100 units learns; the two pictures tell which classes it takes for each other, and
-what its units look for.
+Pass the folder with the IDX files of Fashion-MNIST (Debian's package dataset-fashion-mnist installs them) or
+MNIST. Without it, files of the same format are written from scikit-learn's small digits. The network has one
+hidden layer of 100 units; two pictures show which classes it confuses, and its first-layer weights.
 
     python scripts/examples/fashion_mnist.py path/to/fashion-mnist --pictures .
 """
@@ -25,13 +24,13 @@ CLOTHES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt",
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
-    """A file as MNIST's are: two zeros, the type (8: bytes), the number of axes, their lengths, values."""
+    """Write a file in MNIST's format: two zeros, the type (8: bytes), number of axes, lengths, values."""
     header = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
     path.write_bytes(header + array.astype(np.uint8).tobytes())
 
 
 def write_digits(folder: Path) -> None:
-    """The four files, of scikit-learn's digits."""
+    """Write the four files from scikit-learn's digits."""
     x, y = load_digits(return_X_y=True)
     for name, part in (("train", slice(1400)), ("t10k", slice(1400, None))):
         write_idx(folder / f"{name}-images-idx3-ubyte", x[part].reshape(-1, 8, 8) * 15)
@@ -43,7 +42,7 @@ def main(
     pictures: Annotated[Path | None, typer.Option(help="Folder to draw into.")] = None,
     small: bool = False,
 ) -> None:
-    """Train, test, and draw."""
+    """Train, test and draw."""
     with tempfile.TemporaryDirectory() as temporary:
         if folder is None:
             folder = Path(temporary)
@@ -52,7 +51,7 @@ def main(
     x_raw, y, (x_test_raw, y_test) = data.rows, data.y, data.test
     encoder, target = ArrayEncoder().fit(x_raw), Target("class").fit(y)
     net = fastnn.MLP([x_raw[0].size, 100, len(target.classes)], seed=0)
-    # The decay was chosen on 10,000 of the training pictures, not by those to test with.
+    # The decay was chosen on 10,000 of the training pictures, not on the test pictures.
     optimizer = fastnn.AdamW(1e-3, weight_decay=0.1)
     trainer = fastnn.Trainer(net, loss="cross_entropy", optimizer=optimizer, schedule="one_cycle", seed=0)
     x, x_test = encoder.transform(x_raw), encoder.transform(x_test_raw)

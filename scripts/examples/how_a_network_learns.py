@@ -1,7 +1,7 @@
 """How a network learns, step by step and with all numbers: first one neuron, then a whole network.
 
-A step is always the same: forward, compare, error, backward, update; and then again. What is printed here by
-a few lines of NumPy is what fastnn does in compiled loops: at the end both are laid side by side.
+All steps are alike: forward, compare, error, backward, update, repeat. A few lines of NumPy compute here what
+fastnn computes in compiled loops; at the end both are compared.
 
     python scripts/examples/how_a_network_learns.py
 """
@@ -15,13 +15,13 @@ import fastnn
 
 
 def sigmoid(z):
-    """The activation: any number becomes one between 0 and 1."""
+    """Activation: map any number to one between 0 and 1."""
     return 1 / (1 + np.exp(-z))
 
 
 def one_neuron(n_steps: int) -> None:
-    """A neuron with two inputs learns "or"; every step is shown."""
-    print("One neuron: two inputs, two weights, a bias. It shall say 1 where at least one input is 1.\n")
+    """Teach a neuron with two inputs "or", and show every step."""
+    print("One neuron: two inputs, two weights, a bias. It should say 1 if at least one input is 1.\n")
     x = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
     y = np.array([0.0, 1, 1, 1])
     w, bias, lr = np.array([0.2, -0.4]), 0.0, 2.0
@@ -30,11 +30,11 @@ def one_neuron(n_steps: int) -> None:
         # Forward: weigh the inputs, add the bias, squash.
         z = x @ w + bias
         a = sigmoid(z)
-        # Compare: the loss says how wrong each answer is (cross-entropy), the cost is their mean.
+        # Compare: the loss measures how wrong each answer is (cross-entropy); the cost is its mean.
         cost = -np.mean(y * np.log(a) + (1 - y) * np.log(1 - a))
         # Error: how the loss changes with z. For sigmoid and cross-entropy it is simply answer - truth.
         delta = a - y
-        # Backward: each weight's part in it is the error times what came in through that weight.
+        # Backward: the gradient of a weight is the error times the input of that weight.
         grad_w, grad_bias = x.T @ delta / len(x), delta.mean()
         if shown:
             print(f"step {step}")
@@ -50,8 +50,8 @@ def one_neuron(n_steps: int) -> None:
 
 
 def whole_network(n_steps: int) -> None:
-    """Two inputs, three hidden neurons and an output learn "either or", which no single neuron can."""
-    print("A network: 2 inputs, 3 hidden neurons (tanh), 1 output. It shall say 1 where exactly one is 1.\n")
+    """Teach a network of three hidden neurons "either or", which a single neuron cannot learn."""
+    print("A network: 2 inputs, 3 hidden neurons (tanh), 1 output. It should say 1 if exactly one is 1.\n")
     x = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
     y = np.array([0.0, 1, 1, 0])
     net = fastnn.MLP([2, 3, 1], activation="tanh", dtype="float64", seed=3)
@@ -63,7 +63,7 @@ def whole_network(n_steps: int) -> None:
     lr = 1.0
     for step in range(1, n_steps + 1):
         shown = step in (1, n_steps)
-        # Forward, layer by layer: what one gives is what the next takes.
+        # Forward, layer by layer: the outputs of one are the inputs of the next.
         hidden = np.tanh(x @ w0 + bias0)
         a = sigmoid(hidden @ w1 + bias1)[:, 0]
         # Compare, and the error of the output.

@@ -1,7 +1,7 @@
-"""Not one number but a range: the quantiles of what may come.
+"""Quantile regression: a range for each prediction instead of one number.
 
-One network with three outputs learns the 10 %, 50 % and 90 % quantile of the progression of diabetes. Eight
-in ten true values should lie between the outer two; the share that does is printed.
+A network with three outputs learns the 10 %, 50 % and 90 % quantiles of the progression of diabetes. 80 % of
+the true values should lie between the outer two; the actual share is printed.
 
     python scripts/examples/quantile_regression.py
 """
@@ -17,7 +17,7 @@ LEVELS = [0.1, 0.5, 0.9]
 
 
 def main(small: bool = False) -> None:
-    """Five-fold cross-validation: every row is predicted by a network that has not seen it."""
+    """Run five-fold cross-validation, in which every row is predicted by a network that has not seen it."""
     x, y = load_diabetes(return_X_y=True)
     x = x / x.std(axis=0)
     quantiles = np.empty((len(y), len(LEVELS)))

@@ -1,7 +1,7 @@
-"""A training is killed in the middle, and goes on as if nothing had happened.
+"""A training that is killed and resumed gives the same bits as an undisturbed one.
 
-A process trains with checkpoints and is killed without warning (SIGKILL). The same call goes on from the last
-checkpoint, and ends with the same bits as a training that was never disturbed.
+A process trains with checkpoints and is killed without warning (SIGKILL). The same call resumes from the last
+checkpoint.
 
     python scripts/examples/resume_after_a_kill.py
 """
@@ -20,7 +20,7 @@ import fastnn
 
 
 def train(folder: Path | None, epochs: int, pause: float = 0.0) -> fastnn.MLP:
-    """Train on the digits; the pause after every epoch leaves time for the kill."""
+    """Train on the digits, with a pause after every epoch that leaves time for the kill."""
     x, y = load_digits(return_X_y=True)
     net = fastnn.MLP([64, 64, 10], dropout=0.2, seed=0)
     trainer = fastnn.Trainer(net, loss="cross_entropy", schedule="cosine", seed=0)
@@ -36,7 +36,7 @@ def train(folder: Path | None, epochs: int, pause: float = 0.0) -> fastnn.MLP:
 
 
 def main(small: bool = False, folder: Path | None = None) -> None:
-    """Kill, resume, compare."""
+    """Kill, resume and compare."""
     epochs = 8 if small else 40
     if folder is not None:  # the process that will be killed
         train(folder, epochs, pause=0.2)

@@ -1,6 +1,6 @@
-"""Change the import: fastnn's classifier beside scikit-learn's, in the same pipeline, search and all.
+"""Change the import: fastnn's classifier in place of scikit-learn's, in a pipeline with a grid search.
 
-A grid search over widths and penalties, three folds each, with both libraries.
+Both libraries search a grid of widths and penalties with three folds.
 
     python scripts/examples/scikit_learn_pipeline.py
 """
@@ -26,7 +26,7 @@ def main(small: bool = False) -> None:
     if small:
         x, y = x[:300], y[:300]
     grid = {"mlp__hidden_layer_sizes": [(32,), (64,)], "mlp__alpha": [1e-4, 1e-1]}
-    fastnn.MLPClassifier(max_iter=1, random_state=0).fit(x, y).score(x, y)  # compiles, or loads what is
+    fastnn.MLPClassifier(max_iter=1, random_state=0).fit(x, y).score(x, y)  # compiles, or loads
     for library in (sklearn.neural_network, fastnn):
         mlp = library.MLPClassifier(max_iter=60, random_state=0)
         pipeline = Pipeline([("scaler", StandardScaler()), ("mlp", mlp)])

@@ -1,9 +1,9 @@
-"""Parquet files larger than what one wants in memory: rows are decoded, encoded and learnt from as they come.
+"""Train on Parquet files without loading them: rows are decoded, encoded and learnt from in blocks.
 
-Some files of rides through a city are written, with the noise in their durations known. A stream of the
-folder is split, an encoder learns from a sample, and a network from all rows. Its R squared stands beside
-the best that the noise allows, and the memory of the process beside what the rows would take. The files need
-1.4 GB of the temporary folder; with --small they are too small for memory to be saved.
+Files of city rides are written, with durations whose noise is known. A stream of the folder is split, an
+encoder is fitted on a sample, and a network trains on all rows. Its R squared is compared with the best that
+the noise allows, and the memory of the process with that of all rows. The files need 1.4 GB in the temporary
+folder; with --small they are too small to save memory.
 
     python scripts/examples/stream_parquet.py
 """
@@ -24,7 +24,7 @@ NOISE = 0.3
 
 
 def write_rides(folder: Path, n_files: int, n_rows: int) -> tuple[float, float]:
-    """Write the files; the variance of what is to be predicted, and the MiB that all rows take."""
+    """Write the files, and return the variance of the target and the MiB that all rows take."""
     rng = np.random.default_rng(0)
     districts = np.array([f"district {number}" for number in range(40)])
     slowness = rng.normal(0, 0.5, 40)
@@ -44,12 +44,12 @@ def write_rides(folder: Path, n_files: int, n_rows: int) -> tuple[float, float]:
 
 
 def most_memory() -> float:
-    """The most that this process has had so far, in MiB."""
+    """Return the peak memory of this process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def main(small: bool = False) -> None:
-    """Write, stream, train, test."""
+    """Write, stream, train and test."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         variance, size = write_rides(folder, *((4, 30_000) if small else (50, 200_000)))

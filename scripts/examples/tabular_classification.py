@@ -1,9 +1,9 @@
-"""A CSV as it comes from an office: numbers with gaps, categories, dates, an identifier.
+"""A typical CSV: numbers with gaps, categories, dates and an identifier.
 
-Which customers will cancel? The table is generated, so the truth is known: each one's real probability,
-which no model can beat. What is seen: what the encoder made of every column, with nothing told about them;
-the network beside scikit-learn's gradient boosting and logistic regression, which get the same features; and
-the saved model, loaded and asked for rows as they stand in a file, with a town it has never seen.
+Which customers will cancel? The table is generated, so the true probabilities are known, which no model can
+beat. The program shows how the encoder treats each column without any hints, compares the network with
+scikit-learn's gradient boosting and logistic regression on the same features, and loads the saved model to
+predict raw rows, one of them with an unknown town.
 
     python scripts/examples/tabular_classification.py
 """
@@ -23,7 +23,7 @@ from fastnn.data import TableEncoder, Target, read_dataset, split_rows, take
 
 
 def write_customers(path: Path, n: int) -> np.ndarray:
-    """Write a CSV of customers; their true probabilities to cancel."""
+    """Write a CSV of customers, and return their true probabilities to cancel."""
     rng = np.random.default_rng(0)
     age, fee = rng.integers(18, 90, n), rng.lognormal(3, 0.6, n).round(2)
     plan, town = rng.choice(["basic", "plus", "pro"], n, p=[0.6, 0.3, 0.1]), rng.integers(0, 200, n)
@@ -32,7 +32,7 @@ def write_customers(path: Path, n: int) -> np.ndarray:
     z = -1 + of_plan[np.searchsorted(["basic", "plus", "pro"], plan)] + of_town[town]
     z += 1.2 * np.sin(days / 1000) + 0.9 * np.log(fee / 20) * np.where(age < 40, 1.5, -0.5)
     income = rng.lognormal(10, 0.5, n).round(-2)
-    hides_it = rng.random(n) < 0.2  # who does not tell the income is likelier to leave
+    hides_it = rng.random(n) < 0.2  # customers who do not state their income are likelier to leave
     p = 1 / (1 + np.exp(-(z + 1.5 * hides_it)))
     table = {
         "customer_id": [f"C{number:06}" for number in rng.permutation(n)],
@@ -49,7 +49,7 @@ def write_customers(path: Path, n: int) -> np.ndarray:
 
 
 def main(small: bool = False) -> None:
-    """Read, split, encode, train, compare, save, load, ask."""
+    """Read, split, encode, train, compare, save, load and predict."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "customers.csv"
         p_true = write_customers(path, 6_000 if small else 40_000)
@@ -68,7 +68,7 @@ def main(small: bool = False) -> None:
     stop = fastnn.EarlyStopping(patience=5)
     trainer.fit(x_train, y_train, 50, validation_data=(x_val, y_val), early_stopping=stop, verbose=0)
 
-    # The others also get the rows that the network stops early by: one to do the same, one to learn from.
+    # The others also use the validation rows: boosting for early stopping, the regression for training.
     x_both, y_both = np.vstack([x_train, x_val]), np.concatenate([y_train, y_val])
     boosting = HistGradientBoostingClassifier(
         categorical_features=list(encoder.embeddings),

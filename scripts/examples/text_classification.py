@@ -1,9 +1,9 @@
-"""Text that is on every machine: the library that a docstring is of.
+"""Text classification: the library that a docstring belongs to.
 
-The docstrings of NumPy, SciPy, pandas and scikit-learn are read from their sources, without their examples
-and without the libraries' names, which would give the answer away. Whole files are held out, so that no
-test text has a neighbour among those learnt from. Two networks, one on TF-IDF and one that learns a vector
-for every word and averages them, stand beside logistic regression.
+The docstrings of NumPy, SciPy, pandas and scikit-learn are read from their sources, without examples and
+without the libraries' names, which would give the answer away. Whole files are held out, so that no test text
+is from a file that was trained on. Two networks, one on TF-IDF and one that averages learnt word vectors, are
+compared with logistic regression.
 
     python scripts/examples/text_classification.py
 """
@@ -29,7 +29,7 @@ NAMES = re.compile(r"\b(numpy|scipy|pandas|sklearn|scikit|learn|np|sp|pd)\b|`\S*
 
 
 def docstrings(library: str) -> Iterator[tuple[str, str]]:
-    """Texts of at least 20 words, each with the file that it is in."""
+    """Yield texts of at least 20 words, each with its file."""
     folder = Path(importlib.util.find_spec(library).submodule_search_locations[0])
     for path in sorted(folder.rglob("*.py")):
         if "tests" in path.parts:
@@ -42,7 +42,7 @@ def docstrings(library: str) -> Iterator[tuple[str, str]]:
 
 
 def main(small: bool = False) -> None:
-    """Read, hold out, train, compare."""
+    """Read, hold out, train and compare."""
     found = {text: (name, path) for name in LIBRARIES for text, path in docstrings(name)}  # each text once
     texts, (labels, paths) = list(found), map(np.array, zip(*found.values(), strict=True))
     if small:
@@ -74,13 +74,13 @@ def main(small: bool = False) -> None:
     train(net, x, x_val)
     show("fastnn, TF-IDF", net.predict_proba(x_test))
 
-    # A word's 32 weights into the identity are its vector; the words' shares of a text average them.
+    # A word's vector is its 32 weights. A row holds the shares of a text's words, so a product averages them.
     encoder = TextEncoder("bag").fit(rows[0])
     x, x_val, x_test = map(encoder.transform, rows)
     net = fastnn.MLP([x.shape[1], 32, 4], "identity", seed=0)
     train(net, x, x_val)
     show("fastnn, averaged word vectors", net.predict_proba(x_test))
-    print("words that alone would be most telling:")
+    print("words that are most telling by themselves:")
     for name, p in zip(LIBRARIES, net.predict_proba(eye_array(x.shape[1], format="csr")).T, strict=True):
         print(f"  {name:8}", ", ".join(encoder.vocabulary[k] for k in np.argsort(-p)[:7]))
 

@@ -1,9 +1,8 @@
-"""Better settings than the defaults, found by a search that may be broken off at any time.
+"""A hyperparameter search that can be interrupted at any time.
 
-A search over widths, rates, dropout and more is written to an SQLite file. It is called for a few trials,
-and called again for more: it goes on with those that are there, and ends where an undisturbed search does.
-Rows that the search has never seen then tell what the best settings are worth beside the defaults, over
-several seeds.
+A search over widths, rates, dropout and more is stored in an SQLite file. It is called for a few trials, and
+again for more: it continues with the stored trials, and ends with the same result as an undisturbed search.
+Rows that the search has not seen then compare the best settings with the defaults, over several seeds.
 
     python scripts/examples/tune_hyperparameters.py
 """
@@ -21,7 +20,7 @@ from fastnn.tuning.search import TuneResult, tune
 
 
 def main(small: bool = False) -> None:
-    """Search, go on, compare."""
+    """Search, continue and compare."""
     x, y = load_digits(return_X_y=True)
     x_train, x_test, y_train, y_test = train_test_split(x / 16, y, test_size=0.5, stratify=y, random_state=0)
 
@@ -33,14 +32,14 @@ def main(small: bool = False) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         storage = Path(temporary) / "search.db"
         first = search(n_first, storage)
-        print(f"{n_first} trials, then broken off: best validation cost {first.score:.4f}")
+        print(f"{n_first} trials, then interrupted: best validation cost {first.score:.4f}")
         found = search(n_all, storage)
     print(f"called again, {n_all} trials in all: best validation cost {found.score:.4f}")
     undisturbed = search(n_all)
     same = [trial.score for trial in found.trials] == [trial.score for trial in undisturbed.trials]
     print("the same trials as undisturbed:", same)
     pruned = sum(trial.ending == "pruned" for trial in found.trials)
-    print(f"{pruned} trials were hopeless and ended early; trial {found.best.number} is the best:")
+    print(f"{pruned} trials without prospects were pruned; trial {found.best.number} is the best:")
     for name, value in found.settings.items():
         default = found.default.settings[name]
         if value != default:

@@ -25,7 +25,7 @@ import fastnn
 from fastnn.app import report
 from fastnn.app.model_card import write_model_card
 from fastnn.app.report import write_report
-from fastnn.evaluation import evaluate_predictions, row_losses, worst_rows
+from fastnn.evaluation import evaluate_predictions, worst_rows
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -60,10 +60,8 @@ def make_run(folder: Path, kind: str = "two classes", *, seed: int = 0, **change
         n_out = 2 if kind == "several targets" else 1
         truth = 150 + 70 * rng.normal(size=(n, n_out))
         prediction = truth + 40 * rng.normal(size=(n, n_out))
-        scores, losses = (
-            evaluate_predictions(truth, prediction, n_resamples=100),
-            row_losses(truth, prediction),
-        )
+        scores = evaluate_predictions(truth, prediction, n_resamples=100)
+        losses = ((truth - prediction) ** 2).mean(axis=1)
         names = ["width", "height"] if n_out == 2 else [""]
         for k, name in enumerate(names):
             header += [f"truth_{name}".rstrip("_"), f"prediction_{name}".rstrip("_")]
@@ -83,7 +81,7 @@ def make_run(folder: Path, kind: str = "two classes", *, seed: int = 0, **change
         prediction = probabilities.argmax(axis=1)
         options = {"probabilities": probabilities, "classes": range(k)}
         scores = evaluate_predictions(truth, prediction, **options, n_resamples=100)
-        losses = row_losses(truth, prediction, **options)
+        losses = -np.log(probabilities[np.arange(n), truth])
         shown = [[classes[c] for c in part] for part in (truth, prediction)]
         header += ["truth", "prediction", *(f"p_{name}" for name in classes)]
         lines += [*shown, *probabilities.T]

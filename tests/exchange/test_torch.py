@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.activations import NAMES
-from fastnn.exchange import from_state_dict, save_torch, to_state_dict
+from fastnn.exchange import from_state_dict, save_torch, to_state_dict, torch_weights
 
 N_ROWS = 200
 
@@ -230,8 +229,12 @@ MODULES = {
 }
 
 
+def test_every_module_is_compared_with_pytorch():
+    assert {*MODULES, "softmax"} == {*torch_weights._MODULES, "prelu"}
+
+
 @pytest.mark.peers
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"exp"}))
+@pytest.mark.parametrize("name", sorted({"identity", *MODULES}))
 @pytest.mark.parametrize("norm", [None, "batch", "layer"])
 def test_pytorch_gives_the_same(name, norm, dtype, rng, tmp_path):
     torch = pytest.importorskip("torch")
@@ -272,7 +275,7 @@ def test_pytorch_writes_what_modules_say(tmp_path):
     from safetensors import safe_open
     from safetensors.torch import load_file
 
-    activations = [name for name in NAMES if name != "exp"]
+    activations = ["identity", *MODULES]
     net = make([3, *[4] * len(activations), 2], activations, norm="batch", output="sigmoid")
     save_torch(net, tmp_path / "model.safetensors")
     with safe_open(tmp_path / "model.safetensors", framework="numpy") as file:

@@ -304,7 +304,7 @@ def broken(y_true, y_pred):
     ("metrics", "options", "error", "message"),
     [
         ("acuracy", {}, ValueError, "Did you mean 'accuracy'"),
-        ("r2", {}, ValueError, "metric 'r2' does not go with a multiclass task"),
+        ("r2", {}, ValueError, "metric 'r2' cannot be used for a multiclass task"),
         (3, {}, TypeError, "a metric must be a name or a function"),
         ([cost], {}, ValueError, "need names of their own in the history, got cost"),
         (["accuracy", "accuracy"], {}, ValueError, "need names of their own"),

@@ -373,7 +373,7 @@ def test_label_smoothing_of_a_loss_that_has_none():
         ({"timeout": -1}, ValueError, "timeout"),
         ({"pruner": "medain"}, ValueError, "Did you mean 'median'"),
         ({"loss": "crossentropy"}, ValueError, "Did you mean"),
-        ({"n_out": 1}, ValueError, "needs one output a class"),
+        ({"n_out": 1}, ValueError, "needs one output per class"),
         ({"folds": 3}, ValueError, "validation_data or folds, not both"),
         ({"validation_data": 3}, TypeError, r"must be a tuple \(x_val, y_val\)"),
         ({"validation_data": (HELD_OUT[0][:, :3], HELD_OUT[1])}, ValueError, "x_val has 3 feat"),

@@ -1,6 +1,6 @@
-"""Kernels made of the user's own functions of one number, which numba compiles in this process.
+"""Kernels of the user's own activations and losses, which numba compiles in this process.
 
-They are closures, which no cache on disk can hold; each takes about a second per dtype.
+They are closures, which the cache on disk cannot hold; each takes about a second per dtype.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ import numba
 import numpy as np
 from numba.core import errors, types
 
+from ..._checks import function_name
 from .activations import apply_terms as apply_activation
 from .functions import number
 from .losses import apply_to_output
 
-_Function = Callable[..., float]
 _njit = functools.partial(numba.njit, nogil=True, error_model="numpy")
 
-# A central difference over it errs by about as much in truncation as in rounding.
+# With this step the truncation error of a central difference is about as large as its rounding error.
 STEP = float(np.cbrt(np.finfo(np.float64).eps))
-# Differences are good to 1e-10 of a function of size 1 that is as smooth as those in use.
+# For a function of size 1, as smooth as those in use, the error of a difference is about 1e-10.
 TOLERANCE = 1e-5
 POINTS = tuple(np.linspace(-6.0, 6.0, 97))
 TARGETS = (-2.5, -1.0, 0.0, 0.3, 1.0, 4.0)
 
 
-def _compiled(role: str, function: _Function, n_args: int) -> Any:
-    """Compile a function for both dtypes; raise a TypeError with numba's reason if it cannot be."""
+def _compiled(role: str, function: Callable[..., float], n_args: int) -> Any:
+    """Compile a function for both dtypes, or raise TypeError with numba's reason."""
     dispatcher: Any
     if numba.config.DISABLE_JIT or hasattr(function, "py_func"):
         dispatcher = function
     elif isinstance(function, FunctionType):
         dispatcher = _njit(function)
-    elif n_args == 1:  # math.tanh, np.tanh, ...: no Python function, but numba knows it
+    elif n_args == 1:  # not a Python function, but numba may know it: math.tanh, np.tanh
         dispatcher = _njit(lambda z: function(z))
     else:
         dispatcher = _njit(lambda a, y: function(a, y))
@@ -51,7 +51,7 @@ def _compiled(role: str, function: _Function, n_args: int) -> Any:
             lines = [line.strip() for line in str(error).splitlines()]
             reason = next((line for line in lines if line and not line.startswith("Failed in")), repr(error))
             if "<class 'function'>" in reason:
-                reason += "; decorate what it calls with numba.njit"
+                reason += "; decorate the functions that it calls with numba.njit"
             raise TypeError(f"{role} {name!r} cannot be compiled by numba: {reason}") from error
         result = dispatcher.overloads[(kind,) * n_args].signature.return_type
         if not isinstance(result, (types.Float, types.Integer, types.Boolean)):
@@ -59,13 +59,8 @@ def _compiled(role: str, function: _Function, n_args: int) -> Any:
     return dispatcher
 
 
-def function_name(function: _Function) -> str:
-    """Name of a function in messages."""
-    return getattr(function, "__name__", None) or repr(function)
-
-
-def _evaluate(function: _Function, *args: float) -> float:
-    """The function's value, or NaN where it has none."""
+def _evaluate(function: Callable[..., float], *args: float) -> float:
+    """Return the function's value, or NaN where it is not defined."""
     with np.errstate(all="ignore"):
         try:
             return float(function(*map(np.float64, args)))
@@ -74,11 +69,15 @@ def _evaluate(function: _Function, *args: float) -> float:
 
 
 def _check_derivative(
-    role: str, name: str, value: _Function, derivative: _Function, points: Iterable[tuple[float, ...]]
+    role: str,
+    name: str,
+    value: Callable[..., float],
+    derivative: Callable[..., float],
+    points: Iterable[tuple[float, ...]],
 ) -> None:
-    """Compare the derivative by the first argument with finite differences, where those are finite.
+    """Compare a derivative by the first argument with finite differences, wherever they are finite.
 
-    At a kink the slopes of both sides are right, and all between them.
+    At a kink, the slopes of both sides and all slopes between them are accepted.
     """
     n_compared = 0
     for x, *rest in points:
@@ -90,14 +89,15 @@ def _check_derivative(
         slope, sides = _evaluate(derivative, x, *rest), ((here - below) / h, (above - here) / h)
         slack = TOLERANCE * (1.0 + abs(here) + min(map(abs, sides)))
         if not min(sides) - slack <= slope <= max(sides) + slack:
-            place = f"a = {x:g}, y = {rest[0]:g}" if rest else f"z = {x:g}"
+            point = f"a = {x:g}, y = {rest[0]:g}" if rest else f"z = {x:g}"
             raise ValueError(
-                f"derivative of {role} {name!r} is {slope:.6g} at {place}, but finite differences of the "
+                f"derivative of {role} {name!r} is {slope:.6g} at {point}, but finite differences of the "
                 f"function give {(above - below) / (2 * h):.6g}."
             )
     if n_compared == 0:
         raise ValueError(
-            f"{role} {name!r} is finite at none of the points from {POINTS[0]:g} to {POINTS[-1]:g}."
+            f"{role} {name!r} must be finite somewhere between {POINTS[0]:g} and {POINTS[-1]:g}, "
+            "but it is finite at none of the points tried."
         )
 
 
@@ -106,11 +106,13 @@ def _half_step(x):
     return STEP * max(1.0, abs(x))
 
 
-def activation_kernel(value: _Function, derivative: _Function | None = None) -> Any:
-    """Make the activation kernel of ``value(z)`` and ``derivative(z)``.
+def activation_kernel(
+    value: Callable[[float], float], derivative: Callable[[float], float] | None = None
+) -> Callable[..., None]:
+    """Return the activation kernel of ``value(z)`` and ``derivative(z)``.
 
-    Without a derivative the slope is a central difference, taken in float64. With one, it is compared with
-    such differences first.
+    A derivative is first compared with central differences. Without one, the slopes are such differences,
+    taken in float64.
 
     Raises
     ------
@@ -144,10 +146,12 @@ def activation_kernel(value: _Function, derivative: _Function | None = None) -> 
     return kernel
 
 
-def loss_kernel(value: _Function, derivative: _Function | None = None) -> Any:
-    """Make the loss kernel of ``value(a, y)`` and ``derivative(a, y)``, by the first argument, of one output.
+def loss_kernel(
+    value: Callable[[float, float], float], derivative: Callable[[float, float], float] | None = None
+) -> Callable[..., None]:
+    """Return the loss kernel of ``value(a, y)`` and its ``derivative(a, y)`` by `a`, for each output.
 
-    Derivative and errors are as for :func:`activation_kernel`.
+    The derivative is used, and errors are raised, as in :func:`activation_kernel`.
     """
     role = "loss"
     f = _compiled(role, value, 2)
