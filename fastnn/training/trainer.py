@@ -45,7 +45,7 @@ def _n_loaded() -> int:
     return sum(len(getattr(kernel, "overloads", ())) for kernel in (kernels.train_part, run_parts))
 
 
-class DivergenceError(ArithmeticError):
+class DivergenceError(ArithmeticError, ValueError):
     """Training was stopped because the cost became NaN or infinite."""
 
 
