@@ -13,8 +13,8 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .activations import Activation as Activation
     from .data.streams.stream import Stream as Stream
-    from .estimators.estimators import MLPClassifier as MLPClassifier
-    from .estimators.estimators import MLPRegressor as MLPRegressor
+    from .estimators.classifier import MLPClassifier as MLPClassifier
+    from .estimators.regressor import MLPRegressor as MLPRegressor
     from .history import History as History
     from .losses import Loss as Loss
     from .model import Model as Model
@@ -77,8 +77,8 @@ _HOMES = {
     "Lion": "optimizers",
     "LBFGS": "optimizers",
     "History": "history",
-    "MLPClassifier": "estimators.estimators",
-    "MLPRegressor": "estimators.estimators",
+    "MLPClassifier": "estimators.classifier",
+    "MLPRegressor": "estimators.regressor",
 }
 __all__ = ["__version__", *_HOMES]
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)
