@@ -30,7 +30,7 @@ class Rows(NamedTuple):
     y : ndarray of shape (n,) or (n, n_outputs)
         Labels or values, as scorers take them.
     targets : ndarray
-        The same as the trainer takes them: class numbers, labels of 0 or 1, or values.
+        y encoded for the trainer: class numbers, labels of 0 or 1, or values.
     weight : ndarray of shape (n,) or None
         Sample weights.
     """
@@ -127,7 +127,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         return [n_features, *hidden, self.n_outputs_]
 
     def _allowed_dtypes(self, given: np.dtype | None = None) -> list[np.dtype]:
-        """Return the dtypes that a new network may have, the default first; only one for `given` weights."""
+        """Return the dtypes that a network may have, the default first; for `given` weights only one."""
         if self.dtype is not None:
             return [_checks.check_dtype(self.dtype)]
         double, single = np.dtype(np.float64), np.dtype(np.float32)
@@ -152,13 +152,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         )
 
     def _initial_network(self, sizes: list[int], dtype: np.dtype, rng: np.random.RandomState) -> MLP:
-        """Return an untrained network with weights from ``init``, or with those that scikit-learn draws."""
+        """Return an untrained network, initialised by ``init`` or, by default, as scikit-learn does."""
         if self.init is not None:
             return self._new_network(sizes, dtype, init=self.init, seed=int(rng.randint(2**31)))
         net = self._new_network(sizes, dtype)
         # Glorot and Bengio (2010), for biases too: the numbers that scikit-learn draws
         names = [activation.name for activation in net.activations]
-        names.append(names[-1] if names else {"logistic": "sigmoid"}.get(self.activation, ""))
+        is_logistic = isinstance(self.activation, str) and self.activation == "logistic"
+        names.append(names[-1] if names else "sigmoid" if is_logistic else "")
         for w, bias, name in zip(net.weights, net.biases, names, strict=True):
             bound = np.sqrt((2.0 if name == "sigmoid" else 6.0) / sum(w.shape))
             w[:] = rng.uniform(-bound, bound, w.shape)
@@ -169,7 +170,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         self.__dict__.update(FittedNetwork(net).attributes)
 
     def _fitted_network(self) -> FittedNetwork:
-        """Return the network of ``coefs_`` and ``intercepts_``, which the caller may have set, too."""
+        """Return the network of ``coefs_`` and ``intercepts_``, which the caller may have replaced."""
         fitted = getattr(self, "_fitted", None)
         if fitted is not None and fitted.holds(self.coefs_, self.intercepts_):
             return fitted

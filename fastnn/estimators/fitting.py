@@ -123,7 +123,7 @@ class FittableMLP(BaseMLP):
             an epoch has a finite score, and the weights are those of the best epoch.
         """
         tasks = FitTasks(self, X, y, sample_weight) if hasattr(self, "_init_callback_context") else None
-        has_callbacks = hasattr(self, "_skl_callbacks")  # otherwise epochs are not worth a task each
+        has_callbacks = hasattr(self, "_skl_callbacks")  # without them, epochs need no tasks
         self._fit(
             X, y, sample_weight, X_val, y_val, resume=self.warm_start, tasks=tasks if has_callbacks else None
         )
@@ -327,7 +327,7 @@ class FittableMLP(BaseMLP):
         else:
             if not incremental and history.stop_reason == "epochs":
                 warnings.warn(
-                    f"Training took all {self.max_iter} epochs of max_iter and has not converged yet.",
+                    f"Training ended after max_iter={self.max_iter} epochs and has not converged yet.",
                     ConvergenceWarning,
                     stacklevel=5,
                 )

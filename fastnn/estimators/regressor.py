@@ -141,7 +141,7 @@ class MLPRegressor(RegressorMixin, FittableMLP):
     # --- targets ----------------------------------------------------------------------------------------
 
     def _knows_targets(self) -> bool:
-        return hasattr(self, "n_outputs_")
+        return hasattr(self, "out_activation_")
 
     def _learn_targets(self, y: np.ndarray, classes: ArrayLike | None) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]

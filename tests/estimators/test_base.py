@@ -122,6 +122,13 @@ def test_metadata_routing():
     assert len(pipeline[-1].validation_scores_) == 3
 
 
+@pytest.mark.parametrize("activation", [[], "logistic", fastnn.Activation("elu")], ids=str)
+def test_activation_without_hidden_layers(activation):
+    x, y, _ = rows("multiclass")
+    model = fastnn.MLPClassifier((), activation, max_iter=2, random_state=0).fit(x, y)
+    assert [w.shape for w in model.coefs_] == [(13, 3)]
+
+
 def test_activation_of_each_layer():
     x, y, _ = rows("multiclass")
     model = fastnn.MLPClassifier((9, 8), ["tanh", "logistic"], random_state=0).fit(x, y)
@@ -231,3 +238,9 @@ def test_few_rows_from_several_threads(wine):
     for thread in threads:
         thread.join()
     assert not failed
+
+
+def test_missing_scikit_learn(run_python):
+    code = "import sys; sys.modules['sklearn'] = None; import fastnn\n"
+    code += "try: fastnn.MLPClassifier\nexcept ImportError as error: print(error)"
+    assert 'need scikit-learn 1.6 or newer: pip install "fastnn[sklearn]"' in run_python(code).stdout

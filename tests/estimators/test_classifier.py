@@ -121,7 +121,7 @@ def test_class_weight_of_an_unknown_class():
 
 
 @pytest.mark.parametrize("out_activation", [None, "logistic"])
-def test_partial_fit_from_weights_of_ones_own(out_activation, rng):
+def test_partial_fit_from_weights_of_the_caller(out_activation, rng):
     """The first call needs the classes, whatever attributes the caller has set."""
     x, y, _ = rows("binary")
     model = fastnn.MLPClassifier((5,), random_state=0, solver=fastnn.SGD(1e-9))

@@ -22,6 +22,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 SMOOTH = {"activation": "tanh"}
 
 
+# --- as scikit-learn trains -----------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "one target"])
 @pytest.mark.parametrize(
     "options",
@@ -108,7 +111,7 @@ def test_partial_fit_after_fit():
     assert_same_training(comp.partial_fit(x, y), ref.partial_fit(x, y))
 
 
-def test_warm_start_from_weights_of_ones_own():
+def test_warm_start_from_weights_of_the_caller():
     x, y, name = rows("multiclass")
     comp, ref = pair(name, warm_start=True)
     ref.fit(x, y)
@@ -125,7 +128,10 @@ def test_warm_start_from_weights_of_ones_own():
         model.fit(x, y)
 
 
-def test_validation_data_of_ones_own():
+# --- validation data and streams ------------------------------------------------------------------------
+
+
+def test_validation_data_of_the_caller():
     x, x_val, y, y_val = split(datasets.load_digits)
     model = fastnn.MLPClassifier((32,), max_iter=15, random_state=0).fit(x, y, X_val=x_val, y_val=y_val)
     assert len(model.validation_scores_) == model.n_iter_ == 15
@@ -161,6 +167,9 @@ def test_stream_with_early_stopping():
     assert np.array_equal(model.coefs_[0], before)
     with pytest.raises(ValueError, match="needs X_val and y_val"):
         model.partial_fit(x, y)
+
+
+# --- what scikit-learn lacks ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
@@ -250,6 +259,9 @@ def test_stream_takes_up_new_parameters(wine):
     assert np.abs(kept.partial_fit(x, y).coefs_[0] - before).max() > 1e-4
 
 
+# --- rates, penalties and averages ----------------------------------------------------------------------
+
+
 def test_momentum_may_be_one(wine):
     options = {"solver": "sgd", "momentum": 1.0, "shuffle": False, "max_iter": 8, "random_state": 0}
     comp = fastnn.MLPClassifier((8,), **options).fit(*wine)
@@ -328,6 +340,9 @@ def test_average_is_what_is_scored_and_kept(early_stopping, wine):
     assert streamed.score(x, y) == streamed.validation_scores_[-1]
 
 
+# --- scores and callbacks -------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("scoring", "figure"),
     [
@@ -356,7 +371,7 @@ def test_scoring_by_the_loss(cancer):
 
 
 @pytest.mark.filterwarnings("error:X does not have valid feature names")
-def test_scoring_knows_no_names(wine):
+def test_scoring_ignores_feature_names(wine):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(wine[0]).add_prefix("column ")
     model = classifier(scoring="f1_macro", early_stopping=True).fit(frame, wine[1])

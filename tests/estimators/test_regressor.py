@@ -51,3 +51,15 @@ def test_losses_of_regression(loss):
     assert model.score(x, y) > 0.95
     with pytest.raises(ValueError, match="'loss' parameter"):
         fastnn.MLPRegressor("cross_entropy").fit(x, y)
+
+
+def test_partial_fit_from_weights_of_the_caller(rng):
+    x, y, _ = rows("one target")
+    model = fastnn.MLPRegressor(hidden_layer_sizes=(3,), solver=fastnn.SGD(1e-9))
+    model.coefs_ = [rng.standard_normal((5, 3)), rng.standard_normal((3, 1))]
+    model.intercepts_ = [np.zeros(3), np.zeros(1)]
+    model.n_outputs_ = 1
+    before = [w.copy() for w in model.coefs_]
+    model.partial_fit(x, y)
+    for ours, theirs in zip(model.coefs_, before, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
