@@ -1,4 +1,4 @@
-"""What training is for: figures on held-out rows, from fixed seeds."""
+"""Accuracy and R squared on held-out rows, from fixed seeds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Digits:
 
 
 class Diabetes:
-    """R squared on scikit-learn's diabetes data, where a network overfits soon."""
+    """R squared on scikit-learn's diabetes data, which a network soon overfits."""
 
     params = (["relu", "tanh"],)
     param_names = ("activation",)

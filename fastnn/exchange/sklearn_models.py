@@ -52,7 +52,7 @@ def from_sklearn(model: Any) -> MLP:
         if hasattr(model, "hidden_layer_sizes"):
             raise ValueError(f"{type(model).__name__} is not fitted yet: call its fit first.")
         raise TypeError(f"model must be a fitted MLPClassifier or MLPRegressor, got {type(model).__name__}.")
-    if hasattr(model, "_current"):
+    if hasattr(model, "_fitted_network"):
         return as_network(model, "from_sklearn")
     steps: list[Any] = []
     last = len(model.coefs_) - 1

@@ -91,11 +91,11 @@ def as_network(model: Any, what: str) -> MLP:
     """The MLP that was given, or that of one of fastnn's fitted estimators."""
     if isinstance(model, MLP):
         return model
-    if hasattr(model, "_current"):
+    if hasattr(model, "_fitted_network"):
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(model, "coefs_")
-        return model._current().net
+        return model._fitted_network().net
     hint = ""
     if isinstance(getattr(model, "net", None), MLP):
         hint = "; pass its .net, and encode rows before, as its encoder does"

@@ -78,7 +78,7 @@ def test_estimators_of_fastnn(kind):
     assert type(theirs) is MLPClassifier
     np.testing.assert_array_equal(theirs.predict(x), ours.predict(x))
     np.testing.assert_allclose(theirs.predict_proba(x), ours.predict_proba(x), **CLOSE)
-    np.testing.assert_allclose(from_sklearn(ours).predict_raw(x), ours._current().net.predict_raw(x))
+    np.testing.assert_allclose(from_sklearn(ours).predict_raw(x), ours._fitted_network().net.predict_raw(x))
 
 
 def test_a_softmax_of_two_classes(rng):
