@@ -12,7 +12,7 @@ import fastnn
 from fastnn.history import Epoch, History
 from fastnn.training import progress
 from fastnn.training.progress import LiveDisplay, SearchDisplay, sparkline
-from fastnn.tuning.search import Trial
+from fastnn.tuning import Trial
 
 
 @pytest.fixture
