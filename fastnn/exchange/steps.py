@@ -102,30 +102,30 @@ def steps_of(net: MLP, form: str, *, chain_only: bool = True) -> list[Step]:
         If the network has a part that the form cannot hold.
     """
     if chain_only and (net.embeddings or any(net.residual)):
-        thing = "embeddings" if net.embeddings else "residual connections"
-        raise ValueError(f"the network has {thing}, which {form} cannot hold: use to_onnx.")
-    own = [activation.name for activation in net.activations if activation.is_own]
-    if own:
+        part = "embeddings" if net.embeddings else "residual connections"
+        raise ValueError(f"the network has {part}, which {form} cannot hold: use to_onnx.")
+    custom = [activation.name for activation in net.activations if activation.is_own]
+    if custom:
         raise ValueError(
-            f"activation {own[0]!r} is a function of your own, which {form} cannot hold: use one of "
+            f"activation {custom[0]!r} is a function of your own, which {form} cannot hold: use one of "
             f"{', '.join(NAMES)}."
         )
     views = {name: view.copy() for name, view in net.parameters().items()}
     steps: list[Step] = []
     for depth in range(len(net.sizes) - 1):
         where = f"layers.{depth}"
-        part = {name.rpartition(".")[2]: view for name, view in views.items() if name.startswith(f"{where}.")}
-        steps.append(Dense(part["weight"], part["bias"], where))
+        own = {name.rpartition(".")[2]: view for name, view in views.items() if name.startswith(f"{where}.")}
+        steps.append(Dense(own["weight"], own["bias"], where))
         if depth == len(net.activations):
             steps.append(Activate(net.output or "identity", None, where))
             break
         if net.norm[depth] == "batch":
-            mean, variance = part["running_mean"], part["running_variance"]
-            steps.append(BatchNorm(part["gain"], part["shift"], mean, variance, where=where))
+            mean, variance = own["running_mean"], own["running_variance"]
+            steps.append(BatchNorm(own["gain"], own["shift"], mean, variance, where=where))
         elif net.norm[depth] == "layer":
-            steps.append(LayerNorm(part["gain"], part["shift"], where=where))
+            steps.append(LayerNorm(own["gain"], own["shift"], where=where))
         activation = net.activations[depth]
-        steps.append(Activate(activation.name, part.get("slope", activation.alpha), where))
+        steps.append(Activate(activation.name, own.get("slope", activation.alpha), where))
         if net.residual[depth]:
             steps.append(AddInput(where))
     return steps

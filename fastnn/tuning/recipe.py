@@ -31,7 +31,7 @@ def searchable_arguments(function: Callable[..., Any]) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What all trials have in common: everything that a trainer needs, except for the settings.
+    """Everything that a trainer needs except for the settings: the common part of all trials.
 
     Attributes
     ----------

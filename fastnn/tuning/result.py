@@ -1,4 +1,4 @@
-"""What a search has found: its trials, and trainers with the best settings."""
+"""Results of a search: its trials, and trainers with the best settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ StopReason = Literal["trials", "timeout", "interrupted"]
 
 
 class TuneResult:
-    """What a search has found.
+    """Result of a search: its trials and the best settings.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Trials: one training each, with its score, and how it is run."""
+"""Trials: single trainings of a search, with their scores."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def plain_cost(trainer: Trainer, loss: Loss, validation: tuple[Any, Any]) -> Met
 
 @dataclass(frozen=True)
 class TrialPlan:
-    """How the trials of a search are trained, whatever their settings.
+    """A plan by which all trials of a search are trained, whatever their settings.
 
     Attributes
     ----------
