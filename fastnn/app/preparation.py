@@ -40,7 +40,7 @@ from ..training.trainer import Trainer
 from .config import Config
 
 if TYPE_CHECKING:
-    from ..tuning.result import TuneResult
+    from ..tuning.search import TuneResult
 
 SAMPLE_ROWS = 200_000  # of a stream, for encoder and target to learn from
 HELD_ROWS = 200_000  # of a stream, at most, to validate on and to test with
