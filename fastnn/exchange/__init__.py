@@ -1,8 +1,8 @@
 """Networks to and from other programs: ONNX, PyTorch, scikit-learn and Keras.
 
-Every way in reads a file or a fitted model into the same few steps (:mod:`fastnn.exchange.steps`), of which
-one function makes a network; the ways out start from a network's steps. No file is trusted with code: nothing
-is unpickled. Names are imported when they are first used.
+Every reader turns a file or a fitted model into the same few steps (:mod:`fastnn.exchange.steps`), of which
+one function makes a network; every writer starts from a network's steps. No code of a file is run: nothing
+is unpickled. Names are imported on first use.
 """
 
 from __future__ import annotations

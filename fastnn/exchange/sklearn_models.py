@@ -1,4 +1,4 @@
-"""Fitted multilayer perceptrons from scikit-learn, and to it."""
+"""Fitted multilayer perceptrons from and to scikit-learn."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import numpy as np
 
 from .. import _checks
 from ..network.mlp import MLP
-from .steps import Activate, Dense, as_network, class_target, fold_norms, network_of, steps_of
+from .arguments import as_network, estimator_network
+from .steps import Activate, Dense, Step, class_target, fold_norms, has_one_label, network_of, steps_of
 
-# fastnn's name of each of scikit-learn's activations.
-_NAMES = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
-_OUTPUTS = {**_NAMES, "softmax": "softmax", "exp": "exp"}
+# fastnn's names of scikit-learn's activations, of hidden layers and of the output layer.
+_HIDDEN = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
+_OUTPUTS = {**_HIDDEN, "softmax": "softmax", "exp": "exp"}
 
 
 def from_sklearn(model: Any) -> MLP:
-    """The network of a fitted ``MLPClassifier`` or ``MLPRegressor`` of scikit-learn.
+    """Return the network of a fitted ``MLPClassifier`` or ``MLPRegressor`` of scikit-learn.
 
-    Its metadata keep the labels of a classifier, which :func:`fastnn.exchange.to_onnx` writes into its files.
+    Its metadata hold the labels of a classifier, which :func:`fastnn.exchange.to_onnx` writes to its files.
 
     Parameters
     ----------
@@ -29,12 +30,12 @@ def from_sklearn(model: Any) -> MLP:
     Returns
     -------
     MLP
-        With copies of the weights; of their dtype.
+        With copies of the weights, in their dtype.
 
     Raises
     ------
     TypeError
-        If it is none of these.
+        If it is not one of these.
     ValueError
         If it is not fitted.
 
@@ -52,36 +53,38 @@ def from_sklearn(model: Any) -> MLP:
         if hasattr(model, "hidden_layer_sizes"):
             raise ValueError(f"{type(model).__name__} is not fitted yet: call its fit first.")
         raise TypeError(f"model must be a fitted MLPClassifier or MLPRegressor, got {type(model).__name__}.")
-    if hasattr(model, "_fitted_network"):
-        return as_network(model, "from_sklearn")
-    steps: list[Any] = []
+    own = estimator_network(model)
+    if own is not None:
+        return own
+    steps: list[Step] = []
     last = len(model.coefs_) - 1
     for depth, (weight, bias) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
         where = f"coefs_[{depth}]"
         steps.append(Dense(np.asarray(weight), np.asarray(bias), where))
-        known, name = (_NAMES, model.activation) if depth < last else (_OUTPUTS, model.out_activation_)
+        known, name = (_HIDDEN, model.activation) if depth < last else (_OUTPUTS, model.out_activation_)
         steps.append(Activate(known[_checks.check_name("activation", name, known)], None, where))
     net = network_of(steps)
     classes = getattr(model, "classes_", None)
-    if classes is not None and (net.output == "softmax" or net.sizes[-1] == 1):
+    if classes is not None and has_one_label(net):
         net.metadata["target"] = class_target(classes)
     return net
 
 
 def to_sklearn(net: Any, classes: Sequence[Any] | None = None) -> Any:
-    """A fitted ``MLPClassifier`` or ``MLPRegressor`` of scikit-learn with the network's weights.
+    """Return a fitted ``MLPClassifier`` or ``MLPRegressor`` of scikit-learn with the network's weights.
 
-    Batch normalisation becomes part of the weights, dropout is left out. A softmax of two classes becomes the
-    single sigmoid that scikit-learn has for them, with the same probabilities.
+    Batch normalisation becomes part of the weights, dropout is left out. A softmax over two classes becomes
+    the single sigmoid that scikit-learn uses for them, with the same probabilities.
 
     Parameters
     ----------
     net : MLP, or fitted MLPClassifier or MLPRegressor of fastnn
-        All hidden layers have the same activation: identity, sigmoid, tanh or relu. With a softmax or sigmoid
-        output it becomes a classifier (several sigmoids one of several labels), else a regressor.
+        All hidden layers must have the same activation: identity, sigmoid, tanh or relu. With a softmax or
+        sigmoid output it becomes a classifier (with several sigmoids, a multilabel one), otherwise a
+        regressor.
     classes : sequence, optional
-        Labels in the order of the outputs, which scikit-learn needs sorted. By default those that the network
-        or the estimator knows, or 0, 1, 2 and so on.
+        Labels in the order of the outputs, which must be sorted. By default those of the network or the
+        estimator, or 0, 1, 2 and so on.
 
     Returns
     -------
@@ -90,9 +93,9 @@ def to_sklearn(net: Any, classes: Sequence[Any] | None = None) -> Any:
     Raises
     ------
     ValueError
-        If scikit-learn's cannot hold the network, or the classes do not fit.
+        If scikit-learn's estimators cannot hold the network, or the classes do not fit it.
     TypeError
-        If it is no network.
+        If it is not a network.
     ImportError
         If scikit-learn is not installed.
 
@@ -115,14 +118,14 @@ def to_sklearn(net: Any, classes: Sequence[Any] | None = None) -> Any:
         hidden_layer_sizes=widths[:-1], activation=hidden
     )
     if is_classifier:
-        _give_classes(model, _labels(net, mlp, classes, widths[-1], output), widths[-1], output)
+        _set_classes(model, _labels(net, mlp, classes, widths[-1], output), widths[-1], output)
     elif classes is not None:
         raise ValueError(f"classes are given, but the network's output is {mlp.output or 'identity'!r}.")
     model.coefs_ = [layer.weight for layer in dense]
     model.intercepts_ = [layer.bias for layer in dense]
     model.n_features_in_, model.n_layers_ = mlp.sizes[0], len(dense) + 1
     model.n_outputs_, model.out_activation_ = widths[-1], output
-    # What a further partial_fit goes on from.
+    # The state that partial_fit continues from.
     model.n_iter_ = model.t_ = model._no_improvement_count = 0
     model.loss_curve_, model.best_loss_, model.loss_ = [], np.inf, np.inf
     model.validation_scores_ = model.best_validation_score_ = None
@@ -130,29 +133,29 @@ def to_sklearn(net: Any, classes: Sequence[Any] | None = None) -> Any:
 
 
 def _dense_layers(net: MLP) -> tuple[list[Dense], str, str]:
-    """The dense layers, and the activations of hidden and output layers by scikit-learn's names."""
+    """Return the dense layers, and scikit-learn's names of the hidden and the output activation."""
     steps = fold_norms(steps_of(net, "scikit-learn's MLP"))
-    theirs = {ours: name for name, ours in _OUTPUTS.items()}
+    sklearn_names = {ours: name for name, ours in _OUTPUTS.items()}
     dense: list[Dense] = []
     names: list[str] = []
     for step in steps:
         if isinstance(step, Dense):
             dense.append(step)
         elif isinstance(step, Activate):
-            allowed = _OUTPUTS if len(dense) == len(net.sizes) - 1 else _NAMES
+            allowed = _OUTPUTS if len(dense) == len(net.sizes) - 1 else _HIDDEN
             if step.name not in allowed.values():
                 raise ValueError(
-                    f"the network has the activation {step.name!r}, but scikit-learn's MLP has "
+                    f"the network has the activation {step.name!r}, but scikit-learn's MLP has only "
                     f"{', '.join(allowed)}."
                 )
-            names.append(theirs[step.name])
+            names.append(sklearn_names[step.name])
         else:
-            raise ValueError("the network has a layer normalisation, which scikit-learn's MLP has not.")
+            raise ValueError("the network has a layer normalisation, which scikit-learn's MLP does not have.")
     hidden, output = names[:-1], names[-1]
     if len(set(hidden)) > 1:
         raise ValueError(
-            f"the network has the activations {', '.join(hidden)}, but scikit-learn's MLP has one for all "
-            "hidden layers."
+            f"the network has the activations {', '.join(hidden)}, but scikit-learn's MLP has the same one "
+            "in all hidden layers."
         )
     last = dense[-1]
     if output == "softmax" and len(last.bias) == 2:
@@ -161,28 +164,26 @@ def _dense_layers(net: MLP) -> tuple[list[Dense], str, str]:
     return dense, (hidden or ["relu"])[0], output
 
 
-def _labels(given: Any, net: MLP, classes, n_out: int, output: str) -> np.ndarray:
+def _labels(model: Any, net: MLP, classes: Sequence[Any] | None, n_out: int, output: str) -> np.ndarray:
+    """Return the labels: those given, or those of the estimator or the network, or numbers."""
     n_classes = 2 if output == "logistic" and n_out == 1 else n_out
     if classes is None:
-        classes = getattr(given, "classes_", None)
+        classes = getattr(model, "classes_", None)
     if classes is None:
         classes = (net.metadata.get("target") or {}).get("classes")
     labels = np.arange(n_classes) if classes is None else np.asarray(classes)
     if labels.shape != (n_classes,):
-        raise ValueError(
-            f"classes has shape {labels.shape}, but the network tells {n_classes} classes apart."
-        )
+        raise ValueError(f"classes has shape {labels.shape}, but the network has {n_classes} classes.")
     if not np.array_equal(np.unique(labels), labels):
-        raise ValueError(
-            f"classes must be sorted and distinct, as scikit-learn's are, got {labels.tolist()}."
-        )
+        raise ValueError(f"classes must be sorted and distinct, as in scikit-learn, got {labels.tolist()}.")
     return labels
 
 
-def _give_classes(model: Any, labels: np.ndarray, n_out: int, output: str) -> None:
+def _set_classes(model: Any, labels: np.ndarray, n_out: int, output: str) -> None:
+    """Set what a fitted classifier of scikit-learn knows of its labels."""
     from sklearn.preprocessing import LabelBinarizer
 
     model.classes_ = labels
-    several = output == "logistic" and n_out > 1
-    # Fitted on what such a target looks like: one label a row, or a row of 0 and 1.
-    model._label_binarizer = LabelBinarizer().fit(np.eye(n_out, dtype=int) if several else labels)
+    is_multilabel = output == "logistic" and n_out > 1
+    # Fitted on an example of the target: one label per row, or rows of 0 and 1.
+    model._label_binarizer = LabelBinarizer().fit(np.eye(n_out, dtype=int) if is_multilabel else labels)

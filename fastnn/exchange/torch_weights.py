@@ -1,4 +1,4 @@
-"""Weights to and from PyTorch, by the names that ``nn.Sequential`` gives them."""
+"""Weights to and from PyTorch, under the names that ``nn.Sequential`` gives them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,12 @@ import numpy as np
 from ..activations import Activation, as_activation
 from ..network import files as model_file
 from ..network.mlp import MLP
-from .steps import (
-    Activate,
-    BatchNorm,
-    Dense,
-    LayerNorm,
-    Step,
-    as_network,
-    checked_output,
-    existing,
-    network_of,
-    reading,
-    steps_of,
-)
+from .arguments import as_network, check_output, content_errors, existing_file
+from .steps import Activate, BatchNorm, Dense, LayerNorm, Step, network_of, steps_of
 
-_PICKLES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle"}
+_PICKLE_SUFFIXES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle"}
 
-# How PyTorch writes what fastnn has; one name stands for all modules without a parameter.
+# PyTorch's modules for fastnn's activations, as code.
 _MODULES = {
     "relu": "ReLU()",
     "tanh": "Tanh()",
@@ -49,12 +38,12 @@ _MODULES = {
 
 
 def to_state_dict(net: Any) -> dict[str, np.ndarray]:
-    """The weights by the names of the ``nn.Sequential`` that computes the same.
+    """Return the weights under the names of the ``nn.Sequential`` that computes the same outputs.
 
-    Its modules are, for each layer, ``Linear``, ``BatchNorm1d`` or ``LayerNorm`` if the layer is normalised,
-    and the activation's; none stands for "identity". Dropout, which has no weights and does nothing at
-    prediction, is left out. So a network with ReLU has "0.weight", (n_out, n_in), "0.bias", "2.weight" and
-    so on.
+    For each layer it has the modules ``Linear``, ``BatchNorm1d`` or ``LayerNorm`` if the layer is normalised,
+    and that of the activation; "identity" has none. Dropout is left out, as it has no weights and does
+    nothing at prediction. A network with ReLU has "0.weight", of shape (n_out, n_in), "0.bias", "2.weight"
+    and so on.
 
     Parameters
     ----------
@@ -81,15 +70,21 @@ def to_state_dict(net: Any) -> dict[str, np.ndarray]:
 
 
 def save_torch(net: Any, path: str | os.PathLike[str]) -> None:
-    """Write the weights of :func:`to_state_dict` to a safetensors file, beside first and then renamed.
+    """Write the weights of :func:`to_state_dict` to a safetensors file.
 
-    Its metadata say under "modules" which ``nn.Sequential`` they belong to. PyTorch reads them by
-    ``model.load_state_dict(safetensors.torch.load_file(path))``.
+    The metadata entry "modules" holds the ``nn.Sequential`` that they belong to, as code. PyTorch reads the
+    file by ``model.load_state_dict(safetensors.torch.load_file(path))``. It is written under another name
+    first and then renamed.
+
+    Parameters
+    ----------
+    net : MLP, or fitted MLPClassifier or MLPRegressor
+    path : path-like
 
     Raises
     ------
     ValueError
-        As :func:`to_state_dict`.
+        As in :func:`to_state_dict`.
     OSError
         If the file cannot be written.
 
@@ -104,14 +99,13 @@ def save_torch(net: Any, path: str | os.PathLike[str]) -> None:
     from safetensors.numpy import save
 
     state, modules = _sequential(as_network(net, "save_torch"))
-    # One entry: safetensors writes several in an order that differs from run to run.
-    model_file.write_atomically(
-        path, save(state, metadata={"modules": f"nn.Sequential({', '.join(modules)})"})
-    )
+    # A single entry, because safetensors writes several in an order that differs from run to run.
+    metadata = {"modules": f"nn.Sequential({', '.join(modules)})"}
+    model_file.write_atomically(path, save(state, metadata=metadata))
 
 
 def _sequential(net: MLP) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Weights by their names in PyTorch, and the modules as PyTorch writes them."""
+    """Return the weights by their names in PyTorch, and the modules as code."""
     state: dict[str, np.ndarray] = {}
     modules: list[str] = []
 
@@ -152,12 +146,12 @@ def from_state_dict(
     *,
     output: str | None = None,
 ) -> MLP:
-    """A network from the weights of PyTorch's ``nn.Linear`` modules, one after the other.
+    """Make a network of the weights of PyTorch's ``nn.Linear`` modules, one after another.
 
-    Entries of ``BatchNorm1d``, ``LayerNorm`` and ``PReLU`` are recognised by what they hold. Where all
-    modules' names have the same words and differ in their numbers ("0", "2"; "model.fc1", "model.fc2"), the
-    numbers are their order; else it is that of the dict, as PyTorch's ``state_dict()`` gives it. Which
-    activations and which output there are, no state dict says.
+    Entries of ``BatchNorm1d``, ``LayerNorm`` and ``PReLU`` are recognised by their names and shapes. If the
+    names of all modules differ only in their numbers ("0", "2"; "model.fc1", "model.fc2"), the numbers are
+    their order; otherwise it is that of the dict, as PyTorch's ``state_dict()`` returns it. A state dict does
+    not contain the activations.
 
     Parameters
     ----------
@@ -166,8 +160,8 @@ def from_state_dict(
     activation : str, Activation or sequence of them, default="relu"
         Of the hidden layers, one for all or one each; layers with entries of a PReLU have "prelu".
     output : str, optional
-        Of the output layer, by default "identity": give "softmax" for a classifier that was trained with
-        ``CrossEntropyLoss``.
+        Activation of the output layer, "identity" by default; pass "softmax" for a classifier that was
+        trained with ``CrossEntropyLoss``.
 
     Returns
     -------
@@ -177,8 +171,8 @@ def from_state_dict(
     Raises
     ------
     ValueError
-        If there are no Linear modules, their shapes do not chain, entries are of no known module, the order
-        cannot be told, or the file is a pickle, which may run code.
+        If there are no Linear modules, their shapes do not fit together, a module is not a known one, their
+        order is unknown, or the file is a pickle, which may run code.
     FileNotFoundError
         If there is no such file.
 
@@ -190,79 +184,84 @@ def from_state_dict(
     >>> from_state_dict(state, "tanh", output="softmax")
     MLP([4, 8, 3], activation=['tanh'], output='softmax', dtype='float64')
     """
-    output = checked_output(output)
+    output = check_output(output)
     if isinstance(state, Mapping):
         return _network(_modules(state, is_ordered=True), activation, output)
-    path = existing(state, "state")
-    with reading(path, "safetensors file of PyTorch weights"):
-        return _network(_modules(_tensors(path), is_ordered=False), activation, output)
+    path = existing_file(state, "state")
+    with content_errors(path, "safetensors file of PyTorch weights"):
+        return _network(_modules(_read_tensors(path), is_ordered=False), activation, output)
 
 
-def _tensors(path: Path) -> dict[str, np.ndarray]:
+def _read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Return the tensors of a safetensors file by name."""
     from safetensors import SafetensorError, safe_open
 
     with path.open("rb") as file:
         start = file.read(2)
-    if path.suffix in _PICKLES or start in (b"PK", b"\x80\x02"):
+    if path.suffix in _PICKLE_SUFFIXES or start in (b"PK", b"\x80\x02"):
         raise ValueError(
             "it is a pickle, which may run code. In PyTorch, write safetensors.torch.save_file("
-            'model.state_dict(), "model.safetensors") and give that file.'
+            'model.state_dict(), "model.safetensors") and pass that file.'
         )
     try:
         with safe_open(os.fspath(path), framework="numpy") as file:
             if "fastnn" in (file.metadata() or {}):
-                raise ValueError("it is a model of fastnn itself: use fastnn.load.")
+                raise ValueError("it is a model of fastnn: use fastnn.load.")
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"it is damaged or no safetensors file ({error}).") from None
+        raise ValueError(f"it is damaged or not a safetensors file ({error}).") from None
 
 
 def _array(name: str, value: Any) -> np.ndarray:
-    """A tensor or array as NumPy's, of float32 unless it is float64."""
+    """Return a tensor or array as a NumPy array of float32, or of float64 if it is of float64."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = value if str(value.dtype) == "torch.float64" else value.float()
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
-        raise ValueError(f"entry {name!r} is of dtype {array.dtype}: expected numbers.")
+        raise ValueError(f"entry {name!r} is of dtype {array.dtype}, expected numbers.")
     return array if array.dtype == np.float64 else array.astype(np.float32)
 
 
 def _modules(state: Mapping[str, Any], is_ordered: bool) -> dict[str, dict[str, np.ndarray]]:
-    """Entries by the module they belong to, in the modules' order."""
+    """Return the entries of each module, in the modules' order."""
     modules: dict[str, dict[str, np.ndarray]] = {}
     for name, value in state.items():
-        place, _, kind = str(name).rpartition(".")
+        module, _, kind = str(name).rpartition(".")
         if kind != "num_batches_tracked":
-            modules.setdefault(place, {})[kind] = _array(name, value)
-    if len({re.sub(r"\d+", "0", place) for place in modules}) <= 1:
+            modules.setdefault(module, {})[kind] = _array(name, value)
+    if len({re.sub(r"\d+", "0", module) for module in modules}) <= 1:
         return dict(sorted(modules.items(), key=lambda item: _numbers(item[0])))
     if not is_ordered:
         raise ValueError(
-            f"its modules {', '.join(list(modules)[:6])} have no numbers that say their order, which the "
-            "file does not keep: give a dict of its tensors in the order of the layers."
+            f"its modules {', '.join(list(modules)[:6])} are not numbered, and the file does not keep their "
+            "order: pass a dict of its tensors in the order of the layers."
         )
     return modules
 
 
-def _numbers(place: str) -> list[int]:
-    return [int(digits) for digits in re.findall(r"\d+", place)]
+def _numbers(module: str) -> list[int]:
+    """Return the numbers in a module's name."""
+    return [int(digits) for digits in re.findall(r"\d+", module)]
 
 
-def _network(modules: dict[str, dict[str, np.ndarray]], activation, output: str | None) -> MLP:
-    kinds = {place: _kind(place, entries) for place, entries in modules.items()}
+def _network(
+    modules: dict[str, dict[str, np.ndarray]],
+    activation: str | Activation | Sequence[str | Activation],
+    output: str | None,
+) -> MLP:
+    kinds = {module: _kind(module, entries) for module, entries in modules.items()}
     n_hidden = list(kinds.values()).count("Linear") - 1
     if n_hidden < 0:
-        raise ValueError(
-            "there are no weights of a Linear module in it: expected entries such as '0.weight'."
-        )
+        raise ValueError("it has no weights of a Linear module: expected entries such as '0.weight'.")
     given = [activation] * n_hidden if isinstance(activation, (str, Activation)) else list(activation)
     if len(given) != n_hidden:
         raise ValueError(f"activation has {len(given)} entries, but the state has {n_hidden} hidden layers.")
     return network_of(_steps(modules, kinds, [as_activation(each) for each in given]), output=output)
 
 
-def _kind(place: str, entries: dict[str, np.ndarray]) -> str:
+def _kind(module: str, entries: dict[str, np.ndarray]) -> str:
+    """Return the class of a module, which its entries and their dimensions tell."""
     shapes = {kind: array.ndim for kind, array in entries.items()}
     known = {
         "Linear": ({"weight": 2}, {"weight": 2, "bias": 1}),
@@ -278,34 +277,34 @@ def _kind(place: str, entries: dict[str, np.ndarray]) -> str:
             return name
     described = ", ".join(f"{kind} {array.shape}" for kind, array in entries.items())
     raise ValueError(
-        f"module {place!r} holds {described}: expected {', '.join(known)}, with all their entries."
+        f"module {module!r} holds {described}: expected one of {', '.join(known)}, with all its entries."
     )
 
 
 def _steps(
     modules: dict[str, dict[str, np.ndarray]], kinds: dict[str, str], activations: list[Activation]
 ) -> list[Step]:
-    """Steps with an activation in each hidden layer, at its place among the other modules."""
+    """Return the steps of the modules, with an activation in each hidden layer."""
     steps: list[Step] = []
-    places = list(modules)
-    depth = -1
-    for index, place in enumerate(places):
-        entries, where = modules[place], f"module {place!r}"
-        if kinds[place] == "Linear":
+    names = list(modules)
+    depth, has_activation = -1, True
+    for index, name in enumerate(names):
+        entries, kind, where = modules[name], kinds[name], f"module {name!r}"
+        if kind == "Linear":
             depth += 1
             bias = entries.get("bias", np.zeros(1, np.float32))
             steps.append(Dense(entries["weight"].T, bias, where))
-            done = depth == len(activations)  # the output layer's is not among them
-        elif kinds[place] == "PReLU":
+            has_activation = depth == len(activations)  # that of the output layer is not among them
+        elif kind == "PReLU":
             steps.append(Activate("prelu", entries["weight"], where))
-            done = True
+            has_activation = True
         else:
-            if not done and _follows_activation(places, kinds, index):
+            if not has_activation and _follows_activation(names, index):
                 steps.append(_activate(activations[depth], where))
-                done = True
-            steps.append(_norm(entries, kinds[place], where))
-        ends = index + 1 == len(places) or kinds[places[index + 1]] == "Linear"
-        if depth >= 0 and ends and not done:
+                has_activation = True
+            steps.append(_norm(entries, kind, where))
+        ends_layer = index + 1 == len(names) or kinds[names[index + 1]] == "Linear"
+        if ends_layer and not has_activation:
             steps.append(_activate(activations[depth], where))
     return steps
 
@@ -313,8 +312,8 @@ def _steps(
 def _activate(activation: Activation, where: str) -> Step:
     if activation.is_own or activation.name == "prelu":
         raise ValueError(
-            f"activation {activation.name!r} at {where} cannot be given: expected a name, and slopes of a "
-            "PReLU in the state."
+            f"activation {activation.name!r} at {where} must be another name; for 'prelu', the state must "
+            "hold the slopes of a PReLU."
         )
     return Activate(activation.name, activation.alpha, where)
 
@@ -327,16 +326,16 @@ def _norm(entries: dict[str, np.ndarray], kind: str, where: str) -> Step:
     return BatchNorm(gain, shift, mean, variance, where=where)
 
 
-def _follows_activation(places: list[str], kinds: dict[str, str], index: int) -> bool:
-    """Whether the activation stands before a normalisation: numbers that are left out say where."""
-    before, after = places[index - 1], places[index + 1] if index + 1 < len(places) else None
-    if not all(re.search(r"(^|\.)\d+$", place) for place in places) or index == 0:
+def _follows_activation(names: list[str], index: int) -> bool:
+    """Tell from the numbers that the names skip whether the activation precedes a normalisation."""
+    if not all(re.search(r"(^|\.)\d+$", name) for name in names) or index == 0:
         return False
-    gap_before = _numbers(places[index])[-1] - _numbers(before)[-1] > 1
-    gap_after = after is not None and _numbers(after)[-1] - _numbers(places[index])[-1] > 1
+    numbers = [_numbers(name)[-1] for name in names]
+    gap_before = numbers[index] - numbers[index - 1] > 1
+    gap_after = index + 1 < len(names) and numbers[index + 1] - numbers[index] > 1
     if gap_before and gap_after:
         raise ValueError(
-            f"module {places[index]!r} is a normalisation with modules before and after it of which the "
-            "state says nothing: whether it comes before or after the activation is not known."
+            f"module {names[index]!r} is a normalisation with unknown modules both before and after it, so "
+            "it may precede or follow the activation."
         )
     return gap_before

@@ -9,22 +9,22 @@ from .._lazy import lazy_names
 if TYPE_CHECKING:
     from .lr_finder import LRCurve as LRCurve
     from .lr_finder import find_lr as find_lr
-    from .search import PRUNERS as PRUNERS
-    from .search import Recipe as Recipe
-    from .search import Space as Space
-    from .search import Trial as Trial
-    from .search import TuneResult as TuneResult
-    from .search import default_space as default_space
+    from .recipe import Recipe as Recipe
+    from .result import TuneResult as TuneResult
     from .search import tune as tune
+    from .space import Space as Space
+    from .space import default_space as default_space
+    from .study import PRUNERS as PRUNERS
+    from .trial import Trial as Trial
 
 _HOMES = {
     "LRCurve": "lr_finder",
-    "PRUNERS": "search",
-    "Recipe": "search",
-    "Space": "search",
-    "Trial": "search",
-    "TuneResult": "search",
-    "default_space": "search",
+    "PRUNERS": "study",
+    "Recipe": "recipe",
+    "Space": "space",
+    "Trial": "trial",
+    "TuneResult": "result",
+    "default_space": "space",
     "find_lr": "lr_finder",
     "tune": "search",
 }

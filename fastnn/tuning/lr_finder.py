@@ -1,4 +1,4 @@
-"""The learning-rate range test."""
+"""Learning-rate range test: which rates make the cost fall, and from which rate on it diverges."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import inspect
 import math
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from ..schedules import Schedule
@@ -18,21 +19,25 @@ from ..training.callbacks import Batch, Callback
 from ..training.loop import DivergenceError
 from ..training.trainer import Trainer
 
-DIVERGED = 4.0  # times the best cost so far; fast.ai's number
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DIVERGENCE_FACTOR = 4.0  # times the lowest cost so far, as in fast.ai
 
 
 @dataclass(frozen=True)
 class LRCurve:
-    """What :func:`find_lr` saw.
+    """Result of :func:`find_lr`.
 
     Attributes
     ----------
     lrs : ndarray of shape (n,)
-        Learning rates, rising.
+        Learning rates, increasing.
     costs : ndarray of shape (n,)
         Smoothed cost of the batch at each rate.
     suggestion : float or None
-        The rate at which the cost falls most steeply; None where it never falls.
+        The rate at which the cost falls most steeply; None if it never falls.
 
     Examples
     --------
@@ -51,19 +56,19 @@ class LRCurve:
         best = int(np.argmin(self.costs))
         if best == 0:
             return None
-        # beyond the lowest cost a fall is only a rebound
+        # after the lowest cost, a fall is only a rebound
         slopes = np.gradient(self.costs[: best + 1], np.log(self.lrs[: best + 1]))
         return float(self.lrs[np.argmin(slopes)])
 
-    def plot(self, path: str | os.PathLike[str] | None = None, *, ax: Any = None):
+    def plot(self, path: str | os.PathLike[str] | None = None, *, ax: Axes | None = None) -> Figure:
         """Draw the cost against the rate, with the suggestion.
 
         Parameters
         ----------
         path : path-like, optional
-            Also write the figure there, as its suffix says.
+            Also write the figure to this file, in the format of its suffix.
         ax : matplotlib Axes, optional
-            Draw into these; by default a figure is made.
+            Draw into these; a new figure by default.
 
         Returns
         -------
@@ -77,7 +82,7 @@ class LRCurve:
         from ..plots.plots import BLUE, VERMILLION, new_axes
 
         is_own, ax = ax is None, new_axes(ax)
-        figure = ax.figure
+        figure: Any = ax.figure
         ax.plot(self.lrs, self.costs, color=BLUE, linewidth=1.8)
         if self.suggestion is not None:
             cost = self.costs[np.searchsorted(self.lrs, self.suggestion)]
@@ -95,19 +100,21 @@ class LRCurve:
 
 @dataclass(frozen=True)
 class _Sweep(Schedule):
-    """From `min_lr` by equal factors to `max_lr`, in `n_sweep` steps."""
+    """A rate that grows from `min_lr` to `max_lr` by the same factor each step, in `n_sweep` steps."""
 
     min_lr: float
     max_lr: float
     n_sweep: int
 
-    def rates(self, lr, epoch, n_epochs, n_steps, n_seen, state):
+    def rates(
+        self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: dict[str, Any]
+    ) -> np.ndarray:
         step = np.minimum(epoch * n_steps + np.arange(n_steps), self.n_sweep - 1)
         return self.min_lr * (self.max_lr / self.min_lr) ** (step / (self.n_sweep - 1))
 
 
-class _Record(Callback):
-    """Rates and costs of batches, until there are `n_steps` of them or the cost diverges."""
+class _SweepRecorder(Callback):
+    """Records rates and costs of batches, until there are `n_steps` of them or the cost diverges."""
 
     def __init__(self, n_steps: int, smoothing: float) -> None:
         self._n_steps = n_steps
@@ -118,15 +125,15 @@ class _Record(Callback):
         self.costs: list[float] = []
 
     def on_batch_end(self, trainer: Any, batch: Batch) -> None:
-        if self._done:  # of batches that came before the trainer stopped
+        if self._done:  # batches that were under way when the trainer was stopped
             return
         if np.isfinite(batch.cost):
             self.lrs.append(batch.lr)
             self.costs.append(batch.cost)
             weights = self._smoothing ** np.arange(len(self.costs))[::-1]
             mean = float(np.average(self.costs, weights=weights))
-            # for a positive cost: above four times the best
-            diverged = mean > self._best + (DIVERGED - 1) * abs(self._best)
+            # a positive cost diverges above four times the lowest; this form suits negative costs, too
+            diverged = mean > self._best + (DIVERGENCE_FACTOR - 1) * abs(self._best)
             self._best = min(self._best, mean)
             self._done = diverged or len(self.costs) == self._n_steps
         else:
@@ -136,13 +143,13 @@ class _Record(Callback):
 
 
 def _smooth(costs: np.ndarray, smoothing: float) -> np.ndarray:
-    """Means over the neighbours on both sides, so that nothing is shifted."""
+    """Return weighted means over the neighbours on both sides, so that nothing is shifted."""
     kernel = smoothing ** np.abs(np.arange(1 - len(costs), len(costs)))
     return np.convolve(costs, kernel, "valid") / np.convolve(np.ones(len(costs)), kernel, "valid")
 
 
-def _fresh(trainer: Any, **changes) -> Any:
-    """A new trainer of a copy of the network, with the settings of `trainer` but for `changes`."""
+def _copy_trainer(trainer: Any, **changes: Any) -> Any:
+    """Return a new trainer of a copy of the network, with the settings of `trainer` except for `changes`."""
     changes["net"] = copy.deepcopy(trainer.net)
     names = inspect.signature(type(trainer)).parameters
     return type(trainer)(**{name: getattr(trainer, name) for name in names if name not in changes}, **changes)
@@ -150,44 +157,44 @@ def _fresh(trainer: Any, **changes) -> Any:
 
 def find_lr(
     trainer: Trainer,
-    x,
-    y,
+    x: ArrayLike,
+    y: ArrayLike,
     *,
     min_lr: float = 1e-6,
     max_lr: float = 10.0,
     n_steps: int = 100,
     smoothing: float = 0.8,
     seed: int | None = 0,
-    sample_weight=None,
+    sample_weight: ArrayLike | None = None,
 ) -> LRCurve:
-    """Try rising learning rates on a copy of the network: the range test (Smith, 2017).
+    """Try increasing learning rates on a copy of the network: the range test (Smith, 2017).
 
     Parameters
     ----------
     trainer : Trainer
-        It and its network stay as they are; the copy is trained with its settings and a fresh optimiser.
+        Neither it nor its network changes; the copy is trained with its settings and a new optimiser.
     x, y : array-like
         As in ``Trainer.fit``.
     min_lr, max_lr : float, default=1e-6, 10.0
-        The rate of the first and of the last step; it grows by the same factor every step.
+        Rates of the first and the last step; the rate grows by the same factor every step.
     n_steps : int, default=100
-        At most this many; fewer where the cost comes to four times its lowest.
+        At most; the test ends early if the cost exceeds four times its lowest value.
     smoothing : float in [0, 1), default=0.8
-        Weight of a step's cost on that of its neighbour; 0 smooths nothing.
+        Weight of a neighbouring step's cost relative to a step's own; 0 turns smoothing off.
     seed : int, optional
-        Of the order of the rows.
+        For the order of the rows.
     sample_weight : array-like of shape (n,), optional
         As in ``Trainer.fit``.
 
     Returns
     -------
     LRCurve
-        With rates, smoothed costs, and a suggestion.
+        Rates, smoothed costs, and a suggestion.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is not what is described here, or the cost diverges at `min_lr` already.
+        If an argument is not as described here, or the cost already diverges at `min_lr`.
 
     Examples
     --------
@@ -206,12 +213,12 @@ def find_lr(
     _checks.check_count("n_steps", n_steps, 2)
     _checks.check_number("smoothing", smoothing, 0.0, 1.0)
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-    record = _Record(n_steps, float(smoothing))
-    copied = _fresh(trainer, schedule=_Sweep(min_lr, max_lr, n_steps), seed=seed)
+    recorder = _SweepRecorder(n_steps, float(smoothing))
+    copied = _copy_trainer(trainer, schedule=_Sweep(min_lr, max_lr, n_steps), seed=seed)
     with contextlib.suppress(DivergenceError):
-        copied.fit(x, y, epochs=n_steps, callbacks=[record], verbose=0, **weights)
-    if len(record.costs) < 2:
-        raise ValueError(f"the cost diverges at min_lr={min_lr:g} already: try a smaller one.")
-    costs = np.array(record.costs)
-    costs[-1] = min(costs[-1], costs[:-1].max())  # one of 1e9 would drown its neighbours
-    return LRCurve(np.array(record.lrs), _smooth(costs, smoothing))
+        copied.fit(x, y, epochs=n_steps, callbacks=[recorder], verbose=0, **weights)
+    if len(recorder.costs) < 2:
+        raise ValueError(f"the cost already diverges at min_lr={min_lr:g}: try a smaller one.")
+    costs = np.array(recorder.costs)
+    costs[-1] = min(costs[-1], costs[:-1].max())  # a cost of 1e9 would hide its neighbours
+    return LRCurve(np.array(recorder.lrs), _smooth(costs, smoothing))

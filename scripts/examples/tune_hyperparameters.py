@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
-from fastnn.tuning.search import TuneResult, tune
+from fastnn.tuning import TuneResult, tune
 
 
 def main(small: bool = False) -> None:

@@ -6,7 +6,7 @@ import time
 from conftest import draw
 
 from fastnn.tuning.display import SearchDisplay
-from fastnn.tuning.search import Trial
+from fastnn.tuning.trial import Trial
 
 
 def trial(number, score, ending="epochs"):

@@ -230,5 +230,5 @@ def test_what_is_refused(options, error, message):
 
 def test_a_network_that_diverges_at_once():
     for costs in ([None], [np.inf], [1.0, None]):
-        with pytest.raises(ValueError, match=r"the cost diverges at min_lr=0\.1 already: try a smaller one"):
+        with pytest.raises(ValueError, match=r"the cost already diverges at min_lr=0\.1: try a smaller one"):
             find_lr(Scripted(None, costs=costs), None, None, min_lr=0.1)

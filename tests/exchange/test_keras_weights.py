@@ -150,7 +150,7 @@ def test_logits(rng, tmp_path):
         ),
         (
             lambda rng, layers: layers[6][1].update(max_value=6.0),
-            r"layer 'act' \(ReLU\) is a layer that fastnn has not",
+            r"layer 'act' \(ReLU\) is a layer that fastnn does not have",
         ),
         (
             lambda rng, layers: layers.pop(4),
@@ -199,7 +199,7 @@ def test_hard_sigmoid_of_keras_2_is_another(rng, tmp_path):
     write_h5(tmp_path / "m.h5", layers)
     assert from_keras(tmp_path / "m.h5").activations[0].name == "hard_sigmoid"
     write_h5(tmp_path / "m.h5", layers, version="2.15.0")
-    with pytest.raises(ValueError, match="activation 'hard_sigmoid' is none of"):
+    with pytest.raises(ValueError, match="activation 'hard_sigmoid' is not one of"):
         from_keras(tmp_path / "m.h5")
 
 
@@ -212,7 +212,7 @@ def test_other_models(layers, tmp_path):
     with pytest.raises(ValueError, match="it has weights but no model_config"):
         from_keras(tmp_path / "weights.h5")
     write_h5(tmp_path / "m.h5", [], config={"class_name": "Sequential", "config": {"layers": []}})
-    with pytest.raises(ValueError, match=r"there is no dense layer in it|model_weights"):
+    with pytest.raises(ValueError, match=r"it has no dense layer|model_weights"):
         from_keras(tmp_path / "m.h5")
 
 

@@ -90,7 +90,7 @@ def test_other_names_have_the_order_of_the_dict(tmp_path):
     state = linear(4, 4, 4, 4, names=["input", "hidden", "head"])
     np.testing.assert_array_equal(from_state_dict(state).weights[1], state["hidden.weight"].T)
     save_file(state, tmp_path / "state.safetensors")
-    with pytest.raises(ValueError, match=r"state.safetensors' .* have no numbers that say their order"):
+    with pytest.raises(ValueError, match=r"state.safetensors' .* are not numbered"):
         from_state_dict(tmp_path / "state.safetensors")
 
 
@@ -120,9 +120,19 @@ def test_a_normalisation_after_the_activation(rng):
     assert net.norm == (None,)
 
 
+def test_a_normalisation_before_the_first_layer(rng):
+    """It has no activation to follow, and becomes part of the first layer."""
+    state = normalisation("0", 4) | linear(4, 3, names=["1"])
+    net, x = from_state_dict(state), rng.normal(0, 1, (N_ROWS, 4)).astype(np.float32)
+    normalised = (x + 0.2) / np.sqrt(2.0 + 1e-5) * 1.5 + 0.3
+    np.testing.assert_allclose(
+        net.predict_raw(x), normalised @ state["1.weight"].T + state["1.bias"], rtol=1e-5, atol=1e-5
+    )
+
+
 def test_where_a_normalisation_stands_may_not_be_known():
     state = linear(4, 5, 3, names=["0", "4"]) | normalisation("2")
-    with pytest.raises(ValueError, match="module '2' is a normalisation with modules before and after it"):
+    with pytest.raises(ValueError, match=r"module '2' is .* with unknown modules both before and after it"):
         from_state_dict(state)
 
 
@@ -155,7 +165,7 @@ def test_where_a_normalisation_stands_may_not_be_known():
         (linear(4, 5, 3) | {"2.bias": np.array(["a"])}, {}, "entry '2.bias' is of dtype"),
         (linear(4, 5, 3), {"activation": "rellu"}, "Did you mean 'relu'"),
         (linear(4, 5, 3), {"activation": ["relu", "tanh"]}, "activation has 2 entries, but the state has 1"),
-        (linear(4, 5, 3), {"activation": "prelu"}, "slopes of a PReLU in the state"),
+        (linear(4, 5, 3), {"activation": "prelu"}, "must hold the slopes of a PReLU"),
         (linear(4, 5, 3), {"output": "gelu"}, "output must be one of"),
         (
             linear(4, 5, 3, names=["0", "4"])
@@ -197,7 +207,7 @@ def test_files_that_are_none(tmp_path):
         from_state_dict(7)
     net = fastnn.MLP([4, 4, 4], seed=0)
     net.save(tmp_path / "own.safetensors")
-    with pytest.raises(ValueError, match=r"own.safetensors' is not .*: it is a model of fastnn itself: use"):
+    with pytest.raises(ValueError, match=r"own.safetensors' is not .*: it is a model of fastnn: use"):
         from_state_dict(tmp_path / "own.safetensors")
     save_torch(net, tmp_path / "torch.safetensors")
     content = (tmp_path / "torch.safetensors").read_bytes()

@@ -125,8 +125,14 @@ def test_labels_travel_to_onnx():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"activation": "gelu"}, "has the activation 'gelu', but scikit-learn's MLP has identity, logistic"),
-        ({"activation": ["relu", "tanh"]}, "has the activations relu, tanh, but scikit-learn's MLP has one"),
+        (
+            {"activation": "gelu"},
+            "the activation 'gelu', but scikit-learn's MLP has only identity, logistic",
+        ),
+        (
+            {"activation": ["relu", "tanh"]},
+            "the activations relu, tanh, but scikit-learn's MLP has the same",
+        ),
         ({"norm": "layer"}, "has a layer normalisation"),
         ({"residual": True}, "has residual connections, which scikit-learn's MLP cannot hold"),
         ({"embeddings": {0: (2, 2)}}, "has embeddings, which scikit-learn's MLP cannot hold"),
@@ -139,7 +145,7 @@ def test_networks_that_scikit_learn_cannot_hold(options, message):
 
 def test_bad_classes():
     net = fastnn.MLP([4, 5, 3], output="softmax", seed=0)
-    with pytest.raises(ValueError, match=r"classes has shape \(2,\), but the network tells 3 classes apart"):
+    with pytest.raises(ValueError, match=r"classes has shape \(2,\), but the network has 3 classes"):
         to_sklearn(net, classes=["a", "b"])
     with pytest.raises(ValueError, match="classes must be sorted and distinct"):
         to_sklearn(net, classes=["b", "a", "c"])
