@@ -18,7 +18,7 @@ from .findings import FEW_ROWS, SPACE, Findings, as_count, as_number, as_percent
 from .model_card import write_model_card
 
 if TYPE_CHECKING:
-    from ..plots.plots import Picture
+    from ..plots.run import Picture
 
 __all__ = ["write_model_card", "write_report"]
 
@@ -146,7 +146,7 @@ _NARROW = 6.0  # inches: such pictures are drawn smaller by a fifth, so that a p
 
 def _pictures(folder: Path) -> list[Picture]:
     """Those that the run's files allow."""
-    from ..plots.plots import run_pictures
+    from ..plots.run import run_pictures
 
     return run_pictures(folder) if (folder / "history.json").is_file() else []
 

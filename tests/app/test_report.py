@@ -590,7 +590,7 @@ def test_contrast_of_known_colours():
 
 @pytest.mark.parametrize("scheme", ["light", "dark", "print"])
 def test_contrast(scheme):
-    from fastnn.plots.plots import COLORS
+    from fastnn.plots import COLORS
 
     found = colors()
     assert set(found[scheme]) == set(found["light"])  # each scheme sets them all
