@@ -214,8 +214,8 @@ class Findings:
     def test_rows_sentence(self) -> str:
         """A sentence on the rows that the scores are of."""
         return (
-            f"Scores of {self.n_rows('test'):,} test rows, from which the model learnt nothing, beside what "
-            f"always answering {self.baseline_answer} would score."
+            f"Scores on {self.n_rows('test'):,} test rows, which the model did not learn from, beside the "
+            f"scores of always answering {self.baseline_answer}."
         )
 
     @property
@@ -225,11 +225,13 @@ class Findings:
         if self.classifies:
             how = f"of accuracy and of single classes are Wilson's (1927), the others {how}"
         sentences = [
-            f"The intervals say how far chance in the choice of test rows may reach; those {how}.",
-            "They say nothing of other training rows, another seed, or rows from elsewhere.",
+            f"The intervals show how far chance in the choice of test rows may move a score; those {how}.",
+            "They say nothing about other training rows, another seed, or rows from elsewhere.",
         ]
         if any(interval_width(score) == 0 for score in self.tests.values()):
-            sentences.append("Where all resamples agree, as on rows that are all right, they are not known.")
+            sentences.append(
+                "An interval is not known where all resamples agree, for example where every row is right."
+            )
         return " ".join(sentences)
 
     def scores(self) -> list[dict[str, str]]:
@@ -280,20 +282,20 @@ class Findings:
         value, width, interval = score["value"], interval_width(score), as_interval(score, self.classifies)
         if self.classifies:
             model = (
-                f"The model gets {as_percent(value, width)} of {n} test rows right, which it had never seen "
-                f"(95 % interval {interval})."
+                f"The model predicts the class of {as_percent(value, width)} of {n} unseen test rows "
+                f"correctly (95 % interval {interval})."
             )
-            other = f"Always answering {self.baseline_answer} would get {{}} right."
+            other = f"Always answering {self.baseline_answer} would be right for {{}}."
         else:
             model = (
-                f"The model is typically {as_number(value, width)} off when it predicts {target} (root mean "
-                f"squared error of {n} test rows, which it had never seen; 95 % interval {interval})"
+                f"The model is typically off by {as_number(value, width)} when it predicts {target} (root "
+                f"mean squared error on {n} unseen test rows; 95 % interval {interval})"
             )
             if "r2" in self.tests:
                 r2 = self.tests["r2"]
                 model += f"; R squared is {as_number(r2['value'], interval_width(r2))}"
             model += "."
-            other = "Always answering the mean would be {} off."
+            other = "Always answering the mean would be off by {}."
         found = [Finding("score", model, figures={"name": name, **score})]
         if guess is None:
             return found
@@ -309,10 +311,13 @@ class Findings:
         if not self.classifies:  # the lower the better
             low, high, guess = -high, -low, -guess
         if low > guess:
-            return Finding("better", "That is better than chance in the choice of test rows would explain.")
+            return Finding(
+                "better",
+                "The model is better than that by more than chance in the choice of test rows explains.",
+            )
         if high < guess:
-            return Finding("worse", "The model is worse than that: don't use it.", "limit")
-        text = "Chance may explain the difference: this is no proof that it learnt anything."
+            return Finding("worse", "The model is worse than that: do not use it.", "limit")
+        text = "Chance may explain the difference: the model may have learnt nothing."
         return Finding("chance", text, "limit")
 
     # The training.
@@ -328,12 +333,12 @@ class Findings:
         found = [Finding("ending", ending, figures={"reason": reason})]
         best = self.training.get("best_epoch")
         if best is not None:
-            restored = f"The weights kept are those of epoch {best}."
+            restored = f"The weights of epoch {best} were restored."
             found.append(Finding("restored", restored, figures={"epoch": best}))
         costs = self._column("cost")
         if len(costs) > 1:
             first, last = costs[0], costs[-1]
-            cost = f"The cost of the training rows went from {as_number(first)} to {as_number(last)}."
+            cost = f"The training cost went from {as_number(first)} to {as_number(last)}."
             found.append(Finding("cost", cost, figures={"first": first, "last": last}))
         return found + self.advice()
 
@@ -346,7 +351,7 @@ class Findings:
     def advice(self) -> list[Finding]:
         """Return what the course of training says of its settings."""
         if not self.n_rows("validation"):
-            text = "There were no validation rows, so overfitting would not be seen here."
+            text = "There were no validation rows, so overfitting would go unnoticed."
             return [Finding("no validation", text, "limit")]
         costs = self._column("val_cost")
         if len(costs) < _FEWEST_EPOCHS:
@@ -357,7 +362,7 @@ class Findings:
             return [Finding("more epochs", text, "limit", {"epoch": best})]
         if self.training.get("best_epoch") is None and costs[-1] > 1.2 * min(costs):
             text = (
-                f"The validation cost was lowest in epoch {best} and rose since: the model overfits. "
+                f"The validation cost was lowest in epoch {best} and has risen since: the model overfits. "
                 "Early stopping would keep that epoch's weights."
             )
             return [Finding("overfitting", text, "limit", {"epoch": best})]
@@ -380,20 +385,22 @@ class Findings:
         if few:
             shown = ", ".join(f"“{label}”" for label in few[:_N_NAMED])
             shown += " and others" if len(few) > _N_NAMED else ""
-            text = f"Fewer than {FEW_ROWS} test rows are of {shown}: how it does there is hardly known."
+            text = (
+                f"There are fewer than {FEW_ROWS} test rows of {shown}: how good it is there is hardly known."
+            )
             found.append(Finding("few rows", text, "limit", {"classes": few}))
         values = self.quantiles()
         if values:
             (_, low), *_, (_, high) = values
-            text = f"It was never tried on values below {low} or above {high}."
+            text = f"The training rows have no values below {low} or above {high}: beyond them it is untried."
             found.append(Finding("range", text, "limit", {"low": low, "high": high}))
         reason = self.training.get("stop_reason")
         if reason in UNPLANNED_STOPS:
             text = f"Training did not end as planned: {STOPS[reason]}."
             found.append(Finding("unplanned ending", text, "limit", {"reason": reason}))
         unknown = (
-            "All rows came from the same source. Not measured: rows from elsewhere or from a later time, "
-            "single groups of people or things, and what a wrong answer costs."
+            "All rows come from the same source. Not measured: how good it is on rows from elsewhere or from "
+            "a later time, or for single groups of people or things, and what a wrong answer costs."
         )
         found += [*self.advice(), Finding("not measured", unknown, "limit")]
         return [finding for finding in found if finding.severity == "limit"]
@@ -416,18 +423,18 @@ class Findings:
         seed = self.summary.get("seed")
         with_seed = f", with seed {seed}" if is_number(seed) else ""
         return (
-            f"This command trains the same model again{with_seed}; with the same versions on the same kind "
-            "of CPU to the same bits."
+            f"This command trains the same model again{with_seed}; the same versions on the same kind of CPU "
+            "give the same bits."
         )
 
     def speed(self) -> list[tuple[str, str]]:
         """Return how long training took, and on which machine."""
         seconds, rate = (self.training.get(name) for name in ("seconds", "samples_per_second"))
         found = [
-            ("Training, all in all", as_time(seconds) if is_number(seconds) else None),
-            ("Rows a second while training", f"{rate:,.0f}" if is_number(rate) else None),
+            ("Training time", as_time(seconds) if is_number(seconds) else None),
+            ("Training rows per second", f"{rate:,.0f}" if is_number(rate) else None),
             ("CPU", self.machine.get("cpu")),
-            ("Cores it may use", self.machine.get("usable_cores")),
+            ("Usable cores", self.machine.get("usable_cores")),
             ("System", self.machine.get("system")),
         ]
         return [(title, str(value)) for title, value in found if value]

@@ -67,7 +67,7 @@ def _card(run: Findings) -> str:
             f"Predicts {what} from {run.words.row}.",
             _plain(run.network_sentence or "A multilayer perceptron."),
             f"Activations: {_plain(activations)}; output: {_plain(network.get('output') or 'linear')}.",
-            f"Trained at {_plain(created)} by fastnn {_plain(version)}.",
+            f"Trained on {_plain(created)} by fastnn {_plain(version)}.",
         ),
         "## How to use it",
         "In Python, from this folder:",
@@ -86,7 +86,7 @@ def _card(run: Findings) -> str:
         parts += [
             f"By class{worst}:",
             _table(
-                ["class", "test rows", "found", "95 % interval"],
+                ["class", "test rows", "correct", "95 % interval"],
                 _cells(by_class[:MOST_CLASSES], "label", "n", "value", "interval"),
             ),
         ]

@@ -28,16 +28,16 @@ _OF_TEST = (
     "residuals",
 )
 _FILES = {
-    "model.safetensors": "the model: network, and how raw rows become numbers",
-    "config.toml": "what it was trained by",
+    "model.safetensors": "the model: the network and the encoding of raw rows",
+    "config.toml": "the settings of the training",
     "summary.json": "the figures of this report",
     "history.json": "figures of every epoch",
     "test.csv": "truth and prediction of every test row",
     "worst.json": "the test rows with the largest loss",
-    "log.jsonl": "what happened, line by line",
+    "log.jsonl": "the log, one event a line",
     "README.md": "the model card",
     "pictures": "the pictures, one file each",
-    "checkpoints": "states to go on from",
+    "checkpoints": "states that training can resume from",
 }
 
 
@@ -169,7 +169,7 @@ def _worst_row(run: Findings, entry: dict[str, Any]) -> dict[str, Any]:
     facts = [
         ("truth", as_text(truth, 200)),
         ("prediction", as_text(prediction, 200)),
-        ("sure", as_percent(sure) if isinstance(sure, float) else None),
+        ("confidence", as_percent(sure) if isinstance(sure, float) else None),
         ("off by", error),
         ("loss", as_number(loss) if isinstance(loss, (int, float)) else None),
     ]

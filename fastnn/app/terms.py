@@ -14,22 +14,26 @@ class ScoreMeaning(NamedTuple):
 
 
 SCORES = {
-    "accuracy": ScoreMeaning("Accuracy", True, "share of rows whose class is right"),
+    "accuracy": ScoreMeaning("Accuracy", True, "share of rows whose class is predicted correctly"),
     "balanced_accuracy": ScoreMeaning(
-        "Balanced accuracy", True, "share that is right of each class, averaged: rare classes count as much"
+        "Balanced accuracy",
+        True,
+        "recall of each class, averaged: rare classes count as much as frequent ones",
     ),
     "f1_macro": ScoreMeaning(
         "F1 (macro)",
         False,
-        "averaged over classes: 1 if all rows of each are found, and no others; at worst 0",
+        "F1 of each class, averaged: 1 if exactly the rows of each class are found; at worst 0",
     ),
     "log_loss": ScoreMeaning(
         "Log loss",
         False,
-        "how much the truth surprises its probabilities: 0 is best; sure but wrong costs most",
+        "how improbable the model took the truth to be: 0 is best; confident mistakes cost most",
     ),
     "roc_auc": ScoreMeaning(
-        "ROC AUC", False, "chance that a row of a class outranks one of another: 0.5 is guessing, 1 is best"
+        "ROC AUC",
+        False,
+        "chance that a row of a class ranks above a row of another: 0.5 is guessing, 1 is best",
     ),
     "r2": ScoreMeaning("R squared", False, "share of the target's variance that is explained: 1 is best"),
     "mae": ScoreMeaning("Mean absolute error", False, "mean distance from the truth, in the target's unit"),
@@ -39,23 +43,23 @@ SCORES = {
 }
 STOPS = {
     "epochs": "all epochs were run",
-    "early stopping": "the validation figures had stopped getting better",
+    "early stopping": "the validation score had stopped improving",
     "interrupted": "it was interrupted",
-    "diverged": "it diverged",
+    "diverged": "the cost diverged",
     "schedule": "the schedule had ended",
-    "error": "an error ended it",
+    "error": "an error occurred",
 }
 UNPLANNED_STOPS = ("interrupted", "diverged", "error")
 USES = {
-    "train": ("Training", "the weights were learnt from these"),
-    "validation": ("Validation", "watched while training"),
+    "train": ("Training", "the model learnt its weights from these"),
+    "validation": ("Validation", "monitored during training"),
     "test": ("Test", "scored once, at the end"),
 }
-# What a summary says of training beside its settings, which are all the rest.
+# Entries of a summary's training that are not settings.
 OUTCOMES = ("best_epoch", "stop_reason", "seconds", "samples_per_second")
 SETTING_TITLES = {
     "optimizer": "Optimiser",
-    "schedule": "Learning rate",
+    "schedule": "Learning-rate schedule",
     "l1": "L1 penalty",
     "l2": "L2 penalty",
 }

@@ -55,4 +55,4 @@ def class_numbers(name: str, labels: np.ndarray, classes: Sequence[Any]) -> np.n
     if labels.dtype.kind in "iub" and labels.min() >= 0 and labels.max() < len(classes):
         return labels.astype(np.int64)
     unknown = next(item for item in items if item not in number_of)
-    raise ValueError(f"{name} holds {unknown!r}, which is none of the {len(classes)} classes.")
+    raise ValueError(f"{name} holds {unknown!r}, which is not one of the {len(classes)} classes.")

@@ -134,7 +134,9 @@ def _predict_grid(model: Any, points: np.ndarray) -> tuple[np.ndarray, bool, lis
         )
     out = np.asarray(predict(points))
     if len(out) != len(points):
-        raise ValueError(f"the function gave {len(out)} values for {len(points)} rows: expected as many.")
+        raise ValueError(
+            f"the function returned {len(out)} values for {len(points)} rows: expected one for each row."
+        )
     if out.ndim == 1 and out.dtype.kind != "f":  # labels
         labels = labels or np.unique(out).tolist()
         return np.eye(len(labels))[class_numbers("the prediction", out, labels)], True, labels

@@ -118,7 +118,7 @@ def learning_curve(
         values = curves.get("validation", next(iter(curves.values())))
         ax.axvline(epochs[best], color=text_color(), linewidth=0.8, linestyle=":")
         ax.plot(epochs[best], values[best], "o", color=text_color(), markersize=5, fillstyle="none")
-        word = "kept" if best_epoch in columns["epoch"] else "best"
+        word = "restored" if best_epoch in columns["epoch"] else "best"
         set_headline(ax, f"{word}: {format_number(values[best])}, epoch {epochs[best]:,}")
     ends = [
         (values[np.isfinite(values)][-1], label, colors[label])

@@ -111,7 +111,7 @@ def permutation_importance(
     ax.tick_params(axis="y", length=0)
     ax.axvline(0, color=text_color(), linewidth=0.8)
     ax.grid(False, axis="y")
-    ax.set_xlabel("loss of score when shuffled")
+    ax.set_xlabel("decrease in score when shuffled")
     return ax
 
 
@@ -123,4 +123,6 @@ def _with_score(model: Any) -> Any:
         return model
     if hasattr(model, "target"):
         return _Scored(model.predict, model.target.task == "classification")
-    raise TypeError(f"expected an estimator, a Model or a network, got {type(model).__name__}.")
+    raise TypeError(
+        f"permutation_importance needs an estimator, a Model or a network, got {type(model).__name__}."
+    )

@@ -82,7 +82,7 @@ def histograms(
     check_recorded(recorder.epochs)
     recorded = recorder.gradients if kind == "gradients" else recorder.activations
     n_layers = len(recorder.names)
-    quantity = "size of the weights' gradient" if kind == "gradients" else "outputs"
+    quantity = "size of the weight gradient" if kind == "gradients" else "outputs"
     if layer is None:
         ax = new_axes(ax, (5.4, max(3.0, 1.2 + 0.45 * n_layers)))
         _draw_ridges(ax, recorded, recorder)

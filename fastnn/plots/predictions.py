@@ -112,8 +112,8 @@ def confusion_matrix(
             color = "white" if shares[i, j] > 0.64 else text_color()
             ax.text(j, i, texts[i][j], ha="center", va="center", fontsize=size, color=color)
     right = np.trace(counts) / counts.sum()
-    unit = "% of the true class" if normalize else "rows"
-    set_headline(ax, f"{100 * right:.3g} % right; numbers are {unit}")
+    unit = "% of true class" if normalize else "rows"
+    set_headline(ax, f"{100 * right:.3g} % correct; cells: {unit}")
     return ax
 
 
@@ -262,9 +262,9 @@ def calibration(
     )
     if outcomes.binary:
         name = "the second class" if classes is None else shorten(list(classes)[1])
-        ax.set(xlabel=f"probability of {name}", ylabel="share that came true")
+        ax.set(xlabel=f"probability of {name}", ylabel="observed share")
     else:
-        ax.set(xlabel="probability of the class predicted", ylabel="share predicted right")
+        ax.set(xlabel="probability of the predicted class", ylabel="share predicted correctly")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.21, 1.04))
     ax.set_xticks(np.linspace(0, 1, 6))
     ax.set_yticks(np.linspace(0, 1, 6))

@@ -133,7 +133,7 @@ def _history_pictures(history: dict[str, Any], training: dict[str, Any]) -> list
     if len(set(columns.get("lr", []))) > 1:
         titles["lr"] = "Learning rate"
     if any(training.get(name) for name in ("l1", "l2")):
-        titles["cost"] += ", of training with the penalty"
+        titles["cost"] += " (in training with the penalty)"
 
     def picture(figure: str, title: str) -> Picture:
         return Picture(
@@ -171,7 +171,7 @@ def _curve_in_words(columns: Columns, figure: str, metric: str, best_epoch: int 
             f"{columns['epoch'][best]:,}, and {format_number(validation[-1])} at the end"
         )
     if best_epoch is not None and figure != "lr":
-        text += f"; the weights of epoch {best_epoch:,} were kept"
+        text += f"; the weights of epoch {best_epoch:,} were restored"
     return text + "."
 
 
@@ -207,12 +207,12 @@ def _test_pictures(test: dict[str, list[str]], data: dict[str, Any]) -> list[Pic
 def _confusion_in_words(truth: list[str], prediction: list[str]) -> str:
     pairs = list(zip(truth, prediction, strict=True))
     n_right = sum(a == b for a, b in pairs)
-    text = f"{n_right:,} of {len(pairs):,} test rows are predicted right"
+    text = f"{n_right:,} of {len(pairs):,} test rows are predicted correctly"
     wrong = Counter(pair for pair in pairs if pair[0] != pair[1])
     if wrong:
         (worst, count), *_ = wrong.most_common(1)
         times = "once" if count == 1 else f"{count:,} times"
-        text += f"; the commonest mistake is to take {worst[0]} for {worst[1]} ({times})"
+        text += f"; the most frequent mistake is {worst[0]} predicted as {worst[1]} ({times})"
     return text + "."
 
 
@@ -220,7 +220,7 @@ def _calibration_in_words(truth: list[str], p: np.ndarray, labels: Sequence[str]
     outcomes = outcomes_of(truth, p, labels)
     error = Calibration.of(outcomes.hits, outcomes.p, 10).error
     subject = f"The mean predicted probability of {labels[1]}" if outcomes.binary else "Mean confidence"
-    came_true = "the share of such rows" if outcomes.binary else "the share predicted right"
+    came_true = "the share of such rows" if outcomes.binary else "the share predicted correctly"
     return (
         f"{subject} over {len(truth):,} test rows is {100 * outcomes.p.mean():.3g} %, {came_true} "
         f"{100 * outcomes.hits.mean():.3g} %; the expected calibration error is {error:.3f}."

@@ -39,7 +39,7 @@ def grid_axes(x: ArrayLike, resolution: int, margin: float = 0.1) -> tuple[np.nd
     """
     x = np.asarray(x, dtype=np.float64)
     if x.ndim != 2 or x.shape[1] != 2:
-        raise ValueError(f"x must have 2 features, one an axis of the picture, got shape {x.shape}.")
+        raise ValueError(f"x must have 2 features, one for each axis of the grid, got shape {x.shape}.")
     if len(x) == 0 or not np.isfinite(x).all():
         raise ValueError("x must hold at least one row, and finite values only.")
     _checks.check_count("resolution", resolution, 2)

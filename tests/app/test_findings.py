@@ -115,7 +115,7 @@ def test_settings_are_those_of_the_summary(tmp_path):
     assert Findings(run).settings() == [
         ("Loss", "cross_entropy"),
         ("Optimiser", "Adam(lr=0.001)"),
-        ("Learning rate", "exponential"),
+        ("Learning-rate schedule", "exponential"),
         ("Batch size", "32"),
         ("L2 penalty", "0.0001"),
         ("Epochs", "20"),

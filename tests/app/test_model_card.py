@@ -41,7 +41,7 @@ def test_model_card(kind, tmp_path):
 
 def test_classes_with_few_rows_are_named(tmp_path):
     card = write_model_card(make_run(tmp_path / "run", "ten classes")).read_text()
-    assert "Fewer than 30 test rows are of" in card
+    assert "There are fewer than 30 test rows of" in card
 
 
 def test_hostile_text_stays_text(tmp_path):
@@ -63,5 +63,5 @@ def test_limits_are_listed(tmp_path):
     """Each finding that is a limit, and no fact."""
     run = make_run(tmp_path / "run", training={"stop_reason": "diverged"})
     part = write_model_card(run).read_text().partition("## Limits\n")[2].partition("## ")[0]
-    assert "- Training did not end as planned: it diverged.\n" in part
-    assert "better than chance" not in part
+    assert "- Training did not end as planned: the cost diverged.\n" in part
+    assert "by more than chance" not in part

@@ -30,7 +30,7 @@ def test_numbers_of_classes(labels, classes, numbers):
 
 @pytest.mark.parametrize("labels", [["c"], [2], [-1], [0.5]])
 def test_labels_that_are_no_class(labels):
-    with pytest.raises(ValueError, match=r"y holds .*, which is none of the 2 classes"):
+    with pytest.raises(ValueError, match=r"y holds .*, which is not one of the 2 classes"):
         class_numbers("y", np.array(labels), ["a", "b"])
 
 

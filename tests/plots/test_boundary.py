@@ -88,7 +88,7 @@ def test_animation_has_a_frame_for_every_record(recorders, tmp_path, ending):
         (
             lambda n: plots.decision_boundary(lambda x: [1.0], MOONS),
             ValueError,
-            "gave 1 values for 40000 rows",
+            "returned 1 values for 40000 rows",
         ),
         (
             lambda n: plots.boundary_animation(n, MOONS),

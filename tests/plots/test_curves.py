@@ -49,7 +49,7 @@ def test_the_metric_by_its_name():
 
 
 def test_restored_epoch_is_the_best():
-    assert plots.learning_curve(make_history(best_epoch=3)).get_title("left") == "kept: 0.7, epoch 3"
+    assert plots.learning_curve(make_history(best_epoch=3)).get_title("left") == "restored: 0.7, epoch 3"
 
 
 @pytest.mark.parametrize("costs", [(1.0, 0.5, 0.4), (100.0, 10.0, 1.0)])

@@ -57,7 +57,7 @@ def test_of_many_features_those_that_matter_most(rng):
         (
             lambda n: plots.permutation_importance(3, MOONS, SIDES),
             TypeError,
-            "expected an estimator.* got int",
+            "needs an estimator.* got int",
         ),
         (lambda n: plots.permutation_importance(n, MOONS, [1]), ValueError, "x has 60 rows and y has 1"),
         (

@@ -24,7 +24,7 @@ def test_confusion_matrix(as_numbers):
     texts = {text.get_position(): text.get_text() for text in ax.texts}
     assert texts == {(0, 0): "2", (1, 0): "1", (1, 1): "1", (0, 2): "1"}
     assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "c"]
-    assert ax.get_title("left") == "60 % right; numbers are rows"
+    assert ax.get_title("left") == "60 % correct; cells: rows"
     texts = [text.get_text() for text in plots.confusion_matrix(*pair, normalize=True).texts]
     assert texts == ["67", "33", "100", "100"]
 
@@ -111,7 +111,7 @@ def test_one_value_only():
         (lambda: plots.confusion_matrix([0, 1], [0]), "truth has 2 rows and prediction has 1"),
         (
             lambda: plots.confusion_matrix(["x"], ["a"], classes=["a", "b"]),
-            "truth holds 'x', which is none of",
+            "truth holds 'x', which is not one of",
         ),
         (lambda: plots.confusion_matrix([], []), "truth is empty"),
         (lambda: plots.confusion_matrix(np.eye(3), [0]), r"truth must have shape \(n,\).*got \(3, 3\)"),

@@ -26,11 +26,12 @@ def test_pictures_of_a_classifier(tmp_path):
     assert list(pictures) == names
     assert pictures["cost"].alt == (
         "Training cost falls from 1.2 to 0.03 in 3 epochs; validation cost is lowest, 0.11, at epoch 2, "
-        "and 0.2 at the end; the weights of epoch 2 were kept."
+        "and 0.2 at the end; the weights of epoch 2 were restored."
     )
     assert pictures["learning_rate"].alt == "Learning rate falls from 0.1 to 0.01 in 3 epochs."
     assert pictures["confusion_matrix"].alt == (
-        "2 of 4 test rows are predicted right; the commonest mistake is to take dog for cat (2 times)."
+        "2 of 4 test rows are predicted correctly; "
+        "the most frequent mistake is dog predicted as cat (2 times)."
     )
     assert "the expected calibration error is 0.375." in pictures["calibration"].alt
     assert "9 of the 9 units" in pictures["first_layer_weights"].alt
@@ -84,7 +85,7 @@ def test_a_penalty_is_told_of(tmp_path):
     """Else a cost of training far above that of validation is a riddle."""
     write_run(tmp_path)
     (tmp_path / "summary.json").write_text(json.dumps({"training": {"l2": 0.1}}))
-    assert plots.run_pictures(tmp_path)[0].title == "Cost over training, of training with the penalty"
+    assert plots.run_pictures(tmp_path)[0].title == "Cost over training (in training with the penalty)"
 
 
 def test_labels_that_are_no_class(tmp_path):
