@@ -149,7 +149,7 @@ class Findings:
 
     @property
     def classifies(self) -> bool:
-        """Whether the model predicts classes."""
+        """True if the model predicts classes, False if it predicts values."""
         return self.data["task"] == "classification"
 
     @property
@@ -191,7 +191,7 @@ class Findings:
 
     @property
     def baseline_answer(self) -> str:
-        """What one would answer who knows nothing of a row, in words."""
+        """The answer of the baseline, which is the same for all rows, in words."""
         return f"“{as_text(next(iter(self.class_counts), '?'), 40)}”" if self.classifies else "the mean"
 
     @functools.cached_property
@@ -313,7 +313,7 @@ class Findings:
         if low > guess:
             return Finding(
                 "better",
-                "The model is better than that by more than chance in the choice of test rows explains.",
+                "The difference is larger than chance in the choice of test rows would explain.",
             )
         if high < guess:
             return Finding("worse", "The model is worse than that: do not use it.", "limit")

@@ -1,4 +1,4 @@
-"""Pictures of what is predicted all over the plane of two features, still and moving."""
+"""Pictures of predictions all over the plane of two features, still and animated."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Surface(NamedTuple):
     outputs : ndarray of shape (n_up * n_across, k)
         Row by row; of classes a column each.
     is_class : bool
-        Whether the columns of `outputs` are classes.
+        True if the columns of `outputs` are classes.
     labels : list or None
         The labels of the classes, if they are known.
     """
@@ -74,7 +74,7 @@ def decision_boundary(
     ax: Axes | None = None,
     resolution: int = 200,
 ) -> Axes:
-    """Draw what is predicted all over the plane of a problem with two features, and its rows on top.
+    """Draw the predictions all over the plane of a problem with two features, and its rows on top.
 
     Classes are shown as areas, deeper where the class is more probable, and the lines between them. A number
     is shown as height, with lines of equal height.

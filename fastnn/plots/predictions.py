@@ -159,16 +159,16 @@ class Calibration(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """What a classifier claimed of each row and whether it was so.
+    """Probabilities that a classifier gave to rows, and whether each came true.
 
     Attributes
     ----------
     hits : ndarray of bool of shape (n,)
-        Whether the row is of the class that the probability is of.
+        True where the row is of the class that the probability is for.
     p : ndarray of shape (n,)
         Of two classes the probability of the second, of more that of the predicted class; at most 1.
     binary : bool
-        Whether there are two classes.
+        True for two classes.
     """
 
     hits: np.ndarray

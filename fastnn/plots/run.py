@@ -133,7 +133,7 @@ def _history_pictures(history: dict[str, Any], training: dict[str, Any]) -> list
     if len(set(columns.get("lr", []))) > 1:
         titles["lr"] = "Learning rate"
     if any(training.get(name) for name in ("l1", "l2")):
-        titles["cost"] += " (in training with the penalty)"
+        titles["cost"] += " (training cost includes the penalty)"
 
     def picture(figure: str, title: str) -> Picture:
         return Picture(

@@ -135,7 +135,7 @@ class RecordBoundary(_Recorder):
 
 
 class Histogram(NamedTuple):
-    """How an array's values are distributed.
+    """Counts of an array's values in bins of equal width.
 
     Attributes
     ----------

@@ -64,4 +64,4 @@ def test_limits_are_listed(tmp_path):
     run = make_run(tmp_path / "run", training={"stop_reason": "diverged"})
     part = write_model_card(run).read_text().partition("## Limits\n")[2].partition("## ")[0]
     assert "- Training did not end as planned: the cost diverged.\n" in part
-    assert "by more than chance" not in part
+    assert "larger than chance" not in part

@@ -181,7 +181,7 @@ def test_report_tells_scores_with_intervals(tmp_path):
     truth = [line["truth"] for line in csv.DictReader((run / "test.csv").open())]
     share = 100 * truth.count(most) / len(truth)
     assert f"Always answering “{most}” would be right for {share:.1f} %." in text
-    assert "by more than chance in the choice of test rows explains" in text
+    assert "larger than chance in the choice of test rows would explain" in text
     assert "fastnn train flowers.csv --target species" in text
     assert "81,234" in text or "81,235" in text
 

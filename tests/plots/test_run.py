@@ -85,7 +85,7 @@ def test_a_penalty_is_told_of(tmp_path):
     """Else a cost of training far above that of validation is a riddle."""
     write_run(tmp_path)
     (tmp_path / "summary.json").write_text(json.dumps({"training": {"l2": 0.1}}))
-    assert plots.run_pictures(tmp_path)[0].title == "Cost over training (in training with the penalty)"
+    assert plots.run_pictures(tmp_path)[0].title == "Cost over training (training cost includes the penalty)"
 
 
 def test_labels_that_are_no_class(tmp_path):
