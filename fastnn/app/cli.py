@@ -197,7 +197,7 @@ def train(
     if before == (run.folder / runs.HISTORY).read_bytes():
         _say(f"Nothing was left to train: for more than {len(history)} epochs say --epochs.")
     if pictures and _has("matplotlib"):
-        from ..plots.plots import save_pictures
+        from ..plots.run import save_pictures
 
         save_pictures(run.folder)
     if report:
@@ -385,7 +385,7 @@ def _table(*columns: str, stderr: bool = False):
 @app.command()
 def plot(run: RunArgument) -> None:
     """Draw a run's pictures anew, into its folder pictures/."""
-    from ..plots.plots import save_pictures
+    from ..plots.run import save_pictures
     from .runs import Run
 
     _refuse_unfinished(run)

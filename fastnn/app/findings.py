@@ -1,185 +1,161 @@
-"""What the files of a run's folder tell: read, checked, and put into words for a report or a model card."""
+"""Findings on a run, read from its files: on the data, the training and the scores."""
 
 from __future__ import annotations
 
-import csv
 import functools
-import json
-import math
 import os
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, Literal
 
 import numpy as np
 
 from ..evaluation import baseline, wilson
+from ..plots.run_files import (
+    HISTORY,
+    SUMMARY,
+    TEST,
+    check_run_folder,
+    columns_by_target,
+    damage_in,
+    read_json,
+    read_test_rows,
+)
+from .figures import (
+    NOTHING,
+    as_count,
+    as_interval,
+    as_number,
+    as_percent,
+    as_text,
+    as_time,
+    interval_width,
+    is_number,
+)
+from .terms import (
+    ARRAYS,
+    DATA,
+    OUTCOMES,
+    SCORES,
+    SETTING_TITLES,
+    STOPS,
+    UNPLANNED_STOPS,
+    USES,
+    DataWords,
+    ScoreMeaning,
+)
 
 FEW_ROWS = 30  # of a class: too few to say how good the model is at it
-SPACE = "\N{NO-BREAK SPACE}"
-_NOTHING = "\N{EN DASH}"
+MOST_CLASSES = 30  # shown of what may be many
+_N_NAMED = 10  # classes named in a sentence
+_FEWEST_EPOCHS = 5  # that say something of a course
 
 
-class Meaning(NamedTuple):
-    """What a score is called, whether people read it in percent, and what it says."""
+@dataclass(frozen=True)
+class Finding:
+    """One thing that can be said of a run.
 
-    title: str
-    percent: bool
-    says: str
+    Attributes
+    ----------
+    kind : str
+        What it is about: "score", "baseline", "better", "chance", "worse", ...
+    sentence : str
+    severity : {"fact", "limit"}
+        A limit is something that a user of the model should know before relying on it.
+    figures : dict
+        The numbers and names that the sentence is about.
+    """
 
-
-_SCORES = {
-    "accuracy": Meaning("Accuracy", True, "share of rows whose class is right"),
-    "balanced_accuracy": Meaning(
-        "Balanced accuracy", True, "share that is right of each class, averaged: rare classes count as much"
-    ),
-    "f1_macro": Meaning(
-        "F1 (macro)",
-        False,
-        "averaged over classes: 1 if all rows of each are found, and no others; at worst 0",
-    ),
-    "log_loss": Meaning(
-        "Log loss",
-        False,
-        "how much the truth surprises its probabilities: 0 is best; sure but wrong costs most",
-    ),
-    "roc_auc": Meaning(
-        "ROC AUC", False, "chance that a row of a class outranks one of another: 0.5 is guessing, 1 is best"
-    ),
-    "r2": Meaning("R squared", False, "share of the target's variance that is explained: 1 is best"),
-    "mae": Meaning("Mean absolute error", False, "mean distance from the truth, in the target's unit"),
-    "rmse": Meaning(
-        "Root mean squared error", False, "typical distance from the truth; large errors count more"
-    ),
-}
-_STOPS = {
-    "epochs": "all epochs were run",
-    "early stopping": "the validation figures had stopped getting better",
-    "interrupted": "it was interrupted",
-    "diverged": "it diverged",
-    "schedule": "the schedule had ended",
-    "error": "an error ended it",
-}
-_USES = {
-    "train": ("Training", "the weights were learnt from these"),
-    "validation": ("Validation", "watched while training"),
-    "test": ("Test", "scored once, at the end"),
-}
-_SETTINGS = {
-    "loss": "Loss",
-    "optimizer": "Optimiser",
-    "schedule": "Learning rate",
-    "batch_size": "Batch size",
-    "l2": "L2 penalty",
-    "epochs": "Epochs",
-}
+    kind: str
+    sentence: str
+    severity: Literal["fact", "limit"] = "fact"
+    figures: dict[str, Any] = field(default_factory=dict)
 
 
 class Findings:
-    """What a run's folder holds, and what can be said of it.
+    """Content of a run's folder, and what can be said of it.
 
     Parameters
     ----------
     folder : path-like
+        As ``fastnn train`` writes it; only its file ``summary.json`` must be there.
 
     Attributes
     ----------
-    summary, data, network, training, machine, history : dict
-    worst : list
+    folder : Path
+    summary : dict
+        The content of ``summary.json``; `data`, `network`, `training`, `tests` and `machine` are its parts.
+    history : dict
+    worst : list of dict
+        The test rows with the largest loss.
     config : str
     truth, prediction : ndarray of str of shape (n,) or (n, n_out)
-        Of the test rows. Files that are not there, but for summary.json, leave their attributes empty.
+        Of the test rows. A file that is missing leaves its attribute empty.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, or it is none of a finished run.
+        If it is not the folder of a finished run.
     ValueError
         If one of its files is damaged.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        if not self.folder.is_dir():
-            raise FileNotFoundError(f"there is no folder {str(self.folder)!r}: expected that of a run.")
-        if not (self.folder / "summary.json").is_file():
-            raise FileNotFoundError(
-                f"there is no summary.json in {str(self.folder)!r}: expected the folder of a finished run."
+        check_run_folder(self.folder, SUMMARY)
+        self.summary: dict[str, Any] = read_json(self.folder / SUMMARY)
+        with damage_in(self.folder / SUMMARY):
+            self.data, self.network, self.training, self.tests = (
+                self._summary_part(name) for name in ("data", "network", "training", "test")
             )
-        self.summary = self._json("summary.json", dict)
-        self.data, self.network, self.training, self.tests = (
-            self._part(name) for name in ("data", "network", "training", "test")
-        )
-        if self.data.get("task") not in ("classification", "regression"):
-            raise self._damaged("summary.json", f"its task is {self.data.get('task')!r}")
-        for name, score in self.tests.items():
-            if not isinstance(score, dict) or not _is_number(score.get("value")):
-                raise self._damaged("summary.json", f"test score {name!r} has no value")
+            if self.data.get("task") not in ("classification", "regression"):
+                raise ValueError(f"its task is {self.data.get('task')!r}")
+            for name, score in self.tests.items():
+                if not isinstance(score, dict) or not is_number(score.get("value")):
+                    raise ValueError(f"test score {name!r} has no value")
         machine = self.summary.get("machine")
-        self.machine = machine if isinstance(machine, dict) else {}
-        self.history = self._json("history.json", dict)
-        self.worst = [entry for entry in self._json("worst.json", list) if isinstance(entry, dict)]
+        self.machine: dict[str, Any] = machine if isinstance(machine, dict) else {}
+        self.history: dict[str, Any] = self._read_optional(HISTORY, dict)
+        worst = self._read_optional("worst.json", list)
+        self.worst: list[dict[str, Any]] = [entry for entry in worst if isinstance(entry, dict)]
         config = self.folder / "config.toml"
         self.config = config.read_text("utf-8", "replace").strip() if config.is_file() else ""
-        self.truth, self.prediction = self._test_rows()
+        self.truth, self.prediction = self._read_test_rows()
 
-    def _damaged(self, name: str, reason: Any) -> ValueError:
-        return ValueError(f"{str(self.folder / name)!r} is damaged: {reason}.")
+    def _summary_part(self, name: str) -> dict[str, Any]:
+        part = self.summary.get(name)
+        if not isinstance(part, dict):
+            raise ValueError(f"it has no part {name!r}")
+        return part
 
-    def _part(self, name: str) -> dict[str, Any]:
-        if not isinstance(self.summary.get(name), dict):
-            raise self._damaged("summary.json", f"it has no part {name!r}")
-        return self.summary[name]
-
-    def _json(self, name: str, kind: type) -> Any:
+    def _read_optional(self, name: str, kind: type[dict] | type[list]) -> Any:
         path = self.folder / name
-        if not path.is_file():
-            return kind()
-        try:
-            content = json.loads(path.read_text("utf-8"))
-        except ValueError as error:
-            raise self._damaged(name, error) from error
-        if not isinstance(content, kind):
-            raise self._damaged(name, f"it holds no JSON {'object' if kind is dict else 'array'}")
-        return content
+        return read_json(path, kind) if path.is_file() else kind()
 
-    def _test_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Truth and prediction of the test rows, as text; several columns where there are several targets."""
-        path = self.folder / "test.csv"
+    def _read_test_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return truth and prediction of the test rows as text, with a column for each of several targets."""
+        path = self.folder / TEST
         if not path.is_file():
             return np.empty(0, str), np.empty(0, str)
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = csv.reader(file)
-            try:
-                header = next(lines, [])
-                names = ["truth"] if "truth" in header else [n for n in header if n.startswith("truth_")]
-                parts = [
-                    [header.index(name.replace("truth", part, 1)) for name in names]
-                    for part in ("truth", "prediction")
-                ]
-                rows = [[[line[k] for k in part] for part in parts] for line in lines if line]
-            except (ValueError, IndexError, csv.Error) as error:
-                raise self._damaged("test.csv", error) from error
-        found = np.array(rows, str).reshape(len(rows), 2, len(names))
-        truth, prediction = found[:, 0], found[:, 1]
-        return (truth[:, 0], prediction[:, 0]) if len(names) == 1 else (truth, prediction)
+        targets = columns_by_target(read_test_rows(path)).values()
+        truth, prediction = (
+            np.column_stack([np.array(target[part], str) for target in targets])
+            for part in ("truth", "prediction")
+        )
+        return (truth[:, 0], prediction[:, 0]) if len(targets) == 1 else (truth, prediction)
 
-    # What is said in several places.
+    # The data.
 
     @property
     def classifies(self) -> bool:
-        """Whether it predicts classes."""
+        """True if the model predicts classes, False if it predicts values."""
         return self.data["task"] == "classification"
 
     @property
-    def kind(self) -> tuple[str, str]:
-        """What the rows are, and what one is."""
-        kinds = {
-            "table": ("A table", "the other columns of a table"),
-            "text": ("Texts", "a text"),
-            "images": ("Images", "an image"),
-        }
-        return kinds.get(str(self.data.get("kind")), ("Arrays of numbers", "an array of numbers"))
+    def words(self) -> DataWords:
+        """Words for this kind of data."""
+        return DATA.get(str(self.data.get("kind")), ARRAYS)
 
     @property
     def notes(self) -> list[str]:
@@ -187,39 +163,42 @@ class Findings:
         return [text[:1].upper() + text[1:] for text in map(str, self.data.get("notes") or [])]
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Training rows of each class, most first."""
+    def class_counts(self) -> dict[str, int]:
+        """Training rows of each class, the most frequent class first."""
         found = self.data.get("target_counts") or {}
         return {str(label): int(n) for label, n in sorted(found.items(), key=lambda item: -item[1])}
 
-    @property
-    def guess(self) -> str:
-        """What one would answer who knows nothing of a row."""
-        return f"“{as_text(next(iter(self.counts), '?'), 40)}”" if self.classifies else "the mean"
-
-    @property
-    def method(self) -> str:
-        """How intervals were found, and what they do not say."""
-        how = "were bootstrapped (Efron and Tibshirani, 1993)"
-        if self.classifies:
-            how = f"of accuracy and of single classes are Wilson's (1927), the others {how}"
-        sentences = [
-            f"The intervals say how far chance in the choice of test rows may reach; those {how}.",
-            "They say nothing of other training rows, another seed, or rows from elsewhere.",
-        ]
-        if any(_width(score) == 0 for score in self.tests.values()):
-            sentences.append("Where all resamples agree, as on rows that are all right, they are not known.")
-        return " ".join(sentences)
-
     def n_rows(self, part: str) -> int:
-        """Rows of a part of the split."""
+        """Return the number of rows of a part of the split."""
         return int((self.data.get("rows") or {}).get(part) or 0)
 
+    def split(self) -> list[tuple[str, str, str]]:
+        """Return the name, the rows and the use of each part of the split."""
+        total = max(1, sum(map(self.n_rows, USES)))
+        return [
+            (title, f"{self.n_rows(part):,} ({as_percent(self.n_rows(part) / total)})", use)
+            for part, (title, use) in USES.items()
+            if self.n_rows(part) or part != "validation"
+        ]
+
+    def quantiles(self) -> list[tuple[str, str]]:
+        """Return the quartiles of the target's values in training."""
+        names = ("smallest", "a quarter lies below", "half lies below", "three quarters lie below", "largest")
+        values = self.data.get("target_quantiles") or []
+        return [(name, f"{value:,.5g}") for name, value in zip(names, values, strict=False)]
+
+    # The scores.
+
+    @property
+    def baseline_answer(self) -> str:
+        """The answer of the baseline, which is the same for all rows, in words."""
+        return f"“{as_text(next(iter(self.class_counts), '?'), 40)}”" if self.classifies else "the mean"
+
     @functools.cached_property
-    def guessing(self) -> dict[str, float]:
-        """Scores of always giving the most frequent class, or the mean, as far as they are known."""
+    def baseline_scores(self) -> dict[str, float]:
+        """Scores of always answering the most frequent class, or the mean, as far as they are known."""
         if self.classifies:
-            labels, n = list(self.counts), list(self.counts.values())
+            labels, n = list(self.class_counts), list(self.class_counts.values())
             if not sum(n):
                 return {}
             if not set(self.truth.tolist()) & set(labels):
@@ -227,302 +206,246 @@ class Findings:
             return baseline(np.repeat(np.array(labels, object), n), self.truth, classes=labels)
         if not len(self.truth):
             return {"r2": 0.0}
-        try:
+        with damage_in(self.folder / TEST):
             y = self.truth.astype(np.float64)
-        except ValueError as error:
-            raise self._damaged("test.csv", error) from error
         return baseline(y, y)
 
+    @property
+    def test_rows_sentence(self) -> str:
+        """A sentence on the rows that the scores are of."""
+        return (
+            f"Scores on {self.n_rows('test'):,} test rows, which the model did not learn from, beside the "
+            f"scores of always answering {self.baseline_answer}."
+        )
+
+    @property
+    def intervals_sentence(self) -> str:
+        """Sentences on how the intervals were found, and what they do not say."""
+        how = "were bootstrapped (Efron and Tibshirani, 1993)"
+        if self.classifies:
+            how = f"of accuracy and of single classes are Wilson's (1927), the others {how}"
+        sentences = [
+            f"The intervals show how far chance in the choice of test rows may move a score; those {how}.",
+            "They say nothing about other training rows, another seed, or rows from elsewhere.",
+        ]
+        if any(interval_width(score) == 0 for score in self.tests.values()):
+            sentences.append(
+                "An interval is not known where all resamples agree, for example where every row is right."
+            )
+        return " ".join(sentences)
+
     def scores(self) -> list[dict[str, str]]:
-        """Of each score its title, value, interval, what guessing would score, and what it says."""
+        """Return title, value, interval, baseline and meaning of each score."""
         lines = []
         for name, score in self.tests.items():
-            title, percent, says = _SCORES.get(name, Meaning(name, False, ""))
-            write, width, guess = as_percent if percent else as_number, _width(score), self.guessing.get(name)
+            title, percent, says = SCORES.get(name, ScoreMeaning(name, False, ""))
+            write, width = as_percent if percent else as_number, interval_width(score)
+            guess = self.baseline_scores.get(name)
             lines.append(
                 {
                     "title": title,
                     "value": write(score["value"], width),
                     "interval": as_interval(score, percent),
-                    "guess": _NOTHING if guess is None else write(guess, width),
+                    "baseline": NOTHING if guess is None else write(guess, width),
                     "says": says,
                 }
             )
         return lines
 
     def by_class(self) -> list[dict[str, Any]]:
-        """How many test rows of each class were found, with an interval; the worst class first."""
+        """Return how many test rows of each class were found, with an interval; the worst class first."""
         if not self.classifies or not len(self.truth):
             return []
-        rows, right = (
-            Counter(self.truth.tolist()),
-            Counter(self.truth[self.truth == self.prediction].tolist()),
-        )
+        rows = Counter(self.truth.tolist())
+        right = Counter(self.truth[self.truth == self.prediction].tolist())
         lines = []
         for label, n in sorted(rows.items(), key=lambda item: (right[item[0]] / item[1], -item[1])):
             low, high = wilson(right[label], n)
-            found = {
-                "value": as_percent(right[label] / n),
-                "interval": as_interval({"low": low, "high": high}, True),
-            }
-            lines.append({"label": label, "n": n, "few": n < FEW_ROWS, **found})
+            lines.append(
+                {
+                    "label": label,
+                    "n": n,
+                    "few": n < FEW_ROWS,
+                    "value": as_percent(right[label] / n),
+                    "interval": as_interval({"low": low, "high": high}, True),
+                }
+            )
         return lines
 
-    def verdict(self) -> list[str]:
-        """How good the model is, how good guessing is, and whether the difference may be chance."""
+    def verdict(self) -> list[Finding]:
+        """Return how good the model is, how good guessing is, and whether the difference may be chance."""
         n, target = f"{self.n_rows('test'):,}", self.data.get("target") or "the target"
         name = "accuracy" if self.classifies else "rmse"
         if name not in self.tests:
-            return [f"The model was trained to predict {target}."]
-        score, guess = self.tests[name], self.guessing.get(name)
-        value, width, interval = score["value"], _width(score), as_interval(score, self.classifies)
+            return [Finding("purpose", f"The model was trained to predict {target}.")]
+        score, guess = self.tests[name], self.baseline_scores.get(name)
+        value, width, interval = score["value"], interval_width(score), as_interval(score, self.classifies)
         if self.classifies:
-            first = (
-                f"The model gets {as_percent(value, width)} of {n} test rows right, which it had never seen"
+            model = (
+                f"The model predicts the class of {as_percent(value, width)} of {n} unseen test rows "
+                f"correctly (95 % interval {interval})."
             )
-            sentences = [f"{first} (95 % interval {interval})."]
-            if guess is not None:
-                sentences.append(f"Always answering {self.guess} would get {as_percent(guess, width)} right.")
+            other = f"Always answering {self.baseline_answer} would be right for {{}}."
         else:
-            r2 = (
-                f"; R squared is {as_number(self.tests['r2']['value'], _width(self.tests['r2']))}"
-                if "r2" in self.tests
-                else ""
+            model = (
+                f"The model is typically off by {as_number(value, width)} when it predicts {target} (root "
+                f"mean squared error on {n} unseen test rows; 95 % interval {interval})"
             )
-            first = f"The model is typically {as_number(value, width)} off when it predicts {target}"
-            of = (
-                f"root mean squared error of {n} test rows, which it had never seen; 95 % interval {interval}"
-            )
-            sentences = [f"{first} ({of}){r2}."]
-            if guess is not None:
-                sentences.append(f"Always answering the mean would be {as_number(guess, width)} off.")
+            if "r2" in self.tests:
+                r2 = self.tests["r2"]
+                model += f"; R squared is {as_number(r2['value'], interval_width(r2))}"
+            model += "."
+            other = "Always answering the mean would be off by {}."
+        found = [Finding("score", model, figures={"name": name, **score})]
         if guess is None:
-            return sentences
-        low, high = (score[end] if _is_number(score.get(end)) else value for end in ("low", "high"))
-        if not self.classifies:  # there less is better
+            return found
+        write = as_percent if self.classifies else as_number
+        other = other.format(write(guess, width))
+        return [*found, Finding("baseline", other, figures={"name": name, "value": guess}), self._compared()]
+
+    def _compared(self) -> Finding:
+        """Compare the main score, of which there is a baseline, with that."""
+        name = "accuracy" if self.classifies else "rmse"
+        score, guess = self.tests[name], self.baseline_scores[name]
+        low, high = (score[end] if is_number(score.get(end)) else score["value"] for end in ("low", "high"))
+        if not self.classifies:  # the lower the better
             low, high, guess = -high, -low, -guess
         if low > guess:
-            return [*sentences, "That is better than chance in the choice of test rows would explain."]
+            return Finding(
+                "better",
+                "The difference is larger than chance in the choice of test rows would explain.",
+            )
         if high < guess:
-            return [*sentences, "The model is worse than that: don't use it."]
-        return [*sentences, "Chance may explain the difference: this is no proof that it learnt anything."]
+            return Finding("worse", "The model is worse than that: do not use it.", "limit")
+        text = "Chance may explain the difference: the model may have learnt nothing."
+        return Finding("chance", text, "limit")
 
-    def split(self) -> list[tuple[str, str, str]]:
-        """Of each part of the rows its name, number and use."""
-        total = max(1, sum(map(self.n_rows, _USES)))
-        return [
-            (title, f"{self.n_rows(part):,} ({as_percent(self.n_rows(part) / total)})", use)
-            for part, (title, use) in _USES.items()
-            if self.n_rows(part) or part != "validation"
-        ]
+    # The training.
 
-    def quantiles(self) -> list[tuple[str, str]]:
-        """Of the target's values in training."""
-        names = ("smallest", "a quarter lies below", "half lies below", "three quarters lie below", "largest")
-        values = self.data.get("target_quantiles") or []
-        return [(name, f"{value:,.5g}") for name, value in zip(names, values, strict=False)]
-
-    def course(self) -> list[str]:
-        """How training went."""
+    def course(self) -> list[Finding]:
+        """Return how training went, and what that says of its settings."""
         reason = str(self.training.get("stop_reason") or "epochs")
         epochs = as_count(self.training.get("epochs", "?"))
-        plural = "" if epochs == "1" else "s"
-        sentences = [
-            f"Training ran for {epochs} epoch{plural} and ended because {_STOPS.get(reason, reason)}."
-        ]
-        if self.training.get("best_epoch") is not None:
-            sentences.append(f"The weights kept are those of epoch {self.training['best_epoch']}.")
-        costs = self._figures("cost")
+        ending = (
+            f"Training ran for {epochs} epoch{'' if epochs == '1' else 's'} and ended because "
+            f"{STOPS.get(reason, reason)}."
+        )
+        found = [Finding("ending", ending, figures={"reason": reason})]
+        best = self.training.get("best_epoch")
+        if best is not None:
+            restored = f"The weights of epoch {best} were restored."
+            found.append(Finding("restored", restored, figures={"epoch": best}))
+        costs = self._column("cost")
         if len(costs) > 1:
-            sentences.append(
-                f"The cost of the training rows went from {as_number(costs[0])} to {as_number(costs[-1])}."
-            )
-        return sentences + self.advice()
+            first, last = costs[0], costs[-1]
+            cost = f"The training cost went from {as_number(first)} to {as_number(last)}."
+            found.append(Finding("cost", cost, figures={"first": first, "last": last}))
+        return found + self.advice()
 
-    def _figures(self, name: str) -> list[float]:
-        """A column of the history; empty where it is not a number in each epoch."""
+    def _column(self, name: str) -> list[float]:
+        """Return a column of the history; empty if it does not hold a number for each epoch."""
         columns = self.history.get("columns")
         values = columns.get(name) if isinstance(columns, dict) else None
-        return values if isinstance(values, list) and all(map(_is_number, values)) else []
+        return values if isinstance(values, list) and all(map(is_number, values)) else []
 
-    def advice(self) -> list[str]:
-        """What the course of training says of its settings."""
+    def advice(self) -> list[Finding]:
+        """Return what the course of training says of its settings."""
         if not self.n_rows("validation"):
-            return ["There were no validation rows, so overfitting would not be seen here."]
-        costs = self._figures("val_cost")
-        if len(costs) < 5:
+            text = "There were no validation rows, so overfitting would go unnoticed."
+            return [Finding("no validation", text, "limit")]
+        costs = self._column("val_cost")
+        if len(costs) < _FEWEST_EPOCHS:
             return []
         best = int(np.argmin(costs)) + 1
         if best == len(costs) and self.training.get("stop_reason") == "epochs":
-            return ["The validation cost was lowest in the last epoch: more epochs may help."]
+            text = "The validation cost was lowest in the last epoch: more epochs may help."
+            return [Finding("more epochs", text, "limit", {"epoch": best})]
         if self.training.get("best_epoch") is None and costs[-1] > 1.2 * min(costs):
-            overfits = f"The validation cost was lowest in epoch {best} and rose since: the model overfits."
-            return [overfits, "Early stopping would keep that epoch's weights."]
+            text = (
+                f"The validation cost was lowest in epoch {best} and has risen since: the model overfits. "
+                "Early stopping would keep that epoch's weights."
+            )
+            return [Finding("overfitting", text, "limit", {"epoch": best})]
         return []
 
     def settings(self) -> list[tuple[str, str]]:
-        """Of training, by title."""
-        found = [(title, self.training.get(name)) for name, title in _SETTINGS.items()]
-        return [(title, as_text(value)) for title, value in found if value is not None]
-
-    def limits(self) -> list[str]:
-        """What is known to be doubtful, and what was not looked at."""
-        found = [
-            sentence for sentence in self.verdict() if sentence.startswith(("Chance", "The model is worse"))
+        """Return the settings of training that the summary holds, by title."""
+        return [
+            (SETTING_TITLES.get(name, name.replace("_", " ").capitalize()), as_text(value))
+            for name, value in self.training.items()
+            if name not in OUTCOMES and value is not None
         ]
-        few = [f"“{line['label']}”" for line in self.by_class() if line["few"]]
+
+    # What follows for a user.
+
+    def limits(self) -> list[Finding]:
+        """Return what is known to be doubtful, and what was not examined."""
+        found = self.verdict()
+        few = [line["label"] for line in self.by_class() if line["few"]]
         if few:
-            shown = ", ".join(few[:10]) + (" and others" if len(few) > 10 else "")
-            found.append(
-                f"Fewer than {FEW_ROWS} test rows are of {shown}: how it does there is hardly known."
+            shown = ", ".join(f"“{label}”" for label in few[:_N_NAMED])
+            shown += " and others" if len(few) > _N_NAMED else ""
+            text = (
+                f"There are fewer than {FEW_ROWS} test rows of {shown}: how good it is there is hardly known."
             )
+            found.append(Finding("few rows", text, "limit", {"classes": few}))
         values = self.quantiles()
         if values:
-            found.append(f"It was never tried on values below {values[0][1]} or above {values[-1][1]}.")
+            (_, low), *_, (_, high) = values
+            text = f"The training rows have no values below {low} or above {high}: beyond them it is untried."
+            found.append(Finding("range", text, "limit", {"low": low, "high": high}))
         reason = self.training.get("stop_reason")
-        if reason in ("interrupted", "diverged", "error"):
-            found.append(f"Training did not end as planned: {_STOPS[reason]}.")
+        if reason in UNPLANNED_STOPS:
+            text = f"Training did not end as planned: {STOPS[reason]}."
+            found.append(Finding("unplanned ending", text, "limit", {"reason": reason}))
         unknown = (
-            "All rows came from the same source. Not measured: rows from elsewhere or from a later time, "
-            "single groups of people or things, and what a wrong answer costs."
+            "All rows come from the same source. Not measured: how good it is on rows from elsewhere or from "
+            "a later time, or for single groups of people or things, and what a wrong answer costs."
         )
-        return [*found, *self.advice(), unknown]
+        found += [*self.advice(), Finding("not measured", unknown, "limit")]
+        return [finding for finding in found if finding.severity == "limit"]
+
+    @property
+    def network_sentence(self) -> str:
+        """A sentence on the network's layers and parameters; empty if the summary does not say."""
+        sizes = self.network.get("sizes")
+        if not sizes:
+            return ""
+        widths = " \N{EN DASH} ".join(map(str, sizes))
+        n_params = as_count(self.network.get("n_params", "?"))
+        return f"A multilayer perceptron of {len(sizes) - 1} layers, {widths}, with {n_params} parameters."
+
+    @property
+    def command_sentence(self) -> str:
+        """A sentence on the command that trains the same model again; empty if the summary has none."""
+        if not self.summary.get("command"):
+            return ""
+        seed = self.summary.get("seed")
+        with_seed = f", with seed {seed}" if is_number(seed) else ""
+        return (
+            f"This command trains the same model again{with_seed}; the same versions on the same kind of CPU "
+            "give the same bits."
+        )
 
     def speed(self) -> list[tuple[str, str]]:
-        """How long training took, and on what."""
+        """Return how long training took, and on which machine."""
         seconds, rate = (self.training.get(name) for name in ("seconds", "samples_per_second"))
         found = [
-            ("Training, all in all", as_time(seconds) if _is_number(seconds) else None),
-            ("Rows a second while training", f"{rate:,.0f}" if _is_number(rate) else None),
+            ("Training time", as_time(seconds) if is_number(seconds) else None),
+            ("Training rows per second", f"{rate:,.0f}" if is_number(rate) else None),
             ("CPU", self.machine.get("cpu")),
-            ("Cores it may use", self.machine.get("usable_cores")),
+            ("Usable cores", self.machine.get("usable_cores")),
             ("System", self.machine.get("system")),
         ]
         return [(title, str(value)) for title, value in found if value]
 
     def versions(self) -> list[tuple[str, str]]:
-        """Of what computed it."""
+        """Return the versions of the programs that trained it."""
         found = {"fastnn": self.summary.get("fastnn")}
         found |= {name: self.machine.get(name) for name in ("numba", "numpy", "python")}
         return [(name, str(value)) for name, value in found.items() if value]
 
-    @property
-    def new_rows(self) -> str:
-        """What a file of rows to predict may be called."""
-        return {"table": "new.csv", "text": "new.txt", "images": "new/"}.get(
-            str(self.data.get("kind")), "new.npy"
-        )
-
-    def use(self) -> str:
-        """Lines of Python that use the model."""
-        reads = {
-            "table": 'import pandas\nrows = pandas.read_csv("new.csv")',
-            "text": 'rows = open("new.txt").read().splitlines()',
-            "images": 'import glob\nrows = sorted(glob.glob("new/*.png"))',
-        }
-        read = reads.get(str(self.data.get("kind")), 'import numpy\nrows = numpy.load("new.npy")')
+    def example_code(self) -> str:
+        """Return lines of Python that use the model."""
         call = 'print(fastnn.Model.load("model.safetensors").predict(rows))'
-        return f"import fastnn\n{read}\n{call}"
-
-
-# Figures as text.
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _width(score: dict[str, Any]) -> float:
-    low, high = score.get("low"), score.get("high")
-    return high - low if _is_number(low) and _is_number(high) else 0.0
-
-
-def as_count(value: Any) -> str:
-    """A whole number with its thousands apart.
-
-    Examples
-    --------
-    >>> as_count(1234567)
-    '1,234,567'
-    """
-    return f"{value:,}" if _is_number(value) else str(value)
-
-
-def as_number(value: float, width: float = 0.0) -> str:
-    """With as many digits as an interval of that width gives a meaning to, or with three or four.
-
-    Examples
-    --------
-    >>> as_number(53.2184, width=8.5), as_number(53.2184, width=0.05), as_number(53.2184)
-    ('53.2', '53.218', '53.2')
-    """
-    if not math.isfinite(value):
-        return _NOTHING
-    if value != 0 and abs(value) < 1e-4:
-        return f"{value:.3g}"
-    scale = width if width > 0 else max(abs(value), 1e-4) / 20
-    return f"{value:,.{min(6, max(0, 1 - math.floor(math.log10(scale))))}f}"
-
-
-def as_percent(value: float, width: float = 0.0) -> str:
-    """A share; with two decimals where an interval is that narrow.
-
-    Examples
-    --------
-    >>> as_percent(0.98765).split(), as_percent(0.98765, width=0.001).split()
-    (['98.8', '%'], ['98.77', '%'])
-    """
-    return f"{100 * value:.{2 if 0 < width < 0.002 else 1}f}{SPACE}%"
-
-
-def as_interval(score: dict[str, Any], percent: bool) -> str:
-    """From "low" to "high" of a score, or why not.
-
-    Examples
-    --------
-    >>> as_interval({"low": 0.125, "high": 0.625}, percent=False)
-    '0.12 to 0.62'
-    """
-    low, high, width = score.get("low"), score.get("high"), _width(score)
-    if low is None or high is None or width == 0:
-        return "not known"
-    if percent:
-        return f"{as_percent(low, width).partition(SPACE)[0]} to {as_percent(high, width)}"
-    return f"{as_number(low, width)} to {as_number(high, width)}"
-
-
-def as_time(seconds: float) -> str:
-    """A time in the units that people use for one of its length.
-
-    Examples
-    --------
-    >>> [as_time(seconds).split() for seconds in (1.234, 95.0, 600.0, 7260.0)]
-    [['1.23', 's'], ['95', 's'], ['10', 'min'], ['2', 'h', '1', 'min']]
-    """
-    if seconds < 120:
-        return f"{seconds:.{2 if seconds < 10 else 0}f}{SPACE}s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return (f"{hours}{SPACE}h " if hours else "") + f"{minutes}{SPACE}min"
-
-
-def as_text(value: Any, n_letters: int = 1500) -> str:
-    """Whatever JSON may hold, for a cell of a table: not too long.
-
-    Examples
-    --------
-    >>> as_text([True, 0.123456, 1234, None, "a"])
-    'yes, 0.1235, 1,234, , a'
-    """
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (int, float)):
-        return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-    if isinstance(value, dict):
-        value = [f"{name}: {as_text(entry)}" for name, entry in value.items()]
-    if isinstance(value, list):
-        more = f" and {len(value) - 8:,} more" if len(value) > 8 else ""
-        return ", ".join(map(as_text, value[:8])) + more
-    text = str(value)
-    return text if len(text) <= n_letters else text[:n_letters] + " …"
+        return f"import fastnn\n{self.words.read}\n{call}"

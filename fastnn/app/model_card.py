@@ -5,14 +5,14 @@ from __future__ import annotations
 import html
 import os
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..network import files as model_file
-from .findings import Findings, as_count
+from ..network.files import write_atomically
+from .findings import MOST_CLASSES, Finding, Findings
 
 CARD = "README.md"
-_N_CLASSES = 30
 
 
 def write_model_card(run_folder: str | os.PathLike[str]) -> Path:
@@ -28,70 +28,66 @@ def write_model_card(run_folder: str | os.PathLike[str]) -> Path:
     Returns
     -------
     Path
-        The file's.
+        The file written.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, or it is none of a finished run.
+        If it is not the folder of a finished run.
     ValueError
         If one of its files is damaged.
     ImportError
-        Where scikit-learn is not installed.
+        If scikit-learn is not installed.
 
     Examples
     --------
     >>> write_model_card("runs/nowhere")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: there is no folder 'runs/nowhere': expected that of a run.
+    FileNotFoundError: there is no folder 'runs/nowhere': expected the folder of a run.
     """
     run = Findings(run_folder)
     path = run.folder / CARD
-    model_file.write_atomically(path, _card(run).encode())
+    write_atomically(path, _card(run).encode())
     return path
 
 
 def _card(run: Findings) -> str:
     summary, data, network = run.summary, run.data, run.network
     target = _plain(data.get("target") or "the target")
-    what = f"one of {len(run.counts)} classes of {target}" if run.counts else target
-    sizes = " - ".join(map(str, network.get("sizes") or []))
+    what = f"one of {len(run.class_counts)} classes of {target}" if run.class_counts else target
     activations = ", ".join(map(str, network.get("activations") or [])) or "none"
     created, version = summary.get("created", "?"), summary.get("fastnn", "?")
     by_class = run.by_class()
     parts = [
         f"# Model card: {_plain(summary.get('name', 'a model'))}",
-        _plain(" ".join(run.verdict())),
+        _sentences(run.verdict()),
         "## The model",
         _list(
-            f"Predicts {what} from {run.kind[1]}.",
-            f"A multilayer perceptron, {sizes}, of {as_count(network.get('n_params', '?'))} parameters.",
+            f"Predicts {what} from {run.words.row}.",
+            _plain(run.network_sentence or "A multilayer perceptron."),
             f"Activations: {_plain(activations)}; output: {_plain(network.get('output') or 'linear')}.",
-            f"Trained at {_plain(created)} by fastnn {_plain(version)}.",
+            f"Trained on {_plain(created)} by fastnn {_plain(version)}.",
         ),
         "## How to use it",
         "In Python, from this folder:",
-        _code(run.use(), "python"),
+        _code(run.example_code(), "python"),
         "From the shell:",
-        _code(f"fastnn predict . {run.new_rows} --output predictions.csv", "bash"),
+        _code(f"fastnn predict . {run.words.file} --output predictions.csv", "bash"),
         "## Scores",
-        f"Of {run.n_rows('test'):,} test rows that took no part in training. {run.method}",
+        _plain(f"{run.test_rows_sentence} {run.intervals_sentence}"),
         _table(
-            ["score", "value", "95 % interval", f"always {run.guess}", "what it says"],
-            [[line[key] for key in ("title", "value", "interval", "guess", "says")] for line in run.scores()],
+            ["score", "value", "95 % interval", f"always {run.baseline_answer}", "what it says"],
+            _cells(run.scores(), "title", "value", "interval", "baseline", "says"),
         ),
     ]
     if by_class:
-        worst = f", the {_N_CLASSES} worst" if len(by_class) > _N_CLASSES else ", the worst first"
+        worst = f", the {MOST_CLASSES} worst" if len(by_class) > MOST_CLASSES else ", the worst first"
         parts += [
             f"By class{worst}:",
             _table(
-                ["class", "test rows", "found", "95 % interval"],
-                [
-                    [line[key] for key in ("label", "n", "value", "interval")]
-                    for line in by_class[:_N_CLASSES]
-                ],
+                ["class", "test rows", "correct", "95 % interval"],
+                _cells(by_class[:MOST_CLASSES], "label", "n", "value", "interval"),
             ),
         ]
     parts += [
@@ -99,30 +95,31 @@ def _card(run: Findings) -> str:
         _table(["rows", "number", "use"], run.split()),
         _list(f"Source: {_plain(data.get('source', '?'))}.", *map(_plain, run.notes)),
         "## Limits",
-        _list(*map(_plain, run.limits())),
+        _list(*(_plain(finding.sentence) for finding in run.limits())),
         "## Training",
-        _plain(" ".join(run.course())),
+        _sentences(run.course()),
         _table(["setting", "value"], run.settings()),
         "## To reproduce it",
     ]
-    if summary.get("command"):
-        parts.append(_code(str(summary["command"]), "bash"))
+    if run.command_sentence:
+        parts += [run.command_sentence, _code(str(summary["command"]), "bash")]
     versions = ", ".join(" ".join(pair) for pair in run.versions())
-    parts.append(
-        f"Seed {_plain(summary.get('seed', '?'))}; {_plain(versions)}. All settings stand in config.toml. "
-        "The same versions on the same kind of CPU give the same bits."
-    )
+    parts.append(f"Versions: {_plain(versions)}. All settings are in config.toml.")
     return "\n\n".join(parts) + "\n"
 
 
+def _sentences(findings: Iterable[Finding]) -> str:
+    return _plain(" ".join(finding.sentence for finding in findings))
+
+
 def _plain(value: Any) -> str:
-    """Text that means itself in Markdown, and in the HTML which Markdown may hold."""
+    """Return text with everything escaped that means something in Markdown or in HTML."""
     text = html.escape(" ".join(str(value).split()), quote=False)
     return re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", text)
 
 
 def _code(text: str, language: str) -> str:
-    """A block of code, within fences longer than any in it."""
+    """Return a block of code, within fences longer than any in it."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
@@ -132,6 +129,10 @@ def _list(*lines: str) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _table(names: Any, lines: Any) -> str:
+def _cells(lines: Iterable[Mapping[str, Any]], *keys: str) -> list[list[Any]]:
+    return [[line[key] for key in keys] for line in lines]
+
+
+def _table(names: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
     rows = [names, ["---"] * len(names), *lines]
     return "\n".join("| " + " | ".join(map(_plain, row)) + " |" for row in rows)

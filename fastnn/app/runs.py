@@ -32,8 +32,8 @@ from ..training.logs import JsonLog, TensorBoard, as_json
 from ..training.trainer import Trainer
 from . import machine
 from .config import Config, make_config, read_config, to_toml
+from .model_card import write_model_card
 from .preparation import Part, Prepared, early_stopping, make_model, prepare
-from .report import write_model_card
 
 MODEL, CONFIG, HISTORY, SUMMARY = "model.safetensors", "config.toml", "history.json", "summary.json"
 TEST, WORST, LOG, CHECKPOINTS = "test.csv", "worst.json", "log.jsonl", "checkpoints"

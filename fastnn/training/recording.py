@@ -1,4 +1,7 @@
-"""Callbacks that keep what a network looked like while it learnt: :mod:`fastnn.plots` draws it."""
+"""Callbacks that record a network while it learns: its outputs on a grid, its gradients and outputs by layer.
+
+:mod:`fastnn.plots` draws what they record.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from ..history import Epoch
@@ -13,18 +17,29 @@ from ..network.mlp import MLP
 from .callbacks import Callback
 
 
-def plane(x, resolution: int, margin: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-    """The two axes of a grid around the points x, (n, 2): `resolution` values each.
+def grid_axes(x: ArrayLike, resolution: int, margin: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two axes of a grid around the points x, `resolution` values each.
+
+    Parameters
+    ----------
+    x : array-like of shape (n, 2)
+    resolution : int
+    margin : float, default=0.1
+        The grid reaches this share of the points' spread beyond them.
+
+    Returns
+    -------
+    across, up : ndarray of shape (resolution,)
 
     Examples
     --------
-    >>> across, up = plane([[0, 0], [1, 2]], 3, margin=0)
+    >>> across, up = grid_axes([[0, 0], [1, 2]], 3, margin=0)
     >>> across, up
     (array([0. , 0.5, 1. ]), array([0., 1., 2.]))
     """
     x = np.asarray(x, dtype=np.float64)
     if x.ndim != 2 or x.shape[1] != 2:
-        raise ValueError(f"x must have 2 features, one an axis of the picture, got shape {x.shape}.")
+        raise ValueError(f"x must have 2 features, one for each axis of the grid, got shape {x.shape}.")
     if len(x) == 0 or not np.isfinite(x).all():
         raise ValueError("x must hold at least one row, and finite values only.")
     _checks.check_count("resolution", resolution, 2)
@@ -35,54 +50,54 @@ def plane(x, resolution: int, margin: float = 0.1) -> tuple[np.ndarray, np.ndarr
 
 
 def grid_points(across: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """All points of a grid, (len(up) * len(across), 2), row by row."""
+    """Return all points of a grid, (len(up) * len(across), 2), row by row."""
     return np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
 
 
 class _Recorder(Callback):
-    """Records at the ends of chosen epochs, and before the first."""
+    """A callback that records at the ends of chosen epochs, and before the first."""
 
     def __init__(self, every: int, epochs: Iterable[int] | None) -> None:
         self._every = _checks.check_count("every", every)
         self._chosen = None if epochs is None else {_checks.check_count("epochs", n, 0) for n in epochs}
         self.epochs: list[int] = []
 
-    def _note(self, trainer: Any) -> None:
+    def _record(self, trainer: Any) -> None:
         raise NotImplementedError
 
-    def _consider(self, trainer: Any, epoch: int) -> None:
+    def _record_if_chosen(self, trainer: Any, epoch: int) -> None:
         chosen = epoch % self._every == 0 if self._chosen is None else epoch in self._chosen
         if chosen and epoch not in self.epochs[-1:]:
-            self._note(trainer)
+            self._record(trainer)
             self.epochs.append(epoch)
 
     def on_fit_begin(self, trainer: Any) -> None:
-        self._consider(trainer, len(trainer.history))
+        self._record_if_chosen(trainer, len(trainer.history))
 
     def on_epoch_end(self, trainer: Any, epoch: Epoch) -> None:
-        self._consider(trainer, epoch.epoch)
+        self._record_if_chosen(trainer, epoch.epoch)
 
 
 class RecordBoundary(_Recorder):
-    """Keeps a network's outputs on a grid around some points with two features.
+    """Record a network's outputs on a grid around some points with two features.
 
     Parameters
     ----------
     x : array-like of shape (n, 2)
         The grid reaches a tenth of their spread beyond them.
     every : int, default=1
-        Record every so many epochs, and before the first (as epoch 0).
+        Number of epochs from one record to the next; the first is made before training, as epoch 0.
     epochs : iterable of int, optional
-        Record after these instead.
+        Record after these epochs instead.
     resolution : int, default=100
-        Points of the grid along each axis.
+        Number of grid points along each axis.
 
     Attributes
     ----------
     epochs : list of int
-        What was recorded.
+        The recorded epochs.
     outputs : list of ndarray of shape (resolution, resolution, n_out)
-        One an epoch: ``outputs[k][i, j]`` is the network's output at ``(across[j], up[i])``.
+        One array for each recorded epoch: ``outputs[k][i, j]`` is the output at ``(across[j], up[i])``.
     across, up : ndarray of shape (resolution,)
 
     Raises
@@ -103,14 +118,14 @@ class RecordBoundary(_Recorder):
     """
 
     def __init__(
-        self, x, *, every: int = 1, epochs: Iterable[int] | None = None, resolution: int = 100
+        self, x: ArrayLike, *, every: int = 1, epochs: Iterable[int] | None = None, resolution: int = 100
     ) -> None:
         super().__init__(every, epochs)
-        self.across, self.up = plane(x, resolution)
+        self.across, self.up = grid_axes(x, resolution)
         self.output: str | None = None
         self.outputs: list[np.ndarray] = []
 
-    def _note(self, trainer: Any) -> None:
+    def _record(self, trainer: Any) -> None:
         net: MLP = trainer.net
         if net.sizes[0] != 2:
             raise ValueError(f"RecordBoundary needs a network of 2 features, but it takes {net.sizes[0]}.")
@@ -120,14 +135,15 @@ class RecordBoundary(_Recorder):
 
 
 class Histogram(NamedTuple):
-    """How many of an array's values are where.
+    """Counts of an array's values in bins of equal width.
 
     Attributes
     ----------
     counts : ndarray of shape (n_bins,)
+        Values in each bin.
     edges : ndarray of shape (n_bins + 1,)
     n_zero : int
-        Values that are exactly 0, as ReLU gives them; they are in no bin.
+        Number of values that are exactly 0, which ReLU gives many of; they are in no bin.
 
     Examples
     --------
@@ -140,39 +156,40 @@ class Histogram(NamedTuple):
     n_zero: int
 
     @classmethod
-    def of(cls, values: np.ndarray, n_bins: int, *, sizes: bool = False) -> Histogram:
-        """Of an array, or of log10 of its absolute values; what is not finite is left out."""
+    def of(cls, values: np.ndarray, n_bins: int, *, log10: bool = False) -> Histogram:
+        """Count the finite values of an array or, where `log10`, the logarithms of their absolute values."""
         values = values[np.isfinite(values)].astype(np.float64)
-        others = values[values != 0]
-        counts, edges = np.histogram(np.log10(np.abs(others)) if sizes else others, n_bins)
-        return cls(counts, edges, values.size - others.size)
+        nonzero = values[values != 0]
+        counts, edges = np.histogram(np.log10(np.abs(nonzero)) if log10 else nonzero, n_bins)
+        return cls(counts, edges, values.size - nonzero.size)
 
 
 class RecordHistograms(_Recorder):
-    """Keeps histograms of each layer's weight gradient and outputs, so that a vanishing gradient is seen.
+    """Record histograms of each layer's weight gradient and outputs, which show a vanishing gradient.
 
     Glorot and Bengio (2010) looked at deep networks this way.
 
     Parameters
     ----------
     x, y : array-like
-        Rows to take gradient and outputs of, as in ``Trainer.fit``; a few hundred will do.
+        Rows, as in ``Trainer.fit``, whose gradient and outputs are recorded; a few hundred suffice.
     every : int, default=1
-        Record every so many epochs, and before the first (as epoch 0).
+        Number of epochs from one record to the next; the first is made before training, as epoch 0.
     epochs : iterable of int, optional
-        Record after these instead.
+        Record after these epochs instead.
     n_bins : int, default=40
+        Bins of equal width.
 
     Attributes
     ----------
     epochs : list of int
-        What was recorded.
+        The recorded epochs.
     gradients : list of list of Histogram
-        By epoch and layer, over log10 of the absolute values.
+        Of each recorded epoch and layer, over log10 of the absolute values.
     activations : list of list of Histogram
-        By epoch and layer: the outputs of the layers.
+        Of each recorded epoch and layer, over the layer's outputs.
     names : list of str
-        Of the layers.
+        Names of the layers.
 
     Examples
     --------
@@ -192,7 +209,13 @@ class RecordHistograms(_Recorder):
     """
 
     def __init__(
-        self, x, y, every: int = 1, *, epochs: Iterable[int] | None = None, n_bins: int = 40
+        self,
+        x: Any,
+        y: ArrayLike,
+        every: int = 1,
+        *,
+        epochs: Iterable[int] | None = None,
+        n_bins: int = 40,
     ) -> None:
         super().__init__(every, epochs)
         self._rows = x, y
@@ -201,12 +224,12 @@ class RecordHistograms(_Recorder):
         self.activations: list[list[Histogram]] = []
         self.names: list[str] = []
 
-    def _note(self, trainer: Any) -> None:
+    def _record(self, trainer: Any) -> None:
         x, y = self._rows
         net: MLP = trainer.net
         _, grad_weights, _ = trainer.gradient(x, y)
         outputs = net.layer_outputs(x.toarray() if _checks.is_sparse(x) else x)
-        self.gradients.append([Histogram.of(grad, self._n_bins, sizes=True) for grad in grad_weights])
+        self.gradients.append([Histogram.of(grad, self._n_bins, log10=True) for grad in grad_weights])
         self.activations.append([Histogram.of(out, self._n_bins) for out in outputs])
         kinds = [*(activation.name for activation in net.activations), net.output or "identity"]
         self.names = [f"layer {depth} ({kind})" for depth, kind in enumerate(kinds)]

@@ -79,7 +79,7 @@ class LRCurve:
         ImportError
             Where matplotlib is not installed.
         """
-        from ..plots.plots import BLUE, VERMILLION, new_axes
+        from ..plots.style import BLUE, VERMILLION, new_axes
 
         is_own, ax = ax is None, new_axes(ax)
         figure: Any = ax.figure

@@ -17,7 +17,7 @@ import typer
 from sklearn.datasets import make_moons
 
 import fastnn
-from fastnn.plots import plots
+from fastnn import plots
 from fastnn.training.recording import RecordBoundary, RecordHistograms
 
 

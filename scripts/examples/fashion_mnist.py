@@ -17,8 +17,8 @@ import typer
 from sklearn.datasets import load_digits
 
 import fastnn
+from fastnn import plots
 from fastnn.data import ArrayEncoder, Target, read_arrays
-from fastnn.plots import plots
 
 CLOTHES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
 

@@ -8,7 +8,7 @@ from reference import activate_output, doubled
 
 import fastnn
 from fastnn.kernels.sizes import ROW_BLOCK
-from fastnn.training.recording import Histogram, RecordBoundary, RecordHistograms, grid_points, plane
+from fastnn.training.recording import Histogram, RecordBoundary, RecordHistograms, grid_axes, grid_points
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -46,13 +46,13 @@ def make_trainer(loss="cross_entropy", n_out=2, activation="tanh", **options):
     return fastnn.Trainer(net, loss=loss, optimizer=fastnn.Adam(lr=0.01), seed=0)
 
 
-def test_plane_and_its_points():
-    across, up = plane([[0, 10], [2, 20]], 5)
+def test_grid_axes_and_points():
+    across, up = grid_axes([[0, 10], [2, 20]], 5)
     np.testing.assert_allclose(across, np.linspace(-0.2, 2.2, 5))
     np.testing.assert_allclose(up, np.linspace(9, 21, 5))
     points = grid_points(across, up).reshape(5, 5, 2)
     assert points[3, 1].tolist() == [across[1], up[3]]
-    across, up = plane([[1, 1]], 3)  # a single point has no spread
+    across, up = grid_axes([[1, 1]], 3)  # a single point has no spread
     assert across[0] < 1 < across[-1]
 
 
@@ -99,7 +99,7 @@ def test_histograms_are_those_of_gradient_and_outputs(problem):
 
 
 def test_zeros_are_counted_apart():
-    histogram = Histogram.of(np.array([0.0, 0.0, -0.1, 10.0, np.nan, np.inf]), 4, sizes=True)
+    histogram = Histogram.of(np.array([0.0, 0.0, -0.1, 10.0, np.nan, np.inf]), 4, log10=True)
     assert histogram.n_zero == 2
     assert histogram.edges[[0, -1]].tolist() == [-1.0, 1.0]
     assert histogram.counts.sum() == 2
