@@ -8,7 +8,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _checks
 from .dataset import Dataset, name_of
+from .folders import find_path
 
 # scikit-learn's data sets, and the task of each.
 BUILT_IN = {
@@ -118,39 +119,6 @@ def _read_file(path: Path, labelled: bool) -> _Arrays:
             ".npz file."
         )
     return _not_empty("x", readers[suffix](path)), None, None
-
-
-def find_path(source: str | Path, names: Collection[str] = ()) -> Path:
-    """Return the path of a file or folder.
-
-    Parameters
-    ----------
-    source : str or Path
-    names : collection of str
-        Data sets that could be meant instead.
-
-    Raises
-    ------
-    FileNotFoundError
-        If nothing is there; it suggests the nearest name.
-    """
-    path = Path(source).expanduser()
-    if path.exists():
-        return path
-    try:
-        beside = {entry.name: str(path.with_name(entry.name)) for entry in path.parent.iterdir()}
-    except OSError:
-        beside = {}
-    near = _checks.nearest_name(str(source), names) or beside.get(
-        _checks.nearest_name(path.name, beside) or ""
-    )
-    hint = f" Did you mean {near!r}?" if near else ""
-    if not names:
-        raise FileNotFoundError(f"there is no file or folder {str(source)!r}.{hint}")
-    raise FileNotFoundError(
-        f"there is no file {str(source)!r}, and no data set of that name: expected a path or one of "
-        f"{', '.join(names)}.{hint}"
-    )
 
 
 def _built_in(name: str) -> Dataset:

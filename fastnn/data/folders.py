@@ -1,4 +1,4 @@
-"""Files in a folder for each class, and folders that say which of their files are test rows."""
+"""Files and folders: finding them, and folders with a folder for each class."""
 
 from __future__ import annotations
 
@@ -9,10 +9,45 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import _checks
+
 # The end of the name of a folder of rows for one purpose: "train", "20news-bydate-train".
 _PART = re.compile(r"(?:^|[-_. ])(train|test|val)(?:ing|id|idation)?$", re.IGNORECASE)
 
 _IGNORED = ("__MACOSX", "unsup")  # what an archiver leaves behind; IMDB's reviews without a label
+
+
+def find_path(source: str | Path, names: Collection[str] = ()) -> Path:
+    """Return the path of a file or folder.
+
+    Parameters
+    ----------
+    source : str or Path
+    names : collection of str
+        Data sets that could be meant instead.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is there; it suggests the nearest name.
+    """
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    try:
+        beside = {entry.name: str(path.with_name(entry.name)) for entry in path.parent.iterdir()}
+    except OSError:
+        beside = {}
+    near = _checks.nearest_name(str(source), names) or beside.get(
+        _checks.nearest_name(path.name, beside) or ""
+    )
+    hint = f" Did you mean {near!r}?" if near else ""
+    if not names:
+        raise FileNotFoundError(f"there is no file or folder {str(source)!r}.{hint}")
+    raise FileNotFoundError(
+        f"there is no file {str(source)!r}, and no data set of that name: expected a path or one of "
+        f"{', '.join(names)}.{hint}"
+    )
 
 
 def find_suffix(name: str, suffixes: Collection[str]) -> str | None:

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import _checks
-from .arrays import find_path
 from .dataset import Dataset, name_of
-from .folders import find_files, read_classes
+from .folders import find_files, find_path, read_classes
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MODES = {"L": 1, "RGB": 3}  # and their channels

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from .. import _checks
 from . import images, text
-from .arrays import BUILT_IN, ArrayEncoder, find_path, is_array_folder, is_idx_file, read_arrays
+from .arrays import BUILT_IN, ArrayEncoder, is_array_folder, is_idx_file, read_arrays
 from .dataset import Dataset, Encoder
-from .folders import find_files
+from .folders import find_files, find_path
 from .tables import files as tables
 from .tables.encoder import TableEncoder
 from .tables.target_column import read_dataset

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import _checks
-from .arrays import find_path
 from .dataset import Dataset, name_of
-from .folders import find_files, read_classes
+from .folders import find_files, find_path, read_classes
 
 METHODS = ("tfidf", "counts", "bag")
 SUFFIXES = ("", ".text", ".txt")

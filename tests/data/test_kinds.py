@@ -159,6 +159,7 @@ def test_every_kind_has_its_encoder(images):
         encoder = encoders[kind]().fit(data.rows)
         again = fastnn.data.encoder_from_dict(json.loads(json.dumps(encoder.to_dict())))
         assert again.transform(data.rows).shape == (data.n, len(again.feature_names))
+        assert again.unseen_summary() == ""
         (described,) = again.describe()
         assert {"column", "kind", "encoding", "features", "note"} <= set(described)
 

@@ -168,6 +168,7 @@ def test_unseen_words_are_counted():
     encoder = TextEncoder(ngrams=(1, 2), min_count=1).fit(["red green blue"])
     encoder.transform(["red green", "green red", "grey"])
     assert encoder.unseen == 2  # "green red" and "grey"
+    assert encoder.unseen_summary() == "Words unseen or rare in training: 2."
     assert encoder.n_empty == 1
     encoder.transform(["blue"])
     assert (encoder.unseen, encoder.n_empty) == (0, 0)

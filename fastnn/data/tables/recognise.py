@@ -1,4 +1,4 @@
-"""What a column is: a number, a date, a category, free text, or nothing to learn from.
+"""Recognition of columns: as numbers, dates, categories, free text, or nothing to learn from.
 
 To add a kind of column, write its class in `columns.py`, and say here by which values it is recognised.
 """
