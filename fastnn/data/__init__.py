@@ -1,8 +1,8 @@
-"""Data into vectors: reading files, splitting them, and encoding their rows.
+"""Reading, splitting and encoding data.
 
-A source is read into a :class:`Dataset` of raw rows. They are split, an encoder learns from the training rows
-what it needs (medians, categories, vocabularies), and turns any rows into what a network takes. Names are
-imported when they are first used, so that pandas and scikit-learn are only loaded where they are needed.
+A source is read into a :class:`Dataset` of raw rows. They are split; an encoder learns what it needs
+(medians, categories, vocabularies) from the training rows, and turns any rows into vectors for a network.
+Names are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from .arrays import read_arrays as read_arrays
     from .dataset import Dataset as Dataset
     from .dataset import Encoder as Encoder
-    from .dataset import encoder_from_dict as encoder_from_dict
     from .dataset import name_of as name_of
     from .dataset import take as take
     from .images import ImageEncoder as ImageEncoder
     from .images import read_images as read_images
+    from .kinds import encoder_from_dict as encoder_from_dict
     from .kinds import read_source as read_source
     from .split import Split as Split
     from .split import split_rows as split_rows
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from .streams.stream import Stream as Stream
     from .streams.tables import TableStream as TableStream
     from .tables.encoder import TableEncoder as TableEncoder
-    from .tables.encoder import leaks as leaks
-    from .tables.encoder import read_dataset as read_dataset
     from .tables.files import read_table as read_table
+    from .tables.leaks import leaks as leaks
+    from .tables.target_column import read_dataset as read_dataset
     from .target import Target as Target
     from .target import guess_task as guess_task
     from .text import TextEncoder as TextEncoder
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Dataset": "dataset",
     "Encoder": "dataset",
-    "encoder_from_dict": "dataset",
+    "encoder_from_dict": "kinds",
     "name_of": "dataset",
     "take": "dataset",
     "ArrayEncoder": "arrays",
@@ -50,9 +50,9 @@ _HOMES = {
     "TableStream": "streams.tables",
     "BUILT_IN": "arrays",
     "TASKS": ".evaluation",
-    "read_dataset": "tables.encoder",
+    "read_dataset": "tables.target_column",
     "read_table": "tables.files",
-    "leaks": "tables.encoder",
+    "leaks": "tables.leaks",
     "TableEncoder": "tables.encoder",
     "Target": "target",
     "guess_task": "target",

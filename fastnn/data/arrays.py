@@ -1,4 +1,4 @@
-"""Arrays from files and from scikit-learn, and their encoder: every feature standardised."""
+"""Arrays from files and from scikit-learn, and their encoder, which standardises every feature."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _checks
 from .dataset import Dataset, name_of
+from .folders import find_path
 
-# scikit-learn's own, by what is to be predicted.
+# scikit-learn's data sets, and the task of each.
 BUILT_IN = {
     "digits": "classification",
     "iris": "classification",
@@ -38,34 +40,37 @@ _TARGETS = {
 
 _IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
-_BLOCK_BYTES = 1 << 22  # of float64: what is converted at a time stays in the cache
+_BLOCK_BYTES = 1 << 22  # of float64 that are converted at a time: they stay in the cache
+
+# x, y if there is one, and test rows (x, y) if there are some.
+_Arrays: TypeAlias = tuple[np.ndarray, np.ndarray | None, tuple[np.ndarray, np.ndarray] | None]
 
 
 def read_arrays(source: str | Path | Sequence[str | Path], *, labelled: bool = True) -> Dataset:
-    """Read arrays: the rows, and what is to be predicted of them.
+    """Read arrays: rows and targets.
 
     Parameters
     ----------
     source : str, path, or two paths
         A name of scikit-learn's (digits, iris, wine, breast_cancer, diabetes, linnerud), or the path of
 
-        - a ``.npz`` file with x and y, and x_test and y_test if it has them (Keras' x_train and y_train
-          do as well);
-        - a folder with x.npy and y.npy, and x_test.npy and y_test.npy if it has them; or the two paths
-          themselves. These are mapped into memory, not read;
+        - a ``.npz`` file with x and y (or x_train and y_train, as Keras has it), and x_test and y_test if
+          there are test rows;
+        - a folder with x.npy and y.npy, and x_test.npy and y_test.npy if there are test rows; or the two
+          paths themselves. These are mapped into memory, not read;
         - a folder with the four IDX files of MNIST or Fashion-MNIST, compressed or not.
     labelled : bool, default=True
-        If False, y is neither needed nor read, and a single ``.npy`` will do: rows to predict.
+        If False, y is neither needed nor read, and a single ``.npy`` is enough: rows to predict.
 
     Returns
     -------
     Dataset
-        Of kind "array", rows in the shape and dtype in which they came.
+        Of kind "array"; rows keep their shape and dtype.
 
     Raises
     ------
     ValueError
-        If the source is not what is described here.
+        If the source is none of these, or damaged.
     FileNotFoundError
         If there is no such file and no data set of that name.
     ImportError
@@ -83,14 +88,14 @@ def read_arrays(source: str | Path | Sequence[str | Path], *, labelled: bool = T
     elif source in BUILT_IN:
         data = _built_in(str(source))
     else:
-        path = existing(source, BUILT_IN)
+        path = find_path(source, BUILT_IN)
         x, y, test = _read_folder(path, labelled) if path.is_dir() else _read_file(path, labelled)
         data = Dataset(name_of(path), "array", x, y, test=test)
     return data if labelled else replace(data, y=None, test=None)
 
 
-def _read_folder(folder: Path, labelled: bool):
-    if is_idx_folder(folder):
+def _read_folder(folder: Path, labelled: bool) -> _Arrays:
+    if _is_idx_folder(folder):
         return _read_idx_folder(folder)
     files = {file.stem: file for file in sorted(folder.glob("*.npy"))}
     if not files:
@@ -98,7 +103,7 @@ def _read_folder(folder: Path, labelled: bool):
     return _named_arrays(folder, files, labelled)
 
 
-def _read_file(path: Path, labelled: bool):
+def _read_file(path: Path, labelled: bool) -> _Arrays:
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return _read_npz(path, labelled)
@@ -114,27 +119,6 @@ def _read_file(path: Path, labelled: bool):
             ".npz file."
         )
     return _not_empty("x", readers[suffix](path)), None, None
-
-
-def existing(source: str | Path, names: Sequence[str] | dict[str, str] = ()) -> Path:
-    """The path, if something is there; else an error, which suggests a name that comes near."""
-    path = Path(source).expanduser()
-    if path.exists():
-        return path
-    try:
-        beside = {entry.name: str(path.with_name(entry.name)) for entry in path.parent.iterdir()}
-    except OSError:
-        beside = {}
-    near = _checks.nearest_name(str(source), names) or beside.get(
-        _checks.nearest_name(path.name, beside) or ""
-    )
-    hint = f" Did you mean {near!r}?" if near else ""
-    if not names:
-        raise FileNotFoundError(f"there is no file or folder {str(source)!r}.{hint}")
-    raise FileNotFoundError(
-        f"there is no file {str(source)!r}, and no data set of that name: expected a path or one of "
-        f"{', '.join(names)}.{hint}"
-    )
 
 
 def _built_in(name: str) -> Dataset:
@@ -154,7 +138,7 @@ def _two_paths(source: Sequence[str | Path]) -> list[Path]:
         raise TypeError(
             f"source must be a name, a path, or the two paths of x.npy and y.npy, got {source!r:.80}."
         )
-    return [existing(path) for path in paths]
+    return [find_path(path) for path in paths]
 
 
 def _not_empty(name: str, x: np.ndarray) -> np.ndarray:
@@ -164,7 +148,7 @@ def _not_empty(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def _pair(x: np.ndarray, y: np.ndarray, ending: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Both, if they go together."""
+    """Return both if they have the same number of rows."""
     _not_empty(f"x{ending}", x)
     if y.ndim == 0:
         raise ValueError(f"y{ending} is a single value: expected one a row.")
@@ -172,8 +156,8 @@ def _pair(x: np.ndarray, y: np.ndarray, ending: str = "") -> tuple[np.ndarray, n
     return x, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def _named_arrays(path: Path, found: dict[str, Any], labelled: bool):
-    """x, y and the test rows or None, of arrays, or of the files of arrays, by name."""
+def _named_arrays(path: Path, found: Mapping[str, np.ndarray | Path], labelled: bool) -> _Arrays:
+    """Pick x, y and the test rows from arrays, or files of arrays, by name."""
     first = "x_train" if "x" not in found and "x_train" in found else "x"
     second = "y_train" if "y" not in found and "y_train" in found else "y"
     missing = {first, second} - set(found) if labelled else {first} - set(found)
@@ -184,7 +168,8 @@ def _named_arrays(path: Path, found: dict[str, Any], labelled: bool):
         )
 
     def get(name: str) -> np.ndarray:
-        return _map_npy(found[name]) if isinstance(found[name], Path) else found[name]
+        array = found[name]
+        return _map_npy(array) if isinstance(array, Path) else array
 
     if not labelled:
         return _not_empty("x", get(first)), None, None
@@ -200,41 +185,46 @@ def _named_arrays(path: Path, found: dict[str, Any], labelled: bool):
     return x, y, test
 
 
-def _read_npz(path: Path, labelled: bool):
+def _read_npz(path: Path, labelled: bool) -> _Arrays:
     try:
         if not zipfile.is_zipfile(path):
             raise ValueError("it is damaged or another kind of file")
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except Exception as error:  # whatever NumPy and zipfile make of a damaged file
+    except Exception as error:  # NumPy and zipfile raise all kinds of errors on damaged files
         raise ValueError(f"{str(path)!r} cannot be read as .npz: {_reason(error)}.") from error
     return _named_arrays(path, arrays, labelled)
 
 
 def _map_npy(path: Path) -> np.ndarray:
-    """The array of a ``.npy`` file, mapped into memory."""
+    """Map the array of a ``.npy`` file into memory."""
     try:
         return np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # whatever NumPy makes of a damaged file
+    except Exception as error:  # NumPy raises all kinds of errors on damaged files
         raise ValueError(f"{str(path)!r} cannot be read as .npy: {_reason(error)}.") from error
 
 
 def _reason(error: Exception) -> str:
-    """An error's text as the end of a sentence."""
+    """Return an error's text as the end of a sentence."""
     return (str(error).strip().rstrip(".") or type(error).__name__).partition("\n")[0]
 
 
-def is_idx_folder(folder: Path) -> bool:
-    """Whether it holds files that are called as MNIST's are."""
+def is_array_folder(folder: Path) -> bool:
+    """Tell whether a folder holds ``.npy`` or IDX files."""
+    return _is_idx_folder(folder) or any(folder.glob("*.npy"))
+
+
+def _is_idx_folder(folder: Path) -> bool:
+    """Tell whether a folder holds files with MNIST's names."""
     return any(any(folder.glob(f"{part}-images*")) for part in ("train", "t10k"))
 
 
 def is_idx_file(path: Path) -> bool:
-    """Whether it is called as one of MNIST's files is."""
+    """Tell whether a file has a name as MNIST's files have."""
     return path.is_file() and re.search(r"[-.]idx\d-", path.name) is not None
 
 
-def _read_idx_folder(folder: Path):
+def _read_idx_folder(folder: Path) -> _Arrays:
     pairs = []
     for part in ("train", "t10k"):
         images, labels = (_read_idx(_idx_file(folder, f"{part}-{what}")) for what in ("images", "labels"))
@@ -269,7 +259,7 @@ def _read_idx(path: Path) -> np.ndarray:
 
 
 def row_blocks(rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Where it stands and a block of rows in float64, for arrays of which no such copy would fit."""
+    """Yield rows in float64, block by block, with their slice: a copy of all of them may not fit."""
     step = max(1, _BLOCK_BYTES // (8 * math.prod(rows.shape[1:])))
     for start in range(0, len(rows), step):
         block = np.asarray(rows[start : start + step], dtype=np.float64)
@@ -279,25 +269,25 @@ def row_blocks(rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
 class ArrayEncoder:
     """Standardises every feature of numeric arrays: mean 0 and variance 1 over the rows it learns from.
 
-    Means and variances are found and applied block by block, by scikit-learn's StandardScaler: memory-mapped
-    rows stay on the disk and rows of bytes are not blown up.
+    Means and variances are found by scikit-learn's StandardScaler and applied block by block: memory-mapped
+    rows stay on disk, and bytes are never converted all at once.
 
     Parameters
     ----------
     dtype : {"float32", "float64"}, default="float32"
         Of the vectors.
     feature_names : sequence of str, optional
-        By default x[0], x[1], ..., or x[0, 0], x[0, 1], ... of rows that are matrices.
+        Names of the features; by default x[0], x[1], ..., or x[0, 0], x[0, 1], ... of rows that are matrices.
 
     Attributes
     ----------
     shape : tuple of int
-        Of one row.
+        Shape of a row.
     mean, scale : ndarray of shape (n_features,)
         A vector is ``(row.ravel() - mean) / scale``. The scale of a constant feature is 1.
     feature_names : list of str
     embeddings : dict
-        Empty: all features are numbers.
+        Empty: no feature is a code of a category.
 
     Examples
     --------
@@ -308,12 +298,12 @@ class ArrayEncoder:
 
     kind: ClassVar[str] = "array"
 
-    def __init__(self, dtype: Any = "float32", *, feature_names: Sequence[str] | None = None) -> None:
+    def __init__(self, dtype: DTypeLike = "float32", *, feature_names: Sequence[str] | None = None) -> None:
         self.dtype = _checks.check_dtype(dtype)
         self._given_names = None if feature_names is None else [str(name) for name in feature_names]
         self.embeddings: dict[int, tuple[int, int]] = {}
 
-    def fit(self, rows: Any) -> ArrayEncoder:
+    def fit(self, rows: ArrayLike) -> ArrayEncoder:
         """Learn mean and scale of every feature.
 
         Parameters
@@ -328,22 +318,22 @@ class ArrayEncoder:
         Raises
         ------
         ValueError
-            If values are not numbers, not finite, or none are there.
+            If values are not numbers or not finite, or there are no rows.
         """
         rows = self._check(rows)
         n_features = math.prod(rows.shape[1:])
         if self._given_names is not None and len(self._given_names) != n_features:
             raise ValueError(f"{len(self._given_names)} feature_names came with {n_features} features.")
         scaler = _checks.require("sklearn.preprocessing", "sklearn").StandardScaler()
-        for place, block in row_blocks(rows):
-            _check_finite(block, place.start)
+        for part, block in row_blocks(rows):
+            _check_finite(block, part.start)
             scaler.partial_fit(block)
         self.shape = rows.shape[1:]
         self.mean, self.scale = scaler.mean_, scaler.scale_
         return self
 
-    def transform(self, rows: Any) -> np.ndarray:
-        """Vectors of rows.
+    def transform(self, rows: ArrayLike) -> np.ndarray:
+        """Encode rows as vectors.
 
         Parameters
         ----------
@@ -356,20 +346,19 @@ class ArrayEncoder:
         Raises
         ------
         ValueError
-            If the rows have another shape than those it learnt from, or values that are not numbers or not
-            finite.
+            If rows have another shape than in training, or values are not numbers or not finite.
         """
         rows = self._check(rows)
         if rows.shape[1:] not in (self.shape, self.mean.shape):
             expected = str(self.shape) if self.shape == self.mean.shape else f"{self.shape}, or flat,"
             raise ValueError(f"rows must have shape {expected} each, got {rows.shape[1:]}.")
         x = np.empty((len(rows), self.mean.size), self.dtype)
-        for place, block in row_blocks(rows):
-            _check_finite(block, place.start)
-            x[place] = (block - self.mean) / self.scale
+        for part, block in row_blocks(rows):
+            _check_finite(block, part.start)
+            x[part] = (block - self.mean) / self.scale
         return x
 
-    def _check(self, rows: Any) -> np.ndarray:
+    def _check(self, rows: ArrayLike) -> np.ndarray:
         if _checks.is_sparse(rows):
             raise TypeError("rows are a sparse matrix, expected a dense array.")
         rows = np.asanyarray(rows)  # a memory map stays one
@@ -381,13 +370,13 @@ class ArrayEncoder:
 
     @property
     def feature_names(self) -> list[str]:
-        """One a feature."""
+        """The name of each feature."""
         if self._given_names is not None:
             return self._given_names
         return [f"x[{', '.join(map(str, index))}]" for index in np.ndindex(self.shape)]
 
     def describe(self) -> list[dict[str, Any]]:
-        """What was decided, of the array as a whole."""
+        """Describe what was decided, for the array as a whole."""
         size = " x ".join(map(str, self.shape))
         return [
             {
@@ -399,8 +388,12 @@ class ArrayEncoder:
             }
         ]
 
+    def unseen_summary(self) -> str:
+        """Return "": numbers are never unseen."""
+        return ""
+
     def to_dict(self) -> dict[str, Any]:
-        """All that was learnt, as JSON can hold it."""
+        """Return all that was learnt, for JSON."""
         return {
             "kind": self.kind,
             "dtype": self.dtype.name,
@@ -412,7 +405,7 @@ class ArrayEncoder:
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> ArrayEncoder:
-        """The encoder that :meth:`to_dict` wrote down."""
+        """Make the encoder that :meth:`to_dict` described."""
         encoder = cls(state["dtype"], feature_names=state.get("feature_names"))
         encoder.shape = tuple(state["shape"])
         encoder.mean, encoder.scale = (np.asarray(state[name], np.float64) for name in ("mean", "scale"))

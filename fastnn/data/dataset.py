@@ -1,21 +1,12 @@
-"""Raw rows with what is to be predicted of them, and what turns them into vectors."""
+"""Raw rows with their target, and the interface of what turns them into vectors."""
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-
-# Where the encoder of each kind of rows is.
-_ENCODERS = {
-    "array": ("arrays", "ArrayEncoder"),
-    "table": ("tables.encoder", "TableEncoder"),
-    "text": ("text", "TextEncoder"),
-    "images": ("images", "ImageEncoder"),
-}
 
 
 @dataclass
@@ -26,16 +17,16 @@ class Dataset:
     ----------
     name : str
         Fit for a file's name.
-    kind : {"array", "table", "text", "images"}
+    kind : {"array", "images", "text", "table"}
     rows : ndarray, pandas.DataFrame or list
         Arrays have shape (n, ...); tables lack the target; text is a list of str; images are an array or a
         list of paths.
     y : ndarray of shape (n,) or (n, n_out), or None
-        What is to be predicted, as it was read: labels of any kind, or numbers. None where that is not known.
+        The target as it was read: labels of any kind, or numbers. None where it is not known.
     target : str
-        What y is called.
+        Name of the target.
     test : tuple (rows, y) or None
-        Rows to test with, where the source itself says which.
+        Test rows, where the source itself says which these are.
     feature_names : list of str or None
         Of an array's features, where they have names.
 
@@ -60,7 +51,7 @@ class Dataset:
 
 
 def name_of(path: Path) -> str:
-    """What a data set is called that comes from a file or folder: fit for a file's name.
+    """Name a data set after its file or folder, fit for a file's name.
 
     Examples
     --------
@@ -72,7 +63,7 @@ def name_of(path: Path) -> str:
 
 
 def take(rows: Any, indices: np.ndarray) -> Any:
-    """Some of the rows, of the kind that came.
+    """Return some of the rows: a list, a data frame or an array, as `rows` is one.
 
     Examples
     --------
@@ -85,7 +76,7 @@ def take(rows: Any, indices: np.ndarray) -> Any:
 
 
 class Encoder(Protocol):
-    """Learns from training rows how raw rows become vectors, and can be written down as JSON.
+    """Learns from training rows how raw rows become vectors, and can be saved as JSON.
 
     Attributes
     ----------
@@ -97,49 +88,38 @@ class Encoder(Protocol):
 
     @property
     def feature_names(self) -> list[str]:
-        """One a feature."""
+        """The name of each feature."""
         ...
 
     @property
     def embeddings(self) -> dict[int, tuple[int, int]]:
-        """What :class:`fastnn.MLP` takes under that name: features that are numbers of categories."""
+        """The argument `embeddings` of :class:`fastnn.MLP`: features that are codes of categories."""
         ...
 
     def fit(self, rows: Any) -> Encoder:
-        """Learn from rows to train on."""
+        """Learn from training rows."""
         ...
 
     def transform(self, rows: Any) -> Any:
-        """Vectors of rows: C-contiguous (n, n_features), or CSR."""
+        """Encode rows as vectors: C-contiguous (n, n_features), or CSR."""
         ...
 
     def describe(self) -> list[dict[str, Any]]:
-        """What was decided: a dict for each column or, if there are none, for the whole.
+        """Describe what was decided: a dict for each column or, if there are none, for the whole.
 
         Its entries are "column", "kind", "encoding", "features" (how many) and "note".
         """
         ...
 
+    def unseen_summary(self) -> str:
+        """Say which values of the last transform training had not seen, or could not be read; "" if none."""
+        ...
+
     def to_dict(self) -> dict[str, Any]:
-        """All that was learnt, as JSON can hold it; its entry "kind" is the encoder's."""
+        """Return all that was learnt, for JSON; its entry "kind" is the encoder's."""
         ...
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Encoder:
-        """The encoder that :meth:`to_dict` wrote down."""
+        """Make the encoder that :meth:`to_dict` described."""
         ...
-
-
-def encoder_from_dict(state: dict[str, Any]) -> Encoder:
-    """The encoder that was written down by its ``to_dict``, of whatever kind.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    kind = state.get("kind")
-    if kind not in _ENCODERS:
-        raise ValueError(f"its encoder is of kind {kind!r}: expected one of {', '.join(_ENCODERS)}.")
-    home, name = _ENCODERS[kind]
-    return getattr(importlib.import_module(f".{home}", __package__), name).from_dict(state)

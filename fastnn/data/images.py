@@ -1,4 +1,4 @@
-"""Images from folders, and their encoder: one size, grey or colour, pixels standardised."""
+"""Images from folders, and their encoder, which brings them to one size and standardises pixels."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .. import _checks
-from .arrays import existing
 from .dataset import Dataset, name_of
-from .folders import find_files, read_classes
+from .folders import find_files, find_path, read_classes
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-MODES = {"L": 1, "RGB": 3}  # channels
+MODES = {"L": 1, "RGB": 3}  # and their channels
 
-_KEPT_SIDE = 128  # images of one size keep it if no side is longer
-_LONGEST_SIDE = 64  # of others
+_KEPT_SIDE = 128  # images of the same size keep it if no side is longer
+_LONGEST_SIDE = 64  # of resized images
 _SAMPLE = 2_000  # images, spread over all, from which mean and scale are found; but
 _SAMPLE_PIXELS = 1 << 24  # no more than hold so many pixels, which are 64 MiB
-_GREY_MODES = ("1", "L", "LA", "La", "I", "F")  # and those that start with "I;16"
+_GREY_MODES = ("1", "L", "LA", "La", "I", "F")  # and those that begin with "I;16"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, Pillow's
 _EXIF_ORIENTATION = 0x0112
 _ON_ITS_SIDE = range(5, 9)
@@ -36,8 +36,8 @@ def read_images(source: str | Path, *, labelled: bool = True) -> Dataset:
     Parameters
     ----------
     source : str or path
-        The folder. If it holds a folder "train" and one "test" or "val" with those of the classes, they say
-        which rows are to test with. Files are png, jpg, gif (the first picture), bmp, webp and tiff;
+        The folder. If it holds a folder "train" and one "test" or "val" with the folders of the classes,
+        they say which rows are test rows. Files are png, jpg, gif (its first picture), bmp, webp and tiff;
         others, and hidden ones, are left out.
     labelled : bool, default=True
         If False, all images in the folder and below it, or a single one: rows to predict.
@@ -45,14 +45,14 @@ def read_images(source: str | Path, *, labelled: bool = True) -> Dataset:
     Returns
     -------
     Dataset
-        Of kind "images", its rows a list of paths: nothing is opened yet.
+        Of kind "images"; rows are a list of paths, none of which is opened yet.
 
     Raises
     ------
     ValueError
         If there are no images, no folders of classes, a class without images, or one class only.
     FileNotFoundError
-        If there is nothing of that name.
+        If there is no such file or folder.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def read_images(source: str | Path, *, labelled: bool = True) -> Dataset:
     >>> print(data.y, x.shape, x[:, 0])
     ['dark' 'light'] (2, 64) [-1.  1.]
     """
-    path = existing(source)
+    path = find_path(source)
     if path.is_file():
         if path.suffix.lower() not in SUFFIXES:
             raise ValueError(f"{str(path)!r} is no image: expected {', '.join(SUFFIXES)}, or a folder.")
@@ -84,17 +84,17 @@ def read_images(source: str | Path, *, labelled: bool = True) -> Dataset:
 
 
 class ImageEncoder:
-    """Makes images one size, grey or colour, and standardises their pixels.
+    """Brings images to one size, grey or colour, and standardises their pixels.
 
-    Pixels are scaled to 0 to 1 (what has 16 bits keeps them), then standardised by the mean and the
-    standard deviation of all pixels together. EXIF orientations are followed, transparent images laid on
-    white, and sizes changed by Pillow's antialiased bilinear filter. Files are read by several threads.
+    Pixels are scaled to [0, 1] (16 bits are kept), then standardised by the mean and the standard deviation
+    of all pixels together. EXIF orientations are followed, transparent images laid on white, and images
+    resized by Pillow's antialiased bilinear filter. Files are read by several threads.
 
     Parameters
     ----------
     size : int or (int, int), optional
         Height and width. By default that of the images if all have the same, of at most 128 pixels a side;
-        else the longer side is at most 64, and the proportions are the median ones.
+        otherwise the longer side has at most 64 pixels, and the aspect ratio is the median one.
     mode : {"L", "RGB"}, optional
         Grey or colour; by default grey if all images are grey.
     dtype : {"float32", "float64"}, default="float32"
@@ -106,10 +106,10 @@ class ImageEncoder:
     mode : {"L", "RGB"}
     mean, scale : float
         A vector is ``(pixels / 255 - mean) / scale``, the channels of a pixel side by side; found from at
-        most 2,000 images, spread over those to learn from.
+        most 2,000 images, spread over the training rows.
     feature_names : list of str
     embeddings : dict
-        Empty: all features are numbers.
+        Empty: no feature is a code of a category.
 
     Examples
     --------
@@ -123,12 +123,14 @@ class ImageEncoder:
     kind: ClassVar[str] = "images"
 
     def __init__(
-        self, size: int | Sequence[int] | None = None, mode: str | None = None, dtype: Any = "float32"
+        self, size: int | Sequence[int] | None = None, mode: str | None = None, dtype: DTypeLike = "float32"
     ) -> None:
         sides = [size, size] if isinstance(size, (int, np.integer)) else size
         if sides is not None and (isinstance(sides, str) or len(sides) != 2):
             raise ValueError(f"size must be a number or (height, width), got {size!r}.")
-        self._given_size = None if sides is None else tuple(_checks.check_count("size", n) for n in sides)
+        self._given_size: tuple[int, int] | None = None
+        if sides is not None:
+            self._given_size = _checks.check_count("size", sides[0]), _checks.check_count("size", sides[1])
         self._given_mode = None if mode is None else _checks.check_name("mode", mode, MODES)
         self.dtype = _checks.check_dtype(dtype)
         self.embeddings: dict[int, tuple[int, int]] = {}
@@ -139,7 +141,7 @@ class ImageEncoder:
         Parameters
         ----------
         rows : list of paths, or array of shape (n, height, width) or (n, height, width, 3)
-            Arrays hold bytes, 16-bit numbers, or anything else that grows with the light.
+            Arrays hold bytes, 16-bit numbers, or any other numbers that grow with brightness.
 
         Returns
         -------
@@ -149,7 +151,7 @@ class ImageEncoder:
         Raises
         ------
         ValueError
-            If there are none, or if files cannot be read: the first of them is named.
+            If there are no images, or files cannot be read: the message names the first of them.
         ImportError
             If Pillow is not installed.
         """
@@ -175,12 +177,12 @@ class ImageEncoder:
         return self
 
     def transform(self, rows: Any) -> np.ndarray:
-        """Vectors of images.
+        """Encode images as vectors.
 
         Parameters
         ----------
         rows : list of paths, or array of shape (n, height, width) or (n, height, width, 3)
-            Of any size; they become what :meth:`fit` decided on.
+            Of any size; they are brought to that of :meth:`fit`.
 
         Returns
         -------
@@ -189,7 +191,7 @@ class ImageEncoder:
         Raises
         ------
         ValueError
-            If there are none, or if files cannot be read: the first of them is named.
+            If there are no images, or files cannot be read: the message names the first of them.
         """
         images = _images(rows)
         x = np.empty((len(images), self.n_features), self.dtype)
@@ -198,18 +200,18 @@ class ImageEncoder:
 
     @property
     def n_features(self) -> int:
-        """Height times width times channels."""
+        """Number of features: height times width times channels."""
         return self.size[0] * self.size[1] * MODES[self.mode]
 
     @property
     def feature_names(self) -> list[str]:
-        """One a feature."""
+        """The name of each feature."""
         colours = [""] if self.mode == "L" else [", red", ", green", ", blue"]
         height, width = self.size
         return [f"pixel[{r}, {c}{colour}]" for r in range(height) for c in range(width) for colour in colours]
 
     def describe(self) -> list[dict[str, Any]]:
-        """What was decided, of the images as a whole."""
+        """Describe what was decided, for the images as a whole."""
         height, width = self.size
         colour = "grey" if self.mode == "L" else "colour"
         return [
@@ -222,8 +224,12 @@ class ImageEncoder:
             }
         ]
 
+    def unseen_summary(self) -> str:
+        """Return "": pixels are never unseen."""
+        return ""
+
     def to_dict(self) -> dict[str, Any]:
-        """All that was learnt, as JSON can hold it."""
+        """Return all that was learnt, for JSON."""
         return {
             "kind": self.kind,
             "dtype": self.dtype.name,
@@ -236,7 +242,7 @@ class ImageEncoder:
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> ImageEncoder:
-        """The encoder that :meth:`to_dict` wrote down."""
+        """Make the encoder that :meth:`to_dict` described."""
         encoder = cls(state["size"], state["mode"], state["dtype"])
         encoder.size, encoder.mode = tuple(state["size"]), state["mode"]
         encoder.mean, encoder.scale = float(state["mean"]), float(state["scale"])
@@ -244,21 +250,21 @@ class ImageEncoder:
         return encoder
 
 
-def _choose_size(sizes: Counter) -> tuple[tuple[int, int], str]:
-    """Height and width, and why these, for images of the sizes that were counted."""
+def _choose_size(sizes: Counter[tuple[int, int]]) -> tuple[tuple[int, int], str]:
+    """Choose height and width for images of the sizes that were counted, and say why."""
     if len(sizes) == 1:
         height, width = next(iter(sizes))
         if max(height, width) <= _KEPT_SIDE:
             return (height, width), "as all have it"
-        came = f"{height} x {width}"
+        found = f"{height} x {width}"
     else:
-        came = f"{len(sizes)} different ones"
+        found = f"{len(sizes)} different ones"
     sides = np.repeat(np.array(list(sizes)), list(sizes.values()), axis=0)
     ratio = float(np.median(sides[:, 0] / sides[:, 1]))
     longer = min(_LONGEST_SIDE, int(np.median(sides.max(axis=1))))
     height = longer if ratio >= 1 else max(1, round(longer * ratio))
     width = longer if ratio <= 1 else max(1, round(longer / ratio))
-    return (height, width), f"chosen, as they came in {came}: stretched to it"
+    return (height, width), f"chosen, as they came in {found}: stretched to it"
 
 
 def _images(rows: Any) -> _Files | _Arrays:
@@ -270,14 +276,14 @@ def _images(rows: Any) -> _Files | _Arrays:
         return _Files([Path(row) for row in rows])
     try:
         return _Arrays(np.asanyarray(rows))
-    except ValueError as error:  # NumPy's, of rows that differ in shape
+    except ValueError as error:  # NumPy's, for rows that differ in shape
         if "inhomogeneous" not in str(error):
             raise
         raise ValueError("rows must be a list of paths or one array: these differ in shape.") from None
 
 
 class _Files:
-    """Images in files; read by as many threads as there are cores, as Pillow decodes without the GIL."""
+    """Images in files, read by a thread for each core: Pillow decodes without the GIL."""
 
     def __init__(self, paths: list[Path]) -> None:
         self.paths = paths
@@ -286,21 +292,29 @@ class _Files:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def survey(self) -> tuple[Counter, bool]:
-        """How often each size comes, and whether all are grey: of those stored in colour, a sample."""
+    def survey(self) -> tuple[Counter[tuple[int, int]], bool]:
+        """Count the sizes, and tell if all images are grey: of those stored in colour, a sample is read."""
         found = self._map(self._header, self.paths)
         coloured = [path for path, (_, is_grey) in zip(self.paths, found, strict=True) if not is_grey]
         step = -(-len(coloured) // _SAMPLE) or 1
         return Counter(size for size, _ in found), all(map(self._is_grey, coloured[::step]))
 
-    def read_into(self, out, places, size, mode, mean, scale) -> None:
-        """Write ``(pixels - mean) / scale`` of the images at those places, one a row."""
+    def read_into(
+        self,
+        out: np.ndarray,
+        indices: np.ndarray,
+        size: tuple[int, int],
+        mode: str,
+        mean: float,
+        scale: float,
+    ) -> None:
+        """Write ``(pixels - mean) / scale`` of some images, one a row."""
 
         def read(row: int) -> None:
-            pixels = self._read(self.paths[places[row]], size, mode)
+            pixels = self._read(self.paths[indices[row]], size, mode)
             out[row] = (pixels.reshape(-1) - mean) / scale
 
-        self._map(read, range(len(places)))
+        self._map(read, range(len(indices)))
 
     def _map(self, function: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
         from .._threads import usable_cores
@@ -314,25 +328,25 @@ class _Files:
             raise
 
     def _refuse_damaged(self) -> None:
-        """Look for all files that cannot be read; if there are any, raise an error that names the first."""
+        """Raise if files cannot be read: the message counts them and names the first."""
         damages = self._map(self._damage, self.paths)
         broken = [(path, damage) for path, damage in zip(self.paths, damages, strict=True) if damage]
         if broken:
             path, damage = broken[0]
-            n = f" ({len(broken)} of {len(self.paths)} files are so)" if len(self.paths) > 1 else ""
+            n = f" ({len(broken)} of {len(self.paths)} files are damaged)" if len(self.paths) > 1 else ""
             raise ValueError(f"{str(path)!r} cannot be read: {damage}; remove or replace it{n}.") from None
 
     def _damage(self, path: Path) -> str:
-        """What is wrong with a file, if anything is."""
+        """Say what is wrong with a file; "" if nothing is."""
         try:
             self._open(path, _LONGEST_SIDE)
-        except Exception as error:  # whatever a decoder makes of a damaged file
+        except Exception as error:  # decoders raise all kinds of errors on damaged files
             text = str(error).strip().rstrip(".") or type(error).__name__
             return "it is no image" if "cannot identify" in text else text
         return ""
 
     def _header(self, path: Path) -> tuple[tuple[int, int], bool]:
-        """Height and width as it is looked at, and whether it is stored as grey."""
+        """Return height and width of the upright image, and whether it is stored as grey."""
         with self.pil.open(path) as image:
             width, height = image.size
             if image.getexif().get(_EXIF_ORIENTATION) in _ON_ITS_SIDE:
@@ -347,8 +361,8 @@ class _Files:
             raise
         return bool((pixels == pixels[..., :1]).all())
 
-    def _open(self, path: Path, side: int):
-        """The image upright, without transparency; a JPEG no larger than is needed for that longer side."""
+    def _open(self, path: Path, side: int) -> Any:
+        """Open an image upright and without transparency; a JPEG no larger than its longer side needs."""
         ops = _checks.require("PIL.ImageOps", "images")
         with self.pil.open(path) as file:
             file.draft(None, (side, side))
@@ -362,8 +376,8 @@ class _Files:
         return image
 
     def _read(self, path: Path, size: tuple[int, int], mode: str) -> np.ndarray:
-        """Pixels on a scale of 0 to 1: (height, width) or (height, width, 3)."""
-        # Twice as many pixels as are needed are left to the antialiasing filter.
+        """Return pixels in [0, 1]: (height, width) or (height, width, 3)."""
+        # The antialiasing filter gets twice as many pixels as are needed.
         image = self._open(path, 2 * max(size))
         deep = image.mode.startswith(("I", "F"))  # more than 8 bits, always grey
         full = 1.0 if image.mode == "F" else 65535.0 if deep else 255.0
@@ -397,18 +411,26 @@ class _Arrays:
     def __len__(self) -> int:
         return len(self.images)
 
-    def survey(self) -> tuple[Counter, bool]:
-        """How often each size comes, and whether all are grey."""
+    def survey(self) -> tuple[Counter[tuple[int, int]], bool]:
+        """Count the sizes, and tell if all images are grey."""
         sizes = Counter({self.images.shape[1:3]: len(self.images)})
         grey = self.images.ndim == 3 or all(bool((image == image[..., :1]).all()) for image in self.images)
         return sizes, grey
 
-    def read_into(self, out, places, size, mode, mean, scale) -> None:
-        """Write ``(pixels - mean) / scale`` of the images at those places, one a row."""
-        for row, place in enumerate(places):
-            pixels = self._read(self.images[place], size, mode)
+    def read_into(
+        self,
+        out: np.ndarray,
+        indices: np.ndarray,
+        size: tuple[int, int],
+        mode: str,
+        mean: float,
+        scale: float,
+    ) -> None:
+        """Write ``(pixels - mean) / scale`` of some images, one a row."""
+        for row, index in enumerate(indices):
+            pixels = self._read(self.images[index], size, mode)
             if not np.isfinite(pixels).all():
-                raise ValueError(f"image {place} has pixels that are NaN or infinite.")
+                raise ValueError(f"image {index} has pixels that are NaN or infinite.")
             out[row] = (pixels.reshape(-1) - mean) / scale
 
     def _read(self, image: np.ndarray, size: tuple[int, int], mode: str) -> np.ndarray:

@@ -1,36 +1,75 @@
-"""What a source is, by its name, ending or content, and which reader takes it."""
+"""The kinds of data: for each its reader, its encoder, its files, and its name in messages.
+
+To add a kind, write a module with a reader and an encoder, and add a line to ``KINDS``.
+"""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import _checks
 from . import images, text
-from .arrays import BUILT_IN, existing, is_idx_file, is_idx_folder
-from .dataset import Dataset, name_of
-from .folders import find_files
+from .arrays import BUILT_IN, ArrayEncoder, is_array_folder, is_idx_file, read_arrays
+from .dataset import Dataset, Encoder
+from .folders import find_files, find_path
+from .tables import files as tables
+from .tables.encoder import TableEncoder
+from .tables.target_column import read_dataset
 
-_READERS = {
-    "array": ("arrays", "read_arrays"),
-    "images": ("images", "read_images"),
-    "text": ("text", "read_text"),
-}
-KINDS = (*_READERS, "table")
 
-_TABLES = (
-    *(".csv", ".tsv", ".tab", ".parquet", ".pq", ".feather", ".arrow", ".ipc"),
-    *(".xlsx", ".json", ".jsonl", ".ndjson"),
+class Kind(NamedTuple):
+    """A kind of data.
+
+    Attributes
+    ----------
+    read : callable
+        ``read(source, labelled=...)`` returns a Dataset; see `has_columns`.
+    encoder : type
+        Encodes such rows by default.
+    suffixes : tuple of str
+        Of files that are of this kind and no other; "" of files without one, which count in folders only.
+    noun : str
+        The rows in messages, with their article.
+    has_columns : bool
+        True if `read` also takes `target`, `drop` and `drop_missing`, which name columns.
+    """
+
+    read: Callable[..., Dataset]
+    encoder: type[Encoder]
+    suffixes: tuple[str, ...]
+    noun: str
+    has_columns: bool = False
+
+
+_TABLE_SUFFIXES = tuple(
+    suffix for suffix in tables.SUFFIXES if suffix.removesuffix(".gz") not in text.SUFFIXES
 )
-_ENDINGS = {
-    "table": _TABLES,
-    "array": (".npz", ".npy"),
-    "text": tuple(suffix for suffix in text.SUFFIXES if suffix),
-    "images": images.SUFFIXES,
+
+# In this order a source is compared with them, and the first of several that fit is chosen.
+KINDS: dict[str, Kind] = {
+    "array": Kind(read_arrays, ArrayEncoder, (".npz", ".npy"), "an array"),
+    "images": Kind(images.read_images, images.ImageEncoder, images.SUFFIXES, "images"),
+    "text": Kind(text.read_text, text.TextEncoder, text.SUFFIXES, "text"),
+    "table": Kind(read_dataset, TableEncoder, _TABLE_SUFFIXES, "a table", has_columns=True),
 }
+
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
+
+
+def encoder_from_dict(state: dict[str, Any]) -> Encoder:
+    """Make the encoder, of whatever kind, that its ``to_dict`` described.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
+    """
+    kind = state.get("kind")
+    if kind not in KINDS:
+        raise ValueError(f"its encoder is of kind {kind!r}: expected one of {', '.join(KINDS)}.")
+    return KINDS[kind].encoder.from_dict(state)
 
 
 def read_source(
@@ -42,28 +81,28 @@ def read_source(
     drop: Iterable[str] = (),
     drop_missing: bool = False,
 ) -> Dataset:
-    """Read a data set, whatever it is.
+    """Read a data set of any kind.
 
     Parameters
     ----------
     source : str, path or table
         A name of scikit-learn's (digits, iris, wine, breast_cancer, diabetes, linnerud), or the path of
 
-        - a table: .csv, .tsv, .parquet, .feather, .arrow, .xlsx, .jsonl; or what is a table already, such
-          as a data frame: ``fastnn.data.read_dataset``;
+        - a table: .csv, .tsv, .parquet, .feather, .arrow, .xlsx, .jsonl; or a table in memory, such as a
+          data frame: ``fastnn.data.read_dataset``;
         - arrays: .npz, a folder with x.npy and y.npy or the paths of both, a folder with the IDX files of
           MNIST: ``fastnn.data.read_arrays``;
         - a folder with a folder of images for each class: ``fastnn.data.read_images``;
         - texts: a folder with a folder for each class, or .txt with one a line (a table if `target` is
           given): ``fastnn.data.read_text``.
     target : str, optional
-        Of a table: the column that is to be predicted.
+        The column of a table that is predicted.
     kind : {"array", "images", "text", "table"}, optional
-        By default what the source looks like.
+        By default recognised from the source.
     labelled : bool, default=True
-        If False, there is nothing but rows to predict; y is None.
+        If False, the source holds rows to predict only; y is None.
     drop, drop_missing
-        Of a table: as of ``fastnn.data.read_dataset``.
+        For tables: see ``fastnn.data.read_dataset``.
 
     Returns
     -------
@@ -72,11 +111,11 @@ def read_source(
     Raises
     ------
     ValueError
-        If it is none of these, or not what it seems to be.
+        If the source is of no kind, or damaged.
     FileNotFoundError
         If there is no such file and no data set of that name.
     ImportError
-        If what reads it is not installed.
+        If a library that reads it is not installed.
 
     Examples
     --------
@@ -85,35 +124,21 @@ def read_source(
     ('array', 'species', 150)
     """
     kind = _recognise(source, target) if kind is None else _checks.check_name("kind", kind, KINDS)
-    if kind == "table":
-        if labelled:
-            return _reader("tables.encoder", "read_dataset")(
-                source, target, drop=drop, drop_missing=drop_missing
-            )
-        is_file = isinstance(source, (str, Path)) and source != "-"
-        name = name_of(Path(source)) if is_file else "table"
-        return Dataset(name, "table", _reader("tables.files", "read_table")(source), None)
+    found = KINDS[kind]
+    if found.has_columns:
+        return found.read(source, target=target, labelled=labelled, drop=drop, drop_missing=drop_missing)
     if target is not None:
         raise ValueError(
-            f"target={target!r} names a column of a table, but {str(source)!r} is read as "
-            f"{_article(kind)}: leave it out."
+            f"target={target!r} names a column of a table, but {str(source)!r} is read as {found.noun}: "
+            "leave it out."
         )
     if drop:
-        raise ValueError(f"drop names columns of a table, but {str(source)!r} is read as {_article(kind)}.")
-    home, name = _READERS[kind]
-    return _reader(home, name)(source, labelled=labelled)
-
-
-def _reader(home: str, name: str) -> Any:
-    return getattr(importlib.import_module(f".{home}", __package__), name)
-
-
-def _article(kind: str) -> str:
-    return "an array" if kind == "array" else kind
+        raise ValueError(f"drop names columns of a table, but {str(source)!r} is read as {found.noun}.")
+    return found.read(source, labelled=labelled)
 
 
 def _recognise(source: Any, target: str | None) -> str:
-    """The kind of rows that a source holds."""
+    """Find the kind of rows that a source holds."""
     if not isinstance(source, (str, Path)):
         is_paths = isinstance(source, (list, tuple)) and all(isinstance(item, (str, Path)) for item in source)
         return "array" if is_paths else "table"
@@ -121,7 +146,7 @@ def _recognise(source: Any, target: str | None) -> str:
         return "array"
     if source == "-":  # the standard input
         return "table"
-    path = existing(source, BUILT_IN)
+    path = find_path(source, BUILT_IN)
     if path.is_dir():
         return _recognise_folder(path)
     if is_idx_file(path):
@@ -129,31 +154,27 @@ def _recognise(source: Any, target: str | None) -> str:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
-    ending = suffixes[-1] if suffixes else ""
-    if ending == ".txt" and target is not None:
+    suffix = suffixes[-1] if suffixes else ""
+    if target is not None and suffix in tables.SUFFIXES:
         return "table"
-    for kind, endings in _ENDINGS.items():
-        if ending in endings:
-            return kind
-    had = f"has the ending {ending!r}" if ending else "has no ending that says what it is"
+    for name, kind in KINDS.items():
+        if suffix and suffix in kind.suffixes:
+            return name
+    found = f"has the ending {suffix!r}" if suffix else "has no ending that says what it is"
     raise ValueError(
-        f"{str(path)!r} {had}: expected a table ({', '.join(_TABLES)}), arrays (.npz, .npy), text (.txt), or "
-        "a folder of images or texts."
+        f"{str(path)!r} {found}: expected a table ({', '.join(_TABLE_SUFFIXES)}), arrays (.npz, .npy), text "
+        "(.txt), or a folder of images or texts."
     )
 
 
 def _recognise_folder(folder: Path) -> str:
-    if is_idx_folder(folder) or any(folder.glob("*.npy")):
+    if is_array_folder(folder):
         return "array"
-    counts = {
-        "images": len(find_files(folder, images.SUFFIXES)),
-        "text": len(find_files(folder, text.SUFFIXES)),
-        "table": len(find_files(folder, _TABLES)),
-    }
-    kind = max(counts, key=counts.__getitem__)
-    if counts[kind] == 0:
+    counts = {name: len(find_files(folder, kind.suffixes)) for name, kind in KINDS.items() if name != "array"}
+    name = max(counts, key=counts.__getitem__)
+    if counts[name] == 0:
         raise ValueError(
             f"nothing in the folder {str(folder)!r} can be read: expected a folder of images or texts for "
             "each class, x.npy and y.npy, or the four IDX files of MNIST."
         )
-    return kind
+    return name

@@ -1,28 +1,32 @@
-"""Rows to train on, to watch the training with, and to test with."""
+"""Splits of rows into training, validation and test parts."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from ..evaluation import TASKS
 from .dataset import Dataset
+from .tables.dates import find_date_form, read_dates
+from .tables.numbers import read_numbers
+from .tables.values import is_numeric
 from .target import guess_task, label_text
 
 WAYS = ("random", "group", "time")
 
 
 class Split(NamedTuple):
-    """Which rows belong to which part.
+    """The rows of each part.
 
     Attributes
     ----------
     train, validation, test : ndarray of shape (n_part,), int64
-        Numbers of rows, no row in two parts; in ascending order or, by time, from the earliest on.
+        Row numbers, none of them in two parts; in ascending order or, by time, from the earliest on.
     notes : tuple of str
-        What a person should know of it, a sentence each.
+        Sentences on what the user should know of the split.
     """
 
     train: np.ndarray
@@ -32,38 +36,39 @@ class Split(NamedTuple):
 
 
 def split_rows(
-    data: Any,
+    data: Dataset | int,
     *,
-    y: Any = None,
+    y: ArrayLike | None = None,
     task: str | None = None,
     test: float = 0.2,
     validation: float = 0.1,
     by: str | None = None,
-    groups: Any = None,
-    times: Any = None,
+    groups: ArrayLike | None = None,
+    times: ArrayLike | None = None,
     seed: int = 0,
 ) -> Split:
-    """Split rows into those to train on, to validate with and to test with.
+    """Split rows into a training, a validation and a test part.
 
-    At random each class keeps its share; classes too rare to be in all parts stay in the training part. By
-    group no group is in two parts. By time the latest rows are tested, those before them validate, and rows
-    of the same time are not parted.
+    A random split keeps the share of each class; classes too rare to be in all parts stay in the training
+    part. A split by group puts no group into two parts. A split by time takes the latest rows for the test
+    part, those before them for validation, and keeps rows of the same time together.
 
     Parameters
     ----------
     data : Dataset or int
-        Or the number of rows. Where a Dataset says itself which rows are to test with, all of its other rows
-        are split into training and validation, and the test part is empty.
+        The rows, or their number. If a Dataset has test rows of its own, all others are split into training
+        and validation, and the test part is empty.
     y : array-like of shape (n,) or (n, n_out), optional
-        What is predicted; by default the Dataset's. Without it, rows are drawn regardless of classes.
+        The target; by default the Dataset's. Without it, rows are drawn regardless of classes.
     task : {"classification", "regression"}, optional
-        By default what y looks like; see :func:`guess_task`.
+        By default guessed from y; see :func:`guess_task`.
     test, validation : float in [0, 1), default=0.2 and 0.1
         Shares of all rows; 0 means none.
     by : {"random", "group", "time"}, optional
-        By default what `groups` or `times` ask for, or random.
+        By default "group" with `groups`, "time" with `times`, otherwise "random".
     groups, times : array-like of shape (n,) or str, optional
-        Of each row, or the name of a table's column. By time without `times`, rows stand in their order.
+        The group or time of each row, or the name of a table's column. A split by time without `times`
+        takes rows to be in the order of time.
     seed : int, default=0
 
     Returns
@@ -116,6 +121,7 @@ def split_rows(
         parts = _by_time(None if times is None else _of_rows("times", times, n, rows), n, sizes)
     else:
         if y is not None:
+            y = np.asarray(y)
             _checks.check_lengths("the data", n, "y", len(y))
         parts, notes = _at_random(n, _labels(y, task), sizes, rng)
     if by != "time":
@@ -125,13 +131,13 @@ def split_rows(
 
 
 def _of_rows(name: str, values: Any, n: int, rows: Any) -> np.ndarray:
-    """One value a row, of which none is missing, as numbers in their order."""
-    what = name
+    """Convert groups to numbers, or times to numbers in their order, none of them missing."""
+    shown = name
     if isinstance(values, str):
         if not hasattr(rows, "columns"):
             raise ValueError(f"{name}={values!r} names a column, but the rows are no table.")
         _checks.check_name(name, values, list(rows.columns))
-        what, values = f"the column {values!r}", rows[values]
+        shown, values = f"the column {values!r}", rows[values]
     elif not hasattr(values, "dtype"):
         values = np.asarray(values)
     _checks.check_lengths("the data", n, name, len(values))
@@ -140,11 +146,12 @@ def _of_rows(name: str, values: Any, n: int, rows: Any) -> np.ndarray:
     else:
         ordered, missing = _numbers_of(values)
     if missing.any():
-        raise ValueError(f"{what} lacks {int(missing.sum())} of {n} values: every row needs one.")
+        raise ValueError(f"{shown} lacks {int(missing.sum())} of {n} values: every row needs one.")
     return ordered
 
 
 def _numbers_of(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Number the distinct values in the order in which they come; and find missing ones."""
     items = values.tolist()
     numbers: dict[Any, int] = {}
     missing = np.array([item is None or item != item or type(item).__name__ == "NAType" for item in items])
@@ -152,25 +159,21 @@ def _numbers_of(values: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _order_of_times(values: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Times as float64: of numbers or dates, or text that reads as one of them."""
-    from .tables import columns as table_columns
-    from .tables import encoder as tables
-
+    """Convert numbers, dates, or text that reads as one of them, to float64; and find missing ones."""
     pandas = _checks.require("pandas", "tables")
-    series = pandas.Series(values)
-    series = series.reset_index(drop=True)
-    if table_columns.is_numeric(series):
-        seconds, unread = table_columns.read_numbers(series)
+    series = pandas.Series(values).reset_index(drop=True)
+    if is_numeric(series):
+        seconds, unread = read_numbers(series)
     else:
-        form = tables.date_form(series)
+        form = find_date_form(series)
         if form is None:
             raise ValueError(f"times must be numbers or dates, got values such as {series.iloc[0]!r}.")
-        seconds, unread = table_columns.read_dates(series, form, "UTC")
+        seconds, unread = read_dates(series, form, "UTC")
     return seconds, np.isnan(seconds) | unread
 
 
 def _by_group(groups: np.ndarray, sizes: list[int], rng: np.random.Generator) -> list[np.ndarray]:
-    """Whole groups in an order drawn at random, until a part has the rows that it should."""
+    """Fill each part with whole groups, in random order, until it has about its number of rows."""
     counts = np.bincount(groups)
     n_parts = 1 + sum(size > 0 for size in sizes)
     if len(counts) < n_parts:
@@ -180,7 +183,7 @@ def _by_group(groups: np.ndarray, sizes: list[int], rng: np.random.Generator) ->
     for part, size in enumerate(sizes, 1):
         n_later = 1 + sum(later > 0 for later in sizes[part:])
         filled = 0
-        # A group that overfills a part does so by less than what would be lacking without it.
+        # A last group may overfill a part by less than the part would lack without it.
         while size and len(waiting) > n_later and (filled == 0 or filled + counts[waiting[-1]] / 2 <= size):
             group = waiting.pop()
             part_of[group], filled = part, filled + counts[group]
@@ -193,7 +196,7 @@ def _by_time(times: np.ndarray | None, n: int, sizes: list[int]) -> list[np.ndar
     cuts = [n - sizes[0] - sizes[1], n - sizes[0]]
     if times is not None:
         in_order = times[order]
-        # Rows of the time at a cut all come after it.
+        # Rows with the time at a cut all go behind it.
         cuts = [cut if cut == n else int(np.searchsorted(in_order, in_order[cut])) for cut in cuts]
     train, validation, test = np.split(order, cuts)
     for name, part, size in (
@@ -207,7 +210,7 @@ def _by_time(times: np.ndarray | None, n: int, sizes: list[int]) -> list[np.ndar
 
 
 def _labels(y: Any, task: str | None) -> list[str] | None:
-    """The label of each row as text; None where there are no classes."""
+    """Return the label of each row as text; None where there are no classes."""
     if task is not None:
         _checks.check_name("task", task, TASKS)
     y = None if y is None else np.asarray(y)
@@ -219,7 +222,7 @@ def _labels(y: Any, task: str | None) -> list[str] | None:
 def _at_random(
     n: int, labels: list[str] | None, sizes: list[int], rng: np.random.Generator
 ) -> tuple[list[np.ndarray], list[str]]:
-    """Rows drawn at random, of each class as many as is its share; and a sentence on rare classes."""
+    """Draw each part at random with the share of each class; and say which classes are too rare."""
     drawn = rng.permutation(n)
     cuts = [n - sizes[0] - sizes[1], n - sizes[0]]
     if labels is None:
@@ -228,15 +231,15 @@ def _at_random(
     # The rows of a class are spread evenly over [0, 1): every stretch of it has the same share of each.
     in_class = drawn[np.argsort(classes[drawn], kind="stable")]
     rank = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
-    place = np.empty(n)
-    place[in_class] = np.where(rank == 0, 0, (rank + 0.5) / np.repeat(counts, counts))
-    parts = np.split(drawn[np.argsort(place[drawn], kind="stable")], cuts)
+    position = np.empty(n)
+    position[in_class] = np.where(rank == 0, 0, (rank + 0.5) / np.repeat(counts, counts))
+    parts = np.split(drawn[np.argsort(position[drawn], kind="stable")], cuts)
     notes = []
     for part, name, size in ((1, "validation", sizes[1]), (2, "test", sizes[0])):
         lacking = np.setdiff1d(np.arange(len(names)), classes[parts[part]])
         if size and len(lacking):
             shown = ", ".join(repr(str(names[c])) for c in lacking[:5])
             shown += " and others" if len(lacking) > 5 else ""
-            what = "class is" if len(lacking) == 1 else "classes are"
-            notes.append(f"{len(lacking)} {what} too rare to be in the {name} part: {shown}.")
+            subject = "class is" if len(lacking) == 1 else "classes are"
+            notes.append(f"{len(lacking)} {subject} too rare to be in the {name} part: {shown}.")
     return parts, notes

@@ -1,11 +1,11 @@
-"""What is predicted: labels as class numbers, or values on a common scale, and back."""
+"""The target: labels as class numbers, or values on a common scale, and back."""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from ..evaluation import TASKS
@@ -14,8 +14,8 @@ from ..evaluation import TASKS
 _MOST_CLASSES = 20
 
 
-def guess_task(y: Any) -> str:
-    """What a target looks like: text, booleans, numbers counting from 0 and few whole numbers are classes.
+def guess_task(y: ArrayLike) -> str:
+    """Guess the task: text, booleans, integers that count from 0, and few different integers are classes.
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ def guess_task(y: Any) -> str:
     values = np.unique(y)
     if np.any(values != np.floor(values)):
         return "regression"
-    # As class numbers do, of which each comes more than once: the numbers of rows do, too.
+    # Class numbers do so, and each occurs more than once; row numbers do, too, but each occurs once.
     counts_from_0 = len(y) >= 2 * len(values) and np.array_equal(values, np.arange(len(values)))
     return "classification" if counts_from_0 or len(values) <= _MOST_CLASSES else "regression"
 
 
 def label_text(value: Any) -> str:
-    """A label as text; 1 and 1.0 are the same, and so is what a file holds as text.
+    """Convert a label to text: 1, 1.0 and "1" give the same.
 
     Examples
     --------
@@ -57,25 +57,25 @@ def label_text(value: Any) -> str:
 
 
 class Target:
-    """What is predicted, and how a network is told: class numbers, or values of mean 0 and deviation 1.
+    """The target, and its encoding: class numbers, or values of mean 0 and standard deviation 1.
 
-    Labels are told apart by their text, so that 1, 1.0 and "1" are one class.
+    Labels are compared by their text, so that 1, 1.0 and "1" are the same class.
 
     Parameters
     ----------
     name : str, default="y"
-        What the target is called.
+        Name of the target.
     task : {"classification", "regression"}, optional
-        By default what the labels look like; see :func:`guess_task`.
+        By default guessed from the labels; see :func:`guess_task`.
 
     Attributes
     ----------
     name, task
-        As given, the task after :meth:`fit` never None.
+        As given; :meth:`fit` sets a task that is None.
     classes : list or None
         The label of each class number, sorted; None for a regression.
     mean, scale : list of float or None
-        One an output, for a regression; a scale is the standard deviation.
+        Mean and standard deviation of each output of a regression; None for a classification.
 
     Examples
     --------
@@ -96,22 +96,27 @@ class Target:
 
     @property
     def n_out(self) -> int:
-        """Number of outputs that a network needs: one a class, or one a value."""
+        """Number of outputs that a network needs: one for each class, or value."""
         return len(self.classes or self.mean or ())
 
-    def fit(self, y: Any) -> Target:
-        """Learn classes, or mean and scale, from rows to train on.
+    def fit(self, y: ArrayLike) -> Target:
+        """Learn classes, or mean and scale, from training rows.
 
         Parameters
         ----------
         y : array-like of shape (n,) or (n, n_out)
+
+        Returns
+        -------
+        Target
+            Itself.
 
         Raises
         ------
         ValueError
             If there are no rows, values are missing, all are the same, or they do not fit the task.
         """
-        y = self._one_column(y)
+        y = self._as_array(y)
         if len(y) == 0:
             raise ValueError(f"the target {self.name!r} has no rows: expected at least 2.")
         if self.task != "regression":
@@ -137,15 +142,15 @@ class Target:
         self.task = task
         return self
 
-    def encode(self, y: Any) -> np.ndarray:
-        """Class numbers (n,), int64; or standardised values (n, n_out), float64.
+    def encode(self, y: ArrayLike) -> np.ndarray:
+        """Return class numbers (n,), int64; or standardised values (n, n_out), float64.
 
         Raises
         ------
         ValueError
-            If a label was not there in training, or values are missing or not numbers.
+            If a label was absent in training, or values are missing or not numbers.
         """
-        y = self._one_column(y)
+        y = self._as_array(y)
         if self.classes is None:
             values = self._values(y)
             self._check_outputs(values)
@@ -156,8 +161,8 @@ class Target:
         texts = list(map(label_text, labels))
         unseen = [text for text in texts if text not in numbers]
         if unseen:
-            close = get_close_matches(unseen[0], numbers, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            near = _checks.nearest_name(unseen[0], numbers)
+            hint = f" Did you mean {near!r}?" if near else ""
             more = f" (and {len(unseen) - 1} other labels)" if len(unseen) > 1 else ""
             shown = ", ".join(list(numbers)[:10]) + (", ..." if len(numbers) > 10 else "")
             raise ValueError(
@@ -166,8 +171,8 @@ class Target:
             )
         return np.array([numbers[text] for text in texts], np.int64)[inverse]
 
-    def decode_values(self, out: Any) -> np.ndarray:
-        """Values in the target's own unit, of a regression's outputs (n, n_out); the shape is kept."""
+    def decode_values(self, out: ArrayLike) -> np.ndarray:
+        """Convert a regression's outputs (n, n_out) to values in the target's unit, of the same shape."""
         if self.mean is None:
             raise ValueError(f"the target {self.name!r} has classes, not values: use decode_labels.")
         mean, scale = np.array(self.mean), np.array(self.scale)
@@ -175,8 +180,8 @@ class Target:
             mean, scale = mean[0], scale[0]
         return np.asarray(out, np.float64) * scale + mean
 
-    def decode_labels(self, numbers: Any) -> np.ndarray:
-        """The labels of class numbers, of any shape.
+    def decode_labels(self, numbers: ArrayLike) -> np.ndarray:
+        """Return the labels of class numbers of any shape.
 
         Examples
         --------
@@ -187,11 +192,11 @@ class Target:
             raise ValueError(f"the target {self.name!r} has values, not classes: use decode_values.")
         labels = np.array(self.classes)
         if labels.dtype.kind == "U" and not all(isinstance(label, str) for label in self.classes):
-            labels = np.array(self.classes, object)  # of several types: NumPy made text of them
+            labels = np.array(self.classes, object)  # NumPy made text of several types
         return labels[np.asarray(numbers)]
 
     def to_dict(self) -> dict[str, Any]:
-        """All that was learnt, as JSON can hold it."""
+        """Return all that was learnt, for JSON."""
         return {
             "name": self.name,
             "task": self.task,
@@ -202,7 +207,7 @@ class Target:
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Target:
-        """The target that :meth:`to_dict` wrote down."""
+        """Make the target that :meth:`to_dict` described."""
         target = cls(state["name"], state["task"])
         target.classes, target.mean, target.scale = state["classes"], state["mean"], state["scale"]
         return target
@@ -210,8 +215,8 @@ class Target:
     def __repr__(self) -> str:
         return f"Target({self.name!r}, task={self.task!r})"
 
-    def _one_column(self, y: Any) -> np.ndarray:
-        """As (n,), or (n, n_out) where there are several columns."""
+    def _as_array(self, y: Any) -> np.ndarray:
+        """Convert to shape (n,), or (n, n_out) where there are several columns."""
         if hasattr(y, "to_numpy"):
             y = y.to_numpy()
         y = np.asarray(y)
@@ -226,8 +231,8 @@ class Target:
             )
         if y.dtype.kind in "cmMV":
             raise ValueError(
-                f"the target {self.name!r} is of dtype {y.dtype}: expected labels, or numbers (a date as the "
-                "time since another, for example)."
+                f"the target {self.name!r} is of dtype {y.dtype}: expected labels, or numbers (for a date, "
+                "the time since another)."
             )
         return y
 
@@ -256,7 +261,7 @@ class Target:
         ]
 
     def _values(self, y: np.ndarray) -> np.ndarray:
-        """As finite float64 (n, n_out)."""
+        """Convert to finite float64 (n, n_out)."""
         try:
             with np.errstate(over="ignore"):
                 values = y.astype(np.float64)
@@ -285,7 +290,7 @@ class Target:
 
 
 def _as_numbers(y: np.ndarray) -> np.ndarray | None:
-    """Python's numbers and booleans as an array of such; None if it holds others."""
+    """Convert Python's numbers or booleans to an array of them; None if there are others."""
     try:
         typed = np.array(y.tolist())
     except ValueError:  # rows of different lengths
@@ -294,21 +299,21 @@ def _as_numbers(y: np.ndarray) -> np.ndarray | None:
 
 
 def _is_missing(y: np.ndarray) -> np.ndarray:
-    """Where it is None, NaN, or no text at all."""
+    """Find None, NaN, and blank text."""
     if y.dtype.kind == "f":
         return np.isnan(y)
     if y.dtype.kind == "U":
         return np.char.str_len(np.char.strip(y)) == 0
     if y.dtype != object:
         return np.zeros(y.shape, bool)
-    flat = [_lacks(value) for value in y.ravel()]
+    flat = [_is_missing_value(value) for value in y.ravel()]
     return np.array(flat, bool).reshape(y.shape)
 
 
-def _lacks(value: Any) -> bool:
+def _is_missing_value(value: Any) -> bool:
     if isinstance(value, str):
         return not value.strip()
-    # NaN is not equal to itself, and pandas.NA says neither yes nor no
+    # NaN is not equal to itself, and a comparison with pandas.NA is neither true nor false.
     return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
@@ -321,7 +326,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _distinct(y: np.ndarray) -> tuple[list[Any], np.ndarray]:
-    """The distinct values as Python's own, and which of them each row has."""
+    """Return the distinct values as Python's own, and the index of each row's value."""
     if y.dtype != object:
         values, inverse = np.unique(y, return_inverse=True)
         return values.tolist(), inverse

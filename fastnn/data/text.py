@@ -1,4 +1,4 @@
-"""Texts from files, and their encoder: weights of words, as sparse rows."""
+"""Texts from files, and their encoder, which weighs words into sparse rows."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .. import _checks
-from .arrays import existing
 from .dataset import Dataset, name_of
-from .folders import find_files, read_classes
+from .folders import find_files, find_path, read_classes
 
 METHODS = ("tfidf", "counts", "bag")
 SUFFIXES = ("", ".text", ".txt")
@@ -22,33 +22,33 @@ _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe
 
 
 def read_text(source: str | Path, *, labelled: bool = True) -> Dataset:
-    r"""Read texts, and what they are labelled as.
+    r"""Read texts and their labels.
 
     Parameters
     ----------
     source : str or path
-        - A folder with one for each class, which hold a ``.txt`` file (or one without an ending) for each
+        - A folder with a folder for each class, with a ``.txt`` file (or one without an ending) for each
           text, as 20 newsgroups and IMDB come. If it holds a folder "train" and one "test" or "val" with
-          those of the classes, they say which rows are to test with.
-        - A file with a text a line, after its label and a tab, or, as fastText has it, after
-          ``__label__`` and the label; "-" for the standard input.
+          the folders of the classes, they say which rows are test rows.
+        - A file with a text a line, after its label and a tab or, in fastText's format, after ``__label__``
+          and the label; "-" for the standard input.
 
-        Files are UTF-8, UTF-16 with its mark, or else taken for Latin-1.
+        Files are UTF-8, UTF-16 with its byte order mark, or else taken for Latin-1.
     labelled : bool, default=True
-        If False, every line of a file is a text, empty ones too, or every file of a folder and those
-        below it: rows to predict.
+        If False, every line of a file is a text, empty ones too, or every file in a folder and below it:
+        rows to predict.
 
     Returns
     -------
     Dataset
-        Of kind "text", its rows a list of str.
+        Of kind "text"; rows are a list of str.
 
     Raises
     ------
     ValueError
         If there are no texts, a text is empty, a line has no label, or there is one class only.
     FileNotFoundError
-        If there is nothing of that name.
+        If there is no such file or folder.
 
     Examples
     --------
@@ -60,20 +60,19 @@ def read_text(source: str | Path, *, labelled: bool = True) -> Dataset:
     >>> print(data.rows, data.y)
     ['Money for you', 'See you at noon'] ['spam' 'ham']
     """
-    path = Path("-") if str(source) == "-" else existing(source)
+    path = Path("-") if str(source) == "-" else find_path(source)
     if path.is_dir():
         if not labelled:
             files = find_files(path, SUFFIXES)
             if not files:
                 raise ValueError(f"{str(path)!r} holds no texts: expected {', '.join(SUFFIXES[1:])}.")
             return Dataset(name_of(path), "text", [_read_file(file) for file in files], None)
-        files, labels, test = read_classes(path, SUFFIXES, "texts")
-        if test is not None:
-            test = _read_files(test[0]), test[1]
+        files, labels, part = read_classes(path, SUFFIXES, "texts")
+        test = None if part is None else (_read_files(part[0]), part[1])
         return Dataset(name_of(path), "text", _read_files(files), labels, "label", test)
     lines = [line.rstrip("\r") for line in _read_file(path).split("\n")]
     if not lines[-1]:
-        lines.pop()  # the last line ends as the others do
+        lines.pop()  # after the end of the last line
     if not any(line.strip() for line in lines):
         raise ValueError(f"{str(path)!r} is empty: expected a text a line.")
     if not labelled:
@@ -107,7 +106,7 @@ def _read_files(paths: Sequence[Path]) -> list[str]:
 
 
 def _split_lines(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Label and text of every line that is not blank."""
+    """Yield label and text of every line that is not blank."""
     is_fasttext = next(line for line in lines if line.strip()).startswith(_FASTTEXT)
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -132,25 +131,25 @@ def _split_lines(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 class TextEncoder:
-    """Counts and weighs the words of texts, by scikit-learn; every text a sparse row.
+    """Counts and weighs the words of texts, by scikit-learn; every text becomes a sparse row.
 
     Parameters
     ----------
     method : {"tfidf", "counts", "bag"}, default="tfidf"
         - "tfidf": counts times how rare a word is, ``log((1 + n) / (1 + n_with_word)) + 1``, each text
           scaled to length 1 (Salton & Buckley, 1988);
-        - "counts": how often each word comes;
+        - "counts": how often each word occurs;
         - "bag": counts by their sum over the text's known words. The first layer of a network, with the
           identity as its activation, is then an embedding of words, averaged (Joulin et al., 2016:
           fastText).
     ngrams : (int, int), default=(1, 1)
-        Least and greatest number of neighbouring words that count as one term.
+        Least and greatest number of neighbouring words that make a term.
     max_features : int or None, default=50_000
-        Only the most frequent terms.
+        Keep so many of the most frequent terms.
     min_count : int, default=2
-        Only terms that come in at least so many texts.
+        Keep terms that occur in at least so many texts.
     lower : bool, default=True
-        Whether capitals count as small letters.
+        Convert texts to lower case.
     dtype : {"float32", "float64"}, default="float32"
         Of the vectors.
 
@@ -161,13 +160,13 @@ class TextEncoder:
     idf : ndarray of shape (n_features,) or None
         How rare each term is, for "tfidf".
     unseen : int
-        How many terms of the texts last transformed are not in the vocabulary.
+        Number of terms in the last transform that are not in the vocabulary.
     n_empty : int
-        How many of these texts have no term that is: their rows are empty.
+        Number of its texts that have no term of the vocabulary: their rows are empty.
     feature_names : list of str
         The vocabulary.
     embeddings : dict
-        Empty: all features are numbers.
+        Empty: no feature is a code of a category.
 
     Examples
     --------
@@ -187,7 +186,7 @@ class TextEncoder:
         max_features: int | None = 50_000,
         min_count: int = 2,
         lower: bool = True,
-        dtype: Any = "float32",
+        dtype: DTypeLike = "float32",
     ) -> None:
         self.method = _checks.check_name("method", method, METHODS)
         if isinstance(ngrams, (int, str)) or len(ngrams) != 2:
@@ -204,7 +203,7 @@ class TextEncoder:
         self.unseen = self.n_empty = 0
 
     def fit(self, rows: Any) -> TextEncoder:
-        """Learn which words there are, and how rare each of them is.
+        """Learn the words, and how rare each of them is.
 
         Parameters
         ----------
@@ -218,7 +217,7 @@ class TextEncoder:
         Raises
         ------
         ValueError
-            If no word comes often enough.
+            If no word occurs often enough.
         TypeError
             If rows are not texts.
         ImportError
@@ -233,7 +232,7 @@ class TextEncoder:
         except ValueError as error:  # scikit-learn's: no terms, or none that is frequent enough
             size = f"{len(rows)} text{'s' * (len(rows) > 1)}"
             raise ValueError(
-                f"no word of two letters or more comes in at least {self.min_count} of the {size}: expected "
+                f"no word of two letters or more occurs in at least {self.min_count} of the {size}: expected "
                 "longer texts, more of them, or a smaller min_count."
             ) from error
         self.vocabulary = [str(term) for term in vectorizer.get_feature_names_out()]
@@ -241,7 +240,7 @@ class TextEncoder:
         return self
 
     def transform(self, rows: Any) -> Any:
-        """Vectors of texts.
+        """Encode texts as vectors.
 
         Parameters
         ----------
@@ -288,11 +287,11 @@ class TextEncoder:
 
     @property
     def feature_names(self) -> list[str]:
-        """One a feature."""
+        """The name of each feature."""
         return self.vocabulary
 
     def describe(self) -> list[dict[str, Any]]:
-        """What was decided, of the texts as a whole."""
+        """Describe what was decided, for the texts as a whole."""
         least, greatest = self.ngrams
         terms = "words" if greatest == 1 else f"terms of {least} to {greatest} words"
         how = {
@@ -307,12 +306,16 @@ class TextEncoder:
                 "kind": "text",
                 "encoding": how[self.method],
                 "features": len(self.vocabulary),
-                "note": f"{terms} that come in at least {self.min_count} texts{most}",
+                "note": f"{terms} that occur in at least {self.min_count} texts{most}",
             }
         ]
 
+    def unseen_summary(self) -> str:
+        """Say how many words of the last transform training had not seen; "" if none."""
+        return f"Words unseen or rare in training: {self.unseen:,}." if self.unseen else ""
+
     def to_dict(self) -> dict[str, Any]:
-        """All that was learnt, as JSON can hold it."""
+        """Return all that was learnt, for JSON."""
         return {
             "kind": self.kind,
             "dtype": self.dtype.name,
@@ -327,7 +330,7 @@ class TextEncoder:
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> TextEncoder:
-        """The encoder that :meth:`to_dict` wrote down."""
+        """Make the encoder that :meth:`to_dict` described."""
         names = ("method", "ngrams", "max_features", "min_count", "lower", "dtype")
         encoder = cls(**{name: state[name] for name in names})
         encoder.vocabulary = list(state["vocabulary"])

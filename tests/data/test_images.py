@@ -246,7 +246,7 @@ def test_damaged_files(tmp_path, rng, ending):
     encoder = ImageEncoder().fit(paths)
     paths[4].write_bytes(paths[4].read_bytes()[:-200])
     paths[6].write_text("no image")
-    message = rf"4\.{ending}' cannot be read: .*; remove or replace it \(2 of 9 files are so\)\.$"
+    message = rf"4\.{ending}' cannot be read: .*; remove or replace it \(2 of 9 files are damaged\)\.$"
     for call in (encoder.transform, ImageEncoder().fit, ImageEncoder(size=4, mode="L").fit):
         with pytest.raises(ValueError, match=message):
             call(paths)
@@ -299,7 +299,7 @@ def test_a_class_that_only_the_test_folder_has(tmp_path):
     for name in ("train/a/1.png", "train/b/1.png", "test/a/1.png", "test/c/1.png"):
         save(tmp_path / name, np.zeros((2, 2), "u1"))
     with pytest.raises(
-        ValueError, match="test' has the class 'c', which those to train on do not have: a, b"
+        ValueError, match="test' has the class 'c', which the training rows do not have: a, b"
     ):
         read_images(tmp_path)
 

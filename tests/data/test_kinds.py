@@ -1,13 +1,12 @@
-"""What a source is taken for, and what is refused."""
+"""Kinds of data: how a source is recognised, and what is refused."""
 
+import gzip
 import json
-import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
 
-import fastnn.data.tables
+import fastnn.data
 from fastnn.data import Dataset, read_source
 from fastnn.data.kinds import KINDS
 
@@ -16,13 +15,14 @@ pytest.importorskip("sklearn")
 
 @pytest.fixture
 def tables(monkeypatch):
-    """Stands in for the readers of tables: notes what they are called with."""
+    """Stands in for the reader of tables: notes its arguments."""
     calls = []
-    for home, name in (("encoder", "read_dataset"), ("files", "read_table")):
-        module = ModuleType(f"fastnn.data.tables.{home}")
-        setattr(module, name, lambda *args, name=name, **options: calls.append((name, *args)) or name)
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-        monkeypatch.setattr(fastnn.data.tables, home, module, raising=False)
+
+    def read(source, *, target, labelled, drop, drop_missing):
+        calls.append((source, target, labelled))
+        return "a table"
+
+    monkeypatch.setitem(KINDS, "table", KINDS["table"]._replace(read=read))
     return calls
 
 
@@ -72,20 +72,21 @@ def test_text(tmp_path):
 def test_tables(tmp_path, tables, name):
     path = tmp_path / name
     path.touch()
-    assert read_source(path, target="price") == "read_dataset"
-    assert tables == [("read_dataset", path, "price")]
+    assert read_source(path, target="price") == "a table"
+    assert tables == [(path, "price", True)]
 
 
 def test_tables_in_memory_and_unlabelled(tmp_path, tables):
     read_source({"a": [1, 2]}, target="a")
     read_source("-", target="a")
+    read_source({"a": [1, 2]}, labelled=False)
+    assert tables == [({"a": [1, 2]}, "a", True), ("-", "a", True), ({"a": [1, 2]}, None, False)]
+
+
+def test_unlabelled_tables_have_no_target():
+    pytest.importorskip("pandas")
     data = read_source({"a": [1, 2]}, labelled=False)
-    assert tables == [
-        ("read_dataset", {"a": [1, 2]}, "a"),
-        ("read_dataset", "-", "a"),
-        ("read_table", {"a": [1, 2]}),
-    ]
-    assert (data.kind, data.y) == ("table", None)
+    assert (data.name, data.kind, data.y) == ("table", "table", None)
 
 
 def test_kind_can_be_said(tmp_path):
@@ -132,6 +133,15 @@ def test_a_folder_of_tables_is_one_table(tmp_path):
         read_source(tmp_path / "parts", target="y")
 
 
+def test_a_folder_of_compressed_tables_is_one_table(tmp_path):
+    pytest.importorskip("pandas")
+    (tmp_path / "parts").mkdir()
+    for i in range(2):
+        (tmp_path / "parts" / f"{i}.csv.gz").write_bytes(gzip.compress(f"a,y\n{i},u\n".encode()))
+    data = read_source(tmp_path / "parts", target="y")
+    assert (data.kind, data.rows.a.tolist()) == ("table", [0, 1])
+
+
 def test_every_kind_has_its_encoder(images):
     """From a source to vectors and back from JSON, whatever it is."""
     encoders = {
@@ -149,6 +159,8 @@ def test_every_kind_has_its_encoder(images):
         encoder = encoders[kind]().fit(data.rows)
         again = fastnn.data.encoder_from_dict(json.loads(json.dumps(encoder.to_dict())))
         assert again.transform(data.rows).shape == (data.n, len(again.feature_names))
+        unseen = "Words unseen or rare in training: 2." if kind == "text" else ""
+        assert again.unseen_summary() == unseen
         (described,) = again.describe()
         assert {"column", "kind", "encoding", "features", "note"} <= set(described)
 

@@ -137,6 +137,8 @@ def test_bad_new_rows():
     target = Target("kind").fit(["apple", "pear", "plum"])
     with pytest.raises(ValueError, match=r"'kind' holds 'aple', which .* Did you mean 'apple'"):
         target.encode(["pear", "aple"])
+    with pytest.raises(ValueError, match="Did you mean 'plum'"):
+        target.encode(["PLUM"])
     with pytest.raises(ValueError, match=r"'fig' \(and 1 other labels\).* one of apple, pear, plum"):
         target.encode(["fig", "kiwi"])
     with pytest.raises(ValueError, match="missing in 1 of 2 rows"):

@@ -113,7 +113,7 @@ def test_bad_folders(tmp_path, reviews):
         read_text(reviews)
     write(reviews / "test" / "neutral" / "1.txt", "a film")
     with pytest.raises(
-        ValueError, match="has the class 'neutral', which those to train on do not have: neg, pos"
+        ValueError, match="has the class 'neutral', which the training rows do not have: neg, pos"
     ):
         read_text(reviews)
     (tmp_path / "empty").mkdir()
@@ -168,6 +168,7 @@ def test_unseen_words_are_counted():
     encoder = TextEncoder(ngrams=(1, 2), min_count=1).fit(["red green blue"])
     encoder.transform(["red green", "green red", "grey"])
     assert encoder.unseen == 2  # "green red" and "grey"
+    assert encoder.unseen_summary() == "Words unseen or rare in training: 2."
     assert encoder.n_empty == 1
     encoder.transform(["blue"])
     assert (encoder.unseen, encoder.n_empty) == (0, 0)
@@ -194,9 +195,9 @@ def test_round_trip_through_json(method):
         ([], ValueError, "no texts"),
         (["a", None], TypeError, "row 1 must be a text, got None"),
         (["a text", 3.5], TypeError, "row 1 must be a text, got 3.5"),
-        (["", " "], ValueError, "no word of two letters or more comes in at least 2 of the 2 texts"),
-        (["red green", "blue grey"], ValueError, "comes in at least 2 of the 2 texts"),
-        (["red red"], ValueError, "comes in at least 2 of the 1 text:"),
+        (["", " "], ValueError, "no word of two letters or more occurs in at least 2 of the 2 texts"),
+        (["red green", "blue grey"], ValueError, "occurs in at least 2 of the 2 texts"),
+        (["red red"], ValueError, "occurs in at least 2 of the 1 text:"),
     ],
 )
 def test_bad_rows(rows, error, message):

@@ -1,123 +1,59 @@
-"""Streams of arrays: memory-mapped .npy files, and whatever can be sliced."""
+"""Streams of arrays: ``.npy`` files, memory maps, and what can be sliced."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ... import _checks
+from .npy import RowArray, write_rows
+from .order import Runs, Span
 from .runs import BLOCK_ROWS, RUNS_OF_BLOCK, RunStream, in_order
+from .stream import read_ahead
 
-# A block holds about so many bytes of features: malloc then takes memory again that it has already. Beyond
-# 32 MiB every block is new pages, and reading took twice the time. And how much of a file is read at once.
+# A block holds about so many bytes of features: malloc then reuses its memory. Beyond 32 MiB every block
+# gets new pages, and reading took twice the time. And how many bytes of a file are read at once.
 BLOCK_BYTES, RUN_BYTES = 2**24, 2**18
 
 
-class _Array:
-    """An array whose rows are read by number: a .npy file, a memory map, or what can be sliced."""
+def store_rows(stream: RunStream, folder: str | os.PathLike[str], seed: int | None = 0) -> ArrayStream:
+    """Encode all rows once, and write them to ``.npy`` files, which are fast to read.
 
-    def __init__(self, name: str, source: Any) -> None:
-        self.name = name
-        self._slices: Any = None
-        self._path, self._offset = "", 0
-        if isinstance(source, (str, os.PathLike)):
-            source = self._map(os.fspath(source))
-        if isinstance(source, np.memmap) and source.flags.c_contiguous and source.filename is not None:
-            whole: Any = source
-            while isinstance(whole.base, np.ndarray):
-                whole = whole.base
-            self._path = os.fspath(source.filename)
-            self._offset = whole.offset + source.ctypes.data - whole.ctypes.data
-        else:
-            if not hasattr(source, "shape") or not hasattr(source, "dtype"):
-                source = np.asarray(source)
-            self._slices = source
-        self.shape, self.dtype = tuple(source.shape), source.dtype
-        if len(self.shape) == 0 or self.shape[0] == 0:
-            raise ValueError(f"{name} is empty: expected at least one row.")
-        if self.dtype.kind not in "iufb":
-            raise ValueError(f"{name} must hold numbers, got dtype {self.dtype}.")
-        self.row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
+    For data that takes long to decode and encode, and is trained on for several epochs.
 
-    def _map(self, path: str) -> np.ndarray:
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError:
-            raise FileNotFoundError(f"there is no file {path!r} to read {self.name} from.") from None
-        except (OSError, ValueError, EOFError) as error:
-            raise ValueError(f"{path!r} cannot be read as .npy: {error}.") from error
-        if not isinstance(array, np.memmap):
-            raise ValueError(f"{path!r} is an archive of arrays: expected a .npy file, which can be mapped.")
-        if not array.flags.c_contiguous:
-            raise ValueError(
-                f"{path!r} is stored column by column: expected rows one after another, as "
-                "np.save(path, np.ascontiguousarray(x)) writes them."
-            )
-        return array
+    Parameters
+    ----------
+    folder : path-like
+        Made if there is none. Gets x.npy, y.npy and, if there are weights, weight.npy, in place of existing
+        files of these names.
+    seed : int or None, default=0
+        Of the order in which rows are written. None: as they stand.
 
-    @contextlib.contextmanager
-    def opened(self) -> Generator[Callable[[np.ndarray], np.ndarray]]:
-        """A function of row numbers, rising ones of one run, that gives the rows."""
-        if self._slices is not None:
-            yield lambda rows: np.asarray(self._slices[rows[0] : rows[-1] + 1])[rows - rows[0]]
-            return
-        try:
-            file = open(self._path, "rb", buffering=0)  # noqa: SIM115
-        except FileNotFoundError:
-            raise FileNotFoundError(f"there is no file {self._path!r} any more.") from None
-        with file:
+    Returns
+    -------
+    ArrayStream
 
-            def read(rows: np.ndarray) -> np.ndarray:
-                # Not through the map, whose pages would count as memory of this process.
-                first, n = int(rows[0]), int(rows[-1]) + 1 - int(rows[0])
-                out = np.empty((n, *self.shape[1:]), self.dtype)
-                file.seek(self._offset + first * self.row_bytes)
-                view = memoryview(out.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
-                while len(view):
-                    n_read = file.readinto(view)
-                    if not n_read:
-                        raise ValueError(
-                            f"{self._path!r} ends before row {first + n}, but it had {self.shape[0]} rows: "
-                            "it has been cut short or replaced."
-                        )
-                    view = view[n_read:]
-                return out if n == len(rows) else out[rows - first]
-
-            yield read
-
-
-def write_rows(paths: list[Path], blocks: Iterable[tuple[np.ndarray, ...]], n_rows: int) -> list[Path]:
-    """Write the parts of blocks to a .npy file each, beside and then renamed; the paths that were written."""
-    beside = [path.with_name(f".{path.name}.part") for path in paths]
-    n_parts = 0
-    try:
-        with contextlib.ExitStack() as stack:
-            files: list[Any] = []
-            for block in blocks:
-                if _checks.is_sparse(block[0]):
-                    raise ValueError("store() writes .npy files, but the encoder gives sparse rows.")
-                if not files:
-                    n_parts = len(block)
-                    files = [stack.enter_context(open(path, "wb")) for path in beside[:n_parts]]
-                    for file, part in zip(files, block, strict=True):
-                        header = np.lib.format.header_data_from_array_1_0(part)
-                        np.lib.format.write_array_header_1_0(
-                            file, header | {"shape": (n_rows, *part.shape[1:]), "fortran_order": False}
-                        )
-                for file, part in zip(files, block, strict=True):
-                    file.write(np.ascontiguousarray(part).data)
-        for path, made in zip(paths, beside[:n_parts], strict=False):
-            os.replace(made, path)
-    finally:
-        for path in beside:
-            path.unlink(missing_ok=True)
-    return paths[:n_parts]
+    Raises
+    ------
+    OSError
+        If the files cannot be written; existing ones are then untouched.
+    ValueError
+        If rows are sparse.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(read_ahead(stream.blocks(seed))) as blocks:
+        paths = write_rows([folder / f"{name}.npy" for name in ("x", "y", "weight")], blocks, stream.n_rows)
+    weight = paths[2] if len(paths) > 2 else None
+    dtype = np.load(paths[0], mmap_mode="r").dtype
+    return ArrayStream(paths[0], paths[1], sample_weight=weight, dtype=dtype)
 
 
 class ArrayStream(RunStream):
@@ -129,21 +65,21 @@ class ArrayStream(RunStream):
     Parameters
     ----------
     x : path-like, memory map or array-like of shape (n, ...)
-        Of any type of numbers; anything that has a shape and a dtype and can be sliced will do. Rows of more
+        Of any type of numbers; or anything that has a shape and a dtype and can be sliced. Rows of more
         dimensions are flattened.
     y : path-like, memory map or array-like of shape (n,) or (n, n_out)
     sample_weight : path-like, memory map or array-like of shape (n,), optional
     encoder : Encoder or callable, optional
-        Fitted: gives features of rows as they stand in x. By default the numbers are the features.
+        Fitted: returns features of rows as they stand in x. By default the numbers are the features.
     target_encoder : Target, optional
         Fitted: encodes y.
     block_rows : int, optional
-        About how many rows are in memory and shuffled at once; by default what 16 MiB hold, 131,072 at most.
+        About how many rows are in memory and shuffled at once; by default what 16 MiB hold, at most 131,072.
     run_rows : int, optional
-        How many neighbouring rows are read at once; by default what 256 KiB hold, a sixteenth of a block at
-        most.
+        How many neighbouring rows are read at once; by default what 256 KiB hold, at most a sixteenth of a
+        block.
     dtype : {"float32", "float64"}, default="float32"
-        Of the features; that of the network.
+        Of the features: that of the network.
 
     Raises
     ------
@@ -179,11 +115,11 @@ class ArrayStream(RunStream):
         target_encoder: Any = None,
         block_rows: int | None = None,
         run_rows: int | None = None,
-        dtype: Any = "float32",
+        dtype: DTypeLike = "float32",
     ) -> None:
         self.dtype = _checks.check_dtype(dtype)
-        self._x, self._y = _Array("x", x), _Array("y", y)
-        self._weight = None if sample_weight is None else _Array("sample_weight", sample_weight)
+        self._x, self._y = RowArray("x", x), RowArray("y", y)
+        self._weight = None if sample_weight is None else RowArray("sample_weight", sample_weight)
         n_rows = self._x.shape[0]
         for array in (self._y, self._weight):
             if array is not None:
@@ -195,9 +131,11 @@ class ArrayStream(RunStream):
         if run_rows is None:
             fit = RUN_BYTES // max(1, self._x.row_bytes)
             run_rows = max(1, min(fit, -(-block_rows // RUNS_OF_BLOCK)))
-        self._lay_out([n_rows], _checks.check_count("run_rows", run_rows), block_rows, 1)
-        self.encoder, self.target_encoder = encoder, target_encoder
+        runs = Runs.cut([n_rows], _checks.check_count("run_rows", run_rows))
+        super().__init__(runs, block_rows, encoder, target_encoder)
         self.n_features = n_values if encoder is None else self._count_features()
+
+    store = store_rows
 
     @contextlib.contextmanager
     def _open(self) -> Generator[list[Any]]:
@@ -205,34 +143,38 @@ class ArrayStream(RunStream):
             arrays = (self._x, self._y, self._weight)
             yield [None if array is None else stack.enter_context(array.opened()) for array in arrays]
 
-    def _raw(self, source, spans):
-        return tuple(np.concatenate([read(span.rows) for span in spans]) for read in source[:2])
+    def _read_raw(self, source: list[Any], spans: list[Span]) -> tuple[Any, np.ndarray]:
+        x, y = (np.concatenate([read(span.rows) for span in spans]) for read in source[:2])
+        return x, y
 
-    def _labels(self, source, spans):
-        y = np.concatenate([source[1](span.rows) for span in spans])
+    def _read_raw_labels(self, source: list[Any], spans: list[Span]) -> np.ndarray:
+        return np.concatenate([source[1](span.rows) for span in spans])
+
+    def _encode_labels(self, y: np.ndarray) -> np.ndarray:
         return y if self.target_encoder is None else self.target_encoder.encode(y)
 
-    def _block(self, source, spans, order):
+    def _block(self, source: list[Any], spans: list[Span], order: np.ndarray | None) -> tuple[Any, ...]:
         read_x, _, read_weight = source
         n_rows = sum(len(span.rows) for span in spans)
         raw_dtype = self.dtype if self.encoder is None else self._x.dtype
-        x, at, places = np.empty((n_rows, *self._x.shape[1:]), raw_dtype), 0, None
+        x = np.empty((n_rows, *self._x.shape[1:]), raw_dtype)
+        slots = None  # the row of x for each row that is read
         if order is not None:
-            places = np.empty(n_rows, np.int64)
-            places[order] = np.arange(n_rows)
+            slots = np.empty(n_rows, np.int64)
+            slots[order] = np.arange(n_rows)
+        begin = 0
         with np.errstate(over="ignore"):
             for span in spans:
-                here = slice(at, at + len(span.rows))
-                x[here if places is None else places[here]] = read_x(span.rows)
-                at = here.stop
+                part = slice(begin, begin + len(span.rows))
+                x[part if slots is None else slots[part]] = read_x(span.rows)
+                begin = part.stop
         if self.encoder is None:
             x = x.reshape(n_rows, -1)
         else:
             x = getattr(self.encoder, "transform", self.encoder)(x)
-        block = [x, in_order(self._labels(source, spans), order)]
+        y = self._encode_labels(self._read_raw_labels(source, spans))
+        block = [x, in_order(y, order)]
         if read_weight is not None:
             block.append(in_order(np.concatenate([read_weight(span.rows) for span in spans]), order))
-        for name, part in zip(("x", "y", "sample_weight"), block, strict=False):
-            if not _checks.is_sparse(part):  # else the trainer looks
-                self._refuse_non_finite(name, part, spans, order)
+        self._check_block(block, ("x", "y", "sample_weight"), spans, order)
         return tuple(block)

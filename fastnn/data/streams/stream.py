@@ -1,4 +1,4 @@
-"""Data larger than memory: rows that come block by block, read ahead of the training by a thread."""
+"""The interface of streams, whose rows come block by block; and a thread that reads ahead."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ T = TypeVar("T")
 
 
 def read_ahead(items: Iterable[T], n_ahead: int = 2) -> Generator[T, None, None]:
-    """The items, made by a thread that is some of them ahead; what it raises is raised here.
+    """Yield the items, which a thread makes ahead of time; errors of the thread are raised here.
 
-    The thread starts with the first item that is asked for and has ended when the generator has, or has been
+    The thread starts when the first item is asked for, and has ended when the generator is exhausted or
     closed.
+
+    Parameters
+    ----------
+    items : iterable
+    n_ahead : int, default=2
+        How many items may be made and not yet asked for.
 
     Examples
     --------
@@ -32,7 +38,7 @@ def read_ahead(items: Iterable[T], n_ahead: int = 2) -> Generator[T, None, None]
         try:
             while room.acquire() and not stopped.is_set():
                 ready.put((next(made, end), None))
-        except BaseException as error:  # whatever it is, it is for the one who asked
+        except BaseException as error:  # also KeyboardInterrupt: the consumer raises it
             ready.put((end, error))
         finally:
             if hasattr(made, "close"):
@@ -49,7 +55,7 @@ def read_ahead(items: Iterable[T], n_ahead: int = 2) -> Generator[T, None, None]
             if item is end:
                 return
             yield item
-            item = None  # else it would be kept while the next is waited for
+            item = None  # frees the item while the next is waited for
     finally:
         stopped.set()
         room.release()
@@ -59,12 +65,12 @@ def read_ahead(items: Iterable[T], n_ahead: int = 2) -> Generator[T, None, None]
 class Stream(ABC):
     """Rows that come block by block, for ``Trainer.fit(stream)`` and ``Trainer.evaluate(stream)``.
 
-    Subclass it for data of your own; :class:`ArrayStream` and :class:`TableStream` read files.
+    Subclass it for your own data; :class:`ArrayStream` and :class:`TableStream` read files.
 
     Attributes
     ----------
     n_rows : int
-        Of an epoch.
+        Number of rows of an epoch.
     n_features : int
 
     Examples
@@ -89,28 +95,28 @@ class Stream(ABC):
 
     @abstractmethod
     def blocks(self, seed: int | None, first: int = 0, multiple: int = 1) -> Iterator[tuple[Any, ...]]:
-        """An epoch's rows, block by block.
+        """Yield an epoch's rows, block by block.
 
         Parameters
         ----------
         seed : int or None
             Of the order: the same seed gives the same rows in the same order. None: as they stand.
         first : int, default=0
-            The row of the epoch to begin with, a multiple of `multiple`: what comes is what would have come
-            from there on.
+            The row of the epoch to begin with, a multiple of `multiple`: rows before it are passed over, and
+            the others are not changed by that.
         multiple : int, default=1
-            Every block but the last has a multiple of so many rows. The trainer asks for whole batches.
+            The size of every block but the last is a multiple of it. The trainer asks for whole batches.
 
         Yields
         ------
         tuple (x, y) or (x, y, weight)
-            Of at least one row, as ``Trainer.fit`` takes them.
+            Arrays of at least one row, as ``Trainer.fit`` takes them.
         """
 
     def count_labels(self) -> np.ndarray | None:
-        """How many rows have class 0, 1, ..., for ``class_weight="balanced"``; None if that is not known."""
+        """Count the rows of class 0, 1, ..., for ``class_weight="balanced"``; None if they are unknown."""
         return None
 
     def fingerprint(self) -> str:
-        """What tells this data from others, for checkpoints."""
+        """Tell this data from others, for checkpoints."""
         return f"{type(self).__name__} {self.n_rows} x {self.n_features}"
