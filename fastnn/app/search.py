@@ -1,0 +1,81 @@
+"""A search for good settings, from a configuration to a configuration: ``fastnn tune``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from ..tuning.search import DEFAULTS, TuneResult, tune
+from .assembly import optimizer_fields
+from .config import Config
+from .preparation import prepare
+
+
+def search(config: Config, *, fixed: Collection[str] = (), **options: Any) -> tuple[TuneResult, Config]:
+    """Search for settings with a lower cost of the validation rows; the test rows are not used.
+
+    Parameters
+    ----------
+    config : Config
+    fixed : collection of str
+        Settings that keep their values.
+    **options
+        As in :func:`fastnn.tuning.tune`.
+
+    Returns
+    -------
+    result : TuneResult
+    config : Config
+        With the settings that were found.
+
+    Raises
+    ------
+    ValueError
+        If the rows are streamed, or the hidden layers are given and differ.
+    """
+    if len(config.activation) > 1 or len(set(config.hidden)) > 1:
+        raise ValueError(
+            "a search needs hidden layers that are alike: give one width for all, and one activation."
+        )
+    if not config.hidden:
+        raise ValueError("a search needs at least one hidden layer.")
+    prepared = prepare(config)
+    if prepared.train.stream is not None:
+        raise ValueError("a search needs its rows in memory: give it fewer of them, or --no-stream.")
+    shared = [name for name in DEFAULTS if name in Config.model_fields]
+    space = {name: getattr(config, name) for name in shared if name in fixed}
+    if "activation" in fixed:
+        space["activation"] = config.activation[0]
+    if "batch_size" in fixed:
+        space["batch_size"] = config.batch_size or None
+    if "hidden" in fixed:
+        space |= {"n_layers": len(config.hidden), "width": config.hidden[0]}
+    if config.balanced:
+        space["class_weight"] = "balanced"
+    validation = prepared.validation
+    patience = config.patience or max(5, config.epochs // 5)
+    result = tune(
+        prepared.train.x,
+        prepared.train.y,
+        loss=prepared.loss,
+        n_out=prepared.n_out,
+        validation_data=None if validation is None else (validation.x, validation.y),
+        epochs=config.epochs,
+        patience=patience,
+        space=space,
+        embeddings=prepared.encoder.embeddings,
+        dtype=config.dtype,
+        seed=config.seed,
+        n_threads=config.threads,
+        **options,
+    )
+    found = result.settings
+    values = {name: found[name] for name in shared} | {
+        "activation": [found["activation"]],
+        "batch_size": found["batch_size"] or 0,
+        "hidden": [found["width"]] * found["n_layers"],
+        "patience": patience,
+    }
+    if "weight_decay" not in optimizer_fields(found["optimizer"]):
+        values["weight_decay"] = None
+    return result, config.model_copy(update=values)
