@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ def _settings_of(function: Callable[..., Any], config: Config) -> dict[str, Any]
     return {name: getattr(config, name) for name in Config.model_fields if name in names}
 
 
-def _given_settings(names: Iterable[str], config: Config) -> dict[str, Any]:
+def _given_settings(names: Collection[str], config: Config) -> dict[str, Any]:
     """Return the settings of these names that differ from their defaults."""
     return {
         name: getattr(config, name)
@@ -73,18 +73,17 @@ def make_optimizer(config: Config) -> Optimizer:
     ValueError
         If the optimiser does not have one of them.
     """
-    optimizer = as_optimizer(config.optimizer)
-    fields = optimizer_fields(config.optimizer)
-    options = _given_settings(set().union(*map(optimizer_fields, OPTIMIZERS)), config)
+    options = _given_settings(optimizer_settings(), config)
     for name in options:
-        if name not in fields:
+        if name not in optimizer_settings(config.optimizer):
             raise ValueError(f"{name} cannot be combined with optimizer {config.optimizer!r}.")
-    return dataclasses.replace(optimizer, **options)  # type: ignore[type-var]
+    return dataclasses.replace(as_optimizer(config.optimizer), **options)  # type: ignore[type-var]
 
 
-def optimizer_fields(name: str) -> set[str]:
-    """Return the names of the settings that an optimiser has."""
-    return {field.name for field in dataclasses.fields(as_optimizer(name))}  # type: ignore[arg-type]
+def optimizer_settings(*names: str) -> set[str]:
+    """Return what can be set of the optimisers with these names, or of any if none is given."""
+    optimizers = map(as_optimizer, names or OPTIMIZERS)
+    return {field.name for optimizer in optimizers for field in dataclasses.fields(optimizer)}  # type: ignore[arg-type]
 
 
 def _generators(config: Config) -> list[np.random.Generator]:

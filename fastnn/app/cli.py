@@ -50,7 +50,7 @@ INTERRUPTED = 130  # exit code that shells expect after Ctrl-C
 
 def main() -> None:
     """Run the command line; a user's error is one line on stderr and exit code 1, unless --debug is given."""
-    warnings.showwarning = lambda message, *_: words.say(f"Warning: {message}")
+    warnings.showwarning = lambda message, *_: words.print_status(f"Warning: {message}")
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # wherever it stands
     debug = len(arguments) < len(sys.argv) - 1
     try:
@@ -58,12 +58,12 @@ def main() -> None:
     except KeyboardInterrupt:
         if debug:
             raise
-        words.say("Interrupted.")
+        words.print_status("Interrupted.")
         sys.exit(INTERRUPTED)
     except (ValueError, TypeError, OSError, ImportError, DivergenceError) as error:
         if debug:
             raise
-        words.say(f"Error: {words.error_sentence(error)}")
+        words.print_status(f"Error: {words.error_sentence(error)}")
         sys.exit(1)
 
 
@@ -149,10 +149,12 @@ def train(
     )
     seconds = time.perf_counter() - started
     if not len(history):
-        words.say(words.resume_sentence("Interrupted in the first epoch", run.folder))
+        words.print_status(words.resume_sentence("Interrupted in the first epoch", run.folder))
         raise typer.Exit(INTERRUPTED)
     if before == run.history_text:
-        words.say(f"Nothing is left to train: all {len(history)} epochs are done; set --epochs higher.")
+        words.print_status(
+            f"Nothing is left to train: all {len(history)} epochs are done; set --epochs higher."
+        )
     if pictures and importlib.util.find_spec("matplotlib") is not None:
         from ..plots.plots import save_pictures
 
@@ -160,24 +162,24 @@ def train(
     if report:
         from .report import write_report
 
-        words.say(f"report: {write_report(run.folder)}")
-    words.say(words.test_sentence(run.summary["test"], history))
-    words.say(f"model, history and predictions of the test rows: {run.folder}")
+        words.print_status(f"report: {write_report(run.folder)}")
+    words.print_status(words.test_sentence(run.summary["test"], history))
+    words.print_status(f"model, history and predictions of the test rows: {run.folder}")
     if as_json:
         print(json.dumps(words.result(run, history, seconds)))
     if history.stop_reason == "interrupted":
-        words.say(words.resume_sentence("Interrupted", run.folder))
+        words.print_status(words.resume_sentence("Interrupted", run.folder))
         raise typer.Exit(INTERRUPTED)
 
 
 def _introduce(prepared: Prepared, trainer: Trainer, quiet: bool) -> None:
     """Say what is about to be trained on what, and how each column is read."""
-    words.say(words.plan_sentence(prepared, trainer))
+    words.print_status(words.plan_sentence(prepared, trainer))
     columns = prepared.encoder.describe()
     if prepared.dataset.kind == "table" and not quiet and len(columns) <= words.MOST_COLUMNS:
-        words.show(words.columns_table(columns), stderr=True)
+        words.print_content(words.columns_table(columns), stderr=True)
     for note in prepared.notes:
-        words.say(f"Note: {note}")
+        words.print_status(f"Note: {note}")
 
 
 @app.command(epilog="Example: fastnn tune flowers.csv --target species --trials 50 --storage flowers.sqlite")
@@ -220,11 +222,11 @@ def tune(
         verbose=int(not quiet),
     )
     write_atomically(output, to_toml(found).encode())
-    words.say(
+    words.print_status(
         f"validation cost {result.score:.4f} after {len(result.trials)} trials; with default settings "
         f"{result.default.score:.4f}"
     )
-    words.say(f"settings in {output}: fastnn train --config {output}")
+    words.print_status(f"settings in {output}: fastnn train --config {output}")
     if as_json:
         print(
             json.dumps({"score": result.score, "default": result.default.score, "settings": result.settings})
@@ -262,7 +264,7 @@ def predict(
         sys.stdout.write(frame.to_csv(index=False))
     else:
         prediction.write_table(frame, output)
-        words.say(f"{len(frame):,} rows in {output}")
+        words.print_status(f"{len(frame):,} rows in {output}")
 
 
 @app.command(epilog="Example: fastnn evaluate runs/flowers-1 flowers-of-2025.csv")
@@ -286,7 +288,7 @@ def evaluate(
     if as_json:
         print(json.dumps(scores))
     else:
-        words.show(words.scores_table(scores))
+        words.print_content(words.scores_table(scores))
 
 
 @app.command()
@@ -327,22 +329,23 @@ def export(
     ] = True,
 ) -> None:
     """Write a model for ONNX Runtime or PyTorch."""
-    from .. import exchange
+    from ..exchange.onnx_export import to_onnx
+    from ..exchange.torch_weights import save_torch
     from .runs import load_model
 
     _checks.check_name("the ending of FILE", output.suffix, (".onnx", ".safetensors"))
     loaded = load_model(model)
     if output.suffix == ".onnx":
-        exchange.to_onnx(loaded, output, preprocessing=preprocessing)
+        to_onnx(loaded, output, preprocessing=preprocessing)
     else:
-        exchange.save_torch(loaded.net, output)
-    words.say(f"written to {output}")
+        save_torch(loaded.net, output)
+    words.print_status(f"written to {output}")
 
 
 def _warn_of_unseen(model: Model) -> None:
     sentence = words.unseen_sentence(model.encoder)
     if sentence is not None:
-        words.say(sentence)
+        words.print_status(sentence)
 
 
 # --- the machine --------------------------------------------------------------------------------------
@@ -384,7 +387,7 @@ def bench(
     if as_json:
         print(json.dumps(result))
     else:
-        words.show(table(result), wrap=False)
+        words.print_content(table(result), wrap=False)
 
 
 @app.command()
@@ -400,11 +403,11 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(facts | {"advice": advice}))
         return
-    words.show(words.facts_table(facts), wrap=False)
+    words.print_content(words.facts_table(facts), wrap=False)
     for sentence in advice:
-        words.show(f"[bold yellow]Warning:[/] {sentence}", wrap=False)
+        words.print_content(f"[bold yellow]Warning:[/] {sentence}", wrap=False)
     if not advice:
-        words.show("[green]Nothing slows training down here.[/]", wrap=False)
+        words.print_content("[green]Nothing slows training down here.[/]", wrap=False)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,10 @@ def predict_source(model: Model, source: str, *, proba: bool = False, keep: bool
     kind = model.encoder.kind
     rows = read_source(source, kind=kind, labelled=False).rows
     frame = model.predict_frame(rows, proba=proba)
-    return _input_frame(rows, kind).join(frame, rsuffix="_of_model") if keep else frame
+    if not keep:
+        return frame
+    given = _input_frame(rows, kind)
+    return given.join(frame.rename(columns=lambda name: f"{name}_of_model" if name in given else name))
 
 
 def _input_frame(rows: Any, kind: str) -> pandas.DataFrame:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ..tuning.search import DEFAULTS, TuneResult, tune
-from .assembly import optimizer_fields
+from .assembly import optimizer_settings
 from .config import Config
 from .preparation import prepare
 
@@ -76,6 +76,6 @@ def search(config: Config, *, fixed: Collection[str] = (), **options: Any) -> tu
         "hidden": [found["width"]] * found["n_layers"],
         "patience": patience,
     }
-    if "weight_decay" not in optimizer_fields(found["optimizer"]):
-        values["weight_decay"] = None
+    lacking = optimizer_settings() - optimizer_settings(found["optimizer"])
+    values |= {name: Config.model_fields[name].default for name in values if name in lacking}
     return result, config.model_copy(update=values)

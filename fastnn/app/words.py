@@ -20,12 +20,12 @@ MOST_COLUMNS = 40  # of a table to list; the report lists them all
 _TEXT_COLUMNS = ("read as", "encoding")  # aligned to the left
 
 
-def say(text: str) -> None:
+def print_status(text: str) -> None:
     """Print a line on stderr: stdout is for results."""
     print(text, file=sys.stderr)
 
 
-def show(content: Table | str, *, stderr: bool = False, wrap: bool = True) -> None:
+def print_content(content: Table | str, *, stderr: bool = False, wrap: bool = True) -> None:
     """Print a table or a text with rich's marks; without `wrap`, lines may be longer than the terminal."""
     from rich.console import Console
 

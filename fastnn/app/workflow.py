@@ -62,9 +62,11 @@ def train(
     ValueError, TypeError, OSError, ImportError
         If the data or a setting cannot be used.
     """
-    if resume and folder is None:
-        raise ValueError("resume needs the folder of the run.")
-    if not resume and folder is not None:
+    if resume:
+        if folder is None:
+            raise ValueError("resume needs the folder of the run.")
+        Run(folder)  # raises if it is none
+    elif folder is not None:
         check_free(Path(folder))
     prepared = prepare(config)
     model, trainer = make_model(config, prepared)

@@ -1,5 +1,7 @@
 """From a configuration to encoded rows: which part is learned from, and what is streamed."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ pytest.importorskip("pydantic")
 pytest.importorskip("sklearn")
 pytest.importorskip("tomli_w")
 pytest.importorskip("pandas")
+from fastnn.app import preparation
 from fastnn.app.preparation import prepare
 
 
@@ -59,3 +62,60 @@ def test_counts_keep_their_unit(table, config_of):
     table.to_csv("table.csv", index=False)
     prepared = prepare(config_of(task="regression", loss="poisson"))
     assert np.array_equal(prepared.train.y[:, 0], prepared.train.labels)
+
+
+@pytest.mark.parametrize(("memory", "is_streamed"), [(10**9, False), (10**3, True), (None, False)])
+def test_files_that_are_large_for_the_memory_are_streamed(table, config_of, monkeypatch, memory, is_streamed):
+    pytest.importorskip("pyarrow")
+    table.to_parquet("table.parquet")
+    monkeypatch.setattr(preparation, "memory_bytes", lambda: memory)
+    prepared = prepare(config_of(source="table.parquet"))
+    assert (prepared.train.stream is not None) == is_streamed
+    assert prepare(config_of(source="table.parquet", stream=False)).train.stream is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"image_size": 8}, "image_size and image_mode are for images, but 'table.csv' is of kind 'table'"),
+        ({"source": "iris", "target": None, "columns": {"a": "date"}}, "columns are for tables"),
+        ({"source": "iris", "target": None, "group": "a"}, "group names a column, but 'iris' is not a table"),
+        ({"group": "who", "time": "day"}, "group and time cannot be combined"),
+        ({"stream": True, "group": "who"}, "group cannot be combined with a stream"),
+        ({"stream": True, "drop_missing": True}, "drop_missing cannot be combined with a stream"),
+        ({"stream": True, "target": None}, "--target must name the column of 'table.csv'"),
+        ({"stream": True, "drop": ["B"]}, "drop must be one of .* Did you mean 'b'"),
+    ],
+)
+def test_settings_that_cannot_be_combined(table, config_of, settings, message):
+    with pytest.raises(ValueError, match=message):
+        prepare(config_of(**settings))
+
+
+def test_columns_of_a_stream_can_be_left_out(table, config_of):
+    prepared = prepare(config_of(stream=True, drop=["day", "who"]))
+    assert prepared.encoder.feature_names == ["a", "b"]
+    assert (prepared.n_in, prepared.n_out) == (2, 2)
+
+
+def test_outputs_of_a_network(table, config_of):
+    assert prepare(config_of(loss="binary_cross_entropy")).n_out == 1
+    several = prepare(config_of(target="a", quantiles=[0.1, 0.9]))
+    assert (several.n_out, several.levels) == (2, [0.1, 0.9])
+    one = prepare(config_of(target="a", quantiles=[0.1]))
+    assert (one.n_out, one.levels) == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "encoder"),
+    [
+        ("table", {"columns": {"a": "text"}}, "TableEncoder"),
+        ("text", {"text_method": "bag"}, "TextEncoder"),
+        ("images", {"image_size": 8, "image_mode": "grey"}, "ImageEncoder"),
+        ("array", {}, "ArrayEncoder"),
+    ],
+)
+def test_each_kind_has_its_encoder(config_of, kind, settings, encoder):
+    dataset = SimpleNamespace(kind=kind, feature_names=None)
+    made = preparation.make_encoder(config_of(dtype="float64", **settings), dataset)
+    assert (type(made).__name__, made.dtype) == (encoder, np.float64)

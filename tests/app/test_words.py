@@ -18,9 +18,9 @@ def printed(table):
 
 
 def test_results_and_remarks_are_apart(capsys):
-    words.say("a remark")
-    words.show("a [bold]result[/]")
-    words.show("a table", stderr=True)
+    words.print_status("a remark")
+    words.print_content("a [bold]result[/]")
+    words.print_content("a table", stderr=True)
     assert capsys.readouterr() == ("a result\n", "a remark\na table\n")
 
 

@@ -98,3 +98,29 @@ def test_a_divergence_keeps_the_last_finite_weights(table, monkeypatch, config_o
     model = fastnn.Model.load("run/model.safetensors")
     assert np.isfinite(model.net.params).all()
     assert len(model.predict(prepared.test.rows)) == 40
+
+
+def test_an_empty_folder_stays_empty_where_nothing_came_of_it(table, config_of, tmp_path):
+    (tmp_path / "run").mkdir()
+    for _ in range(2):  # the second is not told of a run that is there already
+        with pytest.raises(ValueError, match="Did you mean 'accuracy'"):
+            workflow.train(config_of(metrics=["acuracy"]), "run", verbose=0)
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_resuming_needs_a_run(table, config_of, tmp_path):
+    with pytest.raises(ValueError, match="resume needs the folder of the run"):
+        workflow.train(config_of(), resume=True, verbose=0)
+    with pytest.raises(FileNotFoundError, match="is not the folder of a run"):
+        workflow.train(config_of(), "none", resume=True, verbose=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_begin_sees_all_that_is_ready(table, config_of):
+    seen = []
+    _, history = workflow.train(
+        config_of(), verbose=0, begin=lambda prepared, trainer: seen.append((prepared, trainer))
+    )
+    [(prepared, trainer)] = seen
+    assert prepared.train.n == 144
+    assert trainer.history is history
