@@ -152,9 +152,7 @@ def train(
         words.print_status(words.resume_sentence("Interrupted in the first epoch", run.folder))
         raise typer.Exit(INTERRUPTED)
     if before == run.history_text:
-        words.print_status(
-            f"Nothing is left to train: all {len(history)} epochs are done; set --epochs higher."
-        )
+        words.print_status(f"All {len(history)} epochs are done already: set --epochs higher to continue.")
     if pictures and importlib.util.find_spec("matplotlib") is not None:
         from ..plots.plots import save_pictures
 
@@ -306,7 +304,7 @@ def report(
     run: RunArgument,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="By default RUN/report.html.")] = None,
 ) -> None:
-    """Write all about a run into one HTML file: data, network, curves, scores, mistakes, how to repeat it."""
+    """Write a report of a run, one HTML file: data, network, curves, scores, mistakes, reproduction."""
     from .report import write_report
     from .runs import finished_run
 

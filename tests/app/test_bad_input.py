@@ -327,10 +327,10 @@ def test_settings_that_a_run_cannot_go_on_with_leave_it_as_it_was(run, refused, 
     sentence = refused("train", "--resume", "run", "--epochs", "4", "--hidden", "9", "--quiet")
     assert "are of another training: net was MLP([4, 8, 2]" in sentence
     options = ["--resume", "run", "--quiet", "--no-pictures"]
-    assert "Nothing is left to train: all 2 epochs are done" in run("train", *options)[2]
+    assert "All 2 epochs are done already: set --epochs higher" in run("train", *options)[2]
     code, _, err = run("train", *options, "--epochs", "4")
     assert code == 0
-    assert "Nothing" not in err
+    assert "done already" not in err
 
 
 # --- the machine --------------------------------------------------------------------------------------
