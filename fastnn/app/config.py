@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from .. import _checks
 
@@ -145,6 +145,17 @@ class Config(BaseModel):
     lazy: bool = _field("Training", False, "For text: leave the weights of words that a batch lacks alone.")
     threads: int | None = _field("Training", None, "Threads to use; by default all usable cores.", ge=1)
     checkpoint_minutes: float = _field("Training", 5.0, "Minutes between checkpoints; 0 for none.", ge=0)
+
+
+def panel_of(name: str) -> str:
+    """Return the group of a setting, under which help lists it.
+
+    Examples
+    --------
+    >>> panel_of("epochs")
+    'Training'
+    """
+    return cast(dict[str, str], Config.model_fields[name].json_schema_extra)["panel"]
 
 
 def make_config(**values: Any) -> Config:

@@ -6,7 +6,7 @@ import inspect
 import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from .. import _checks
 
@@ -15,7 +15,7 @@ _checks.require("typer", "all")
 import typer  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
-from .config import Config, make_config, read_config  # noqa: E402
+from .config import Config, make_config, panel_of, read_config  # noqa: E402
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -81,7 +81,7 @@ def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
     text = "" if shown in (None, "", {}) or shown is False else f" [dim]\\[default: {shown}][/]"
     option = typer.Option(
         help=f"{field.description}{text}",
-        rich_help_panel=cast(dict[str, str], field.json_schema_extra)["panel"],
+        rich_help_panel=panel_of(name),
         show_default=False,
         metavar="COLUMN=KIND" if isinstance(default, dict) else None,
     )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Collection
 from typing import Any
 
 from ..tuning.search import DEFAULTS, TuneResult, tune
 from .assembly import optimizer_settings
-from .config import Config
+from .config import Config, panel_of
 from .preparation import prepare
+
+# Settings of network and training that trials use under another name, or that are of no use to them.
+_KNOWN = {"hidden", "quantiles", "balanced", "threads", "checkpoint_minutes"}
 
 
 def search(config: Config, *, fixed: Collection[str] = (), **options: Any) -> tuple[TuneResult, Config]:
@@ -28,6 +33,11 @@ def search(config: Config, *, fixed: Collection[str] = (), **options: Any) -> tu
     config : Config
         With the settings that were found.
 
+    Warns
+    -----
+    UserWarning
+        If there are settings that the trials do not use.
+
     Raises
     ------
     ValueError
@@ -39,10 +49,22 @@ def search(config: Config, *, fixed: Collection[str] = (), **options: Any) -> tu
         )
     if not config.hidden:
         raise ValueError("a search needs at least one hidden layer.")
+    shared = [name for name in DEFAULTS if name in Config.model_fields]
+    ignored = [
+        name
+        for name in Config.model_fields
+        if panel_of(name) in ("Network", "Training")
+        and name not in {*shared, *inspect.signature(tune).parameters, *_KNOWN}
+        and getattr(config, name) != Config.model_fields[name].default
+    ]
+    if ignored:
+        warnings.warn(
+            f"the trials do not use {', '.join(ignored)}; the settings that are found include them.",
+            stacklevel=2,
+        )
     prepared = prepare(config)
     if prepared.train.stream is not None:
         raise ValueError("a search needs its rows in memory: give it fewer of them, or --no-stream.")
-    shared = [name for name in DEFAULTS if name in Config.model_fields]
     space = {name: getattr(config, name) for name in shared if name in fixed}
     if "activation" in fixed:
         space["activation"] = config.activation[0]

@@ -74,47 +74,14 @@ def test_every_setting(run, tmp_path):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200, 3))
     np.savetxt(tmp_path / "own.csv", np.c_[x, x @ [1, 2, 3]], delimiter=",", header="a,b,c,y", comments="")
-    code, out, err = run(
-        *(
-            "train",
-            "own.csv",
-            "--target",
-            "y",
-            "--hidden",
-            "16,16",
-            "--activation",
-            "tanh,relu",
-            "--loss",
-            "mse",
-        ),
-        *("--optimizer", "sgd", "--lr", "0.02", "--momentum", "0.9", "--nesterov", "--l2", "0", "--residual"),
-        *(
-            "--batch-size",
-            "16",
-            "--epochs",
-            "200",
-            "--validation",
-            "0.2",
-            "--patience",
-            "40",
-            "--norm",
-            "layer",
-        ),
-        *("--test", "0.25", "--seed", "3", "--threads", "1", "--dtype", "float64", "--schedule", "cosine"),
-        *(
-            "--clip-norm",
-            "5",
-            "--ema",
-            "0.9",
-            "--metrics",
-            "r2",
-            "--monitor",
-            "val_r2",
-            "--columns",
-            "a=number",
-        ),
-        *("--drop", "b", "--output", "m", "--json", "--no-pictures"),
-    )
+    command = """
+        train own.csv --target y --hidden 16,16 --activation tanh,relu --loss mse --optimizer sgd --lr 0.02
+        --momentum 0.9 --nesterov --l2 0 --residual --batch-size 16 --epochs 200 --validation 0.2
+        --patience 40 --norm layer --test 0.25 --seed 3 --threads 1 --dtype float64 --schedule cosine
+        --clip-norm 5 --ema 0.9 --metrics r2 --monitor val_r2 --columns a=number --drop b --output m
+        --json --no-pictures
+    """
+    code, out, err = run(*command.split())
     assert code == 0, err
     result = json.loads(out)
     net = fastnn.load(tmp_path / "m" / "model.safetensors")
@@ -222,21 +189,9 @@ def test_report_and_pictures(run, trained):
 
 def test_tune_writes_settings_to_train_with(run, flowers, tmp_path):
     pytest.importorskip("optuna")
-    code, out, err = run(
-        *(
-            "tune",
-            "flowers.csv",
-            "--target",
-            "kind",
-            "--trials",
-            "3",
-            "--epochs",
-            "4",
-            "--activation",
-            "tanh",
-        ),
-        *("--storage", "study.sqlite", "--output", "best.toml", "--json", "--quiet"),
-    )
+    command = "tune flowers.csv --target kind --trials 3 --epochs 4 --activation tanh"
+    options = ["--storage", "study.sqlite", "--output", "best.toml", "--json", "--quiet"]
+    code, out, err = run(*command.split(), *options)
     assert code == 0, err
     result = json.loads(out)
     assert result["score"] <= result["default"]

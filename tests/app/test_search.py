@@ -29,6 +29,13 @@ def test_settings_that_are_given_stay(table, config_of):
     assert found.patience == 2
 
 
+def test_settings_that_trials_do_not_use_are_named(table, config_of):
+    config = config_of(ema=0.5, lazy=True, monitor="cost", hidden=[8], epochs=3, threads=1)
+    with pytest.warns(UserWarning, match="do not use monitor, ema, lazy; the settings"):
+        _, found = search(config, n_trials=1, verbose=0)
+    assert (found.ema, found.lazy) == (0.5, True)
+
+
 def test_settings_that_an_optimiser_lacks_are_left_out(table, config_of):
     config = config_of(optimizer="lbfgs", batch_size=0)
     fixed = ["optimizer", "batch_size", "dropout", "norm", "schedule"]
