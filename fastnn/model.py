@@ -1,4 +1,4 @@
-"""A network together with what leads raw rows into it, and its outputs back to answers."""
+"""A network with the encoders around it: from raw rows to labels or values in the target's unit."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _checks
+from .evaluation import evaluate_predictions
 from .network import files as model_file
 from .network.mlp import MLP, load
 
 if TYPE_CHECKING:
-    from .data import Encoder, Target
+    import pandas
+    from numpy.typing import ArrayLike
+
+    from .data.dataset import Encoder
+    from .data.target import Target
 
 
 class Model:
-    """What ``fastnn train`` saves: it takes rows as they stand in the user's file.
+    """A trained network that takes rows as they are in the user's file: what ``fastnn train`` saves.
 
     Parameters
     ----------
     net : MLP
     encoder : Encoder
-        Fitted: turns raw rows into vectors; see :mod:`fastnn.data`.
+        Turns raw rows into features, and is fitted; see :mod:`fastnn.data`.
     target : Target
-        Fitted: turns the network's outputs into labels, or into values of the target's own unit.
+        Turns the network's outputs into labels, or into values in the target's unit, and is fitted.
 
     Examples
     --------
@@ -51,32 +56,40 @@ class Model:
         return self.net.predict_raw(self.encoder.transform(rows))
 
     def predict(self, rows: Any) -> np.ndarray:
-        """Labels, (n,), or values of the target, (n,) or (n, n_out).
+        """Predict labels, or values of the target.
 
         Parameters
         ----------
         rows : DataFrame, ndarray or list
             Raw rows, of the kind that the encoder was fitted on.
 
+        Returns
+        -------
+        ndarray of shape (n,), or (n, n_out) of several values
+
         Raises
         ------
         ValueError, TypeError
-            If they are not.
+            If the rows are of another kind.
         """
         return self.answers(self._outputs(rows))
 
     def predict_proba(self, rows: Any) -> np.ndarray:
-        """Probabilities of the classes, (n, n_classes), in the order of ``target.classes``.
+        """Predict the probabilities of the classes, in the order of ``target.classes``.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
 
         Raises
         ------
         ValueError
-            If the model is none of classes, or its loss gives no probabilities.
+            If the target has no classes, or the loss gives no probabilities.
         """
         return self.probabilities(self._outputs(rows))
 
     def answers(self, outputs: np.ndarray) -> np.ndarray:
-        """Labels or values that outputs of the network stand for."""
+        """Turn outputs of the network into labels or values."""
         target = self.target
         if target.classes is None:
             values = np.asarray(target.decode_values(outputs))
@@ -89,9 +102,9 @@ class Model:
         return target.decode_labels(numbers)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """Probabilities of the classes that outputs of the network stand for."""
+        """Turn outputs of the network into probabilities of the classes, (n, n_classes)."""
         if self.target.classes is None:
-            raise ValueError(f"{self.target.name!r} is a quantity: there are no classes to be probable.")
+            raise ValueError(f"{self.target.name!r} is a quantity: it has no classes with probabilities.")
         if self.net.output == "softmax":
             return outputs
         if self.net.output == "sigmoid":
@@ -99,10 +112,11 @@ class Model:
         raise ValueError("the network was trained with a loss that gives no probabilities.")
 
     def columns(self, outputs: np.ndarray, *, proba: bool = True) -> dict[str, np.ndarray]:
-        """What outputs of the network stand for, as columns of a table by name.
+        """Turn outputs of the network into columns of a table, by name.
 
-        "prediction"; of several targets one with the name of each; of quantiles the middle one, and "q_0.1"
-        and so on; with `proba` and where there are probabilities, "p_" and the class for each class.
+        The column is "prediction". Several targets have "prediction_" and the name of each. Quantiles have
+        "prediction" for the middle one, and "q_0.1" and so on for all. With `proba`, and where there are
+        probabilities, each class has "p_" and its name.
         """
         answers = self.answers(outputs)
         levels = self.net.metadata.get("levels")
@@ -118,12 +132,12 @@ class Model:
                 names = [f"{self.target.name}_{k}" for k in range(answers.shape[1])]
             columns = {f"prediction_{name}": answers[:, k] for k, name in enumerate(names)}
         if proba and self.gives_probabilities:
-            of_classes = self.probabilities(outputs)
-            columns |= {f"p_{name}": of_classes[:, k] for k, name in enumerate(self.target.classes or ())}
+            probabilities = self.probabilities(outputs)
+            columns |= {f"p_{name}": probabilities[:, k] for k, name in enumerate(self.target.classes or ())}
         return columns
 
-    def predict_frame(self, rows: Any, *, proba: bool = False):
-        """Predictions as a pandas DataFrame; see :meth:`columns` for its columns.
+    def predict_frame(self, rows: Any, *, proba: bool = False) -> pandas.DataFrame:
+        """Predict into a data frame; see :meth:`columns` for its columns.
 
         Raises
         ------
@@ -131,22 +145,35 @@ class Model:
             If probabilities are asked for, and there are none.
         """
         if proba and not self.gives_probabilities:
-            self.predict_proba(rows)  # which says why
-        pandas = _checks.require("pandas", "tables")
-        return pandas.DataFrame(self.columns(self._outputs(rows), proba=proba))
+            self.predict_proba(rows)  # raises, and says why
+        frame = _checks.require("pandas", "tables").DataFrame
+        return frame(self.columns(self._outputs(rows), proba=proba))
 
-    def evaluate(self, rows: Any, y: Any) -> dict[str, dict[str, float]]:
-        """Scores of rows whose truth is known: value, and low and high end of a 95 % interval.
+    def evaluate(self, rows: Any, y: ArrayLike) -> dict[str, dict[str, Any]]:
+        """Score rows whose truth is known.
 
-        See :func:`fastnn.evaluation.evaluate_predictions`.
+        Parameters
+        ----------
+        rows : DataFrame, ndarray or list
+        y : array-like of shape (n,) or (n, n_out)
+            Labels, or values in the target's unit.
+
+        Returns
+        -------
+        dict
+            For each score its "value", the ends "low" and "high" of a 95 % interval, and the "method" that
+            found them: see :func:`fastnn.evaluation.evaluate_predictions`.
+
+        Raises
+        ------
+        ValueError
+            If there are labels that training did not have.
         """
-        self.target.encode(y)  # refuses labels that it does not know
+        self.target.encode(y)  # refuses unknown labels
         return self.scores(self._outputs(rows), y)
 
-    def scores(self, outputs: np.ndarray, y: Any) -> dict[str, dict[str, float]]:
-        """The same of outputs of the network that are there already."""
-        from .evaluation import evaluate_predictions
-
+    def scores(self, outputs: np.ndarray, y: ArrayLike) -> dict[str, dict[str, Any]]:
+        """Score outputs of the network; see :meth:`evaluate`."""
         columns = self.columns(outputs, proba=False)
         several = [values for name, values in columns.items() if name.startswith("prediction_")]
         prediction = np.column_stack(several) if several else columns["prediction"]
@@ -159,31 +186,42 @@ class Model:
 
     @property
     def gives_probabilities(self) -> bool:
-        """Whether :meth:`predict_proba` has an answer."""
+        """Whether :meth:`predict_proba` can be called."""
         return self.target.classes is not None and self.net.output in ("softmax", "sigmoid")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file: the network's, with encoder and target as JSON; see MLP.save."""
-        self.net.metadata |= {"encoder": self.encoder.to_dict(), "target": self.target.to_dict()}
-        self.net.save(path)
+        """Write one safetensors file, the network's with encoder and target as JSON.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; what was at `path` before is then unchanged.
+        """
+        own = self.net.metadata
+        self.net.metadata = own | {"encoder": self.encoder.to_dict(), "target": self.target.to_dict()}
+        try:
+            self.net.save(path)
+        finally:
+            self.net.metadata = own
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
-        """Read what :meth:`save` wrote.
+        """Read a file that :meth:`save` wrote.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         ValueError
-            If it is damaged, of a newer format, or a network alone.
+            If it is damaged, of a newer format, or holds a network without encoders.
         """
-        from .data import Target, encoder_from_dict
+        from .data.kinds import encoder_from_dict
+        from .data.target import Target
 
         net = load(path)
         with model_file.refusing(path):
             if not {"encoder", "target"} <= net.metadata.keys():
-                raise ValueError("it holds a network alone, not what encodes rows: use fastnn.load.")
+                raise ValueError("it holds a network without encoders: use fastnn.load.")
             return cls(
                 net, encoder_from_dict(net.metadata["encoder"]), Target.from_dict(net.metadata["target"])
             )

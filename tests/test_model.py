@@ -78,6 +78,18 @@ def test_a_file_gives_the_same_answers(tmp_path):
         assert again.target.to_dict() == model.target.to_dict()
 
 
+def test_saving_leaves_the_network_as_it_was(tmp_path):
+    model, _ = model_of(CLASSES, n_out=3, output="softmax", metadata={"about": "sizes"})
+    own = model.net.metadata
+    model.save(tmp_path / "m.safetensors")
+    assert model.net.metadata is own
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        model.save(tmp_path / "none" / "m.safetensors")
+    assert model.net.metadata is own
+    assert own == {"about": "sizes"}
+    assert Model.load(tmp_path / "m.safetensors").net.metadata["about"] == "sizes"
+
+
 def test_texts_go_in_as_they_are(tmp_path):
     texts = ["red apple", "green apple", "red car", "fast car"] * 5
     encoder = TextEncoder(min_count=1).fit(texts)
@@ -98,7 +110,7 @@ def test_scores_have_intervals():
 
 def test_what_is_no_model_is_refused(tmp_path):
     fastnn.MLP([2, 2], seed=0).save(tmp_path / "net.safetensors")
-    with pytest.raises(ValueError, match="holds a network alone"):
+    with pytest.raises(ValueError, match="holds a network without encoders"):
         Model.load(tmp_path / "net.safetensors")
     with pytest.raises(FileNotFoundError, match="no model file"):
         Model.load(tmp_path / "none.safetensors")

@@ -1,7 +1,7 @@
-"""How fast one's own network trains on this machine: ``fastnn bench``.
+"""Speed of training a network on this machine, alone or beside other libraries: ``fastnn bench``.
 
-A quick look, all in one process. scripts/compare.py is the thorough comparison: there each library has a
-process of its own, and its strongest form.
+This is a quick look, all in one process. ``scripts/compare.py`` is the thorough comparison: there each
+library has a process of its own, and its fastest form.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,11 +23,14 @@ from ..optimizers import OPTIMIZERS, as_optimizer
 from ..training.trainer import Trainer
 from .machine import cpu_name, peak_gflops
 
-ROUNDS = 5  # everyone's turns; their median is reported
+if TYPE_CHECKING:
+    from rich.table import Table
+
+ROUNDS = 5  # turns of each library; the median is reported
 EPOCH_FLOPS = 2e9
 EPOCH_STEPS = 256  # at most
 
-Train = Callable[[int], Any]  # for so many epochs
+Train = Callable[[int], Any]  # trains for a number of epochs
 
 
 def measure(
@@ -40,7 +43,7 @@ def measure(
     seconds: float = 2.0,
     peers: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Time a training step: ReLU, cross-entropy, random rows, as ``Trainer.fit`` runs it.
+    """Time a training step as ``Trainer.fit`` runs it, with ReLU, cross-entropy and random rows.
 
     Parameters
     ----------
@@ -48,15 +51,15 @@ def measure(
         Width of every layer, from the number of features to the number of classes.
     batch_size : int, default=128
     optimizer : str, default="adam"
-        Peers take "adam" and "sgd".
+        Peers are measured with "adam" and "sgd" only.
     dtype : {"float32", "float64"}, default="float32"
     n_threads : int, optional
         At most this many; all usable cores by default.
     seconds : float, default=2.0
-        For each library; compiling and the first epochs come on top.
+        Time for each library, without compiling and the first epochs.
     peers : iterable of {"sklearn", "torch"}, default=()
-        Libraries that train the same network, in turn with fastnn, where they are installed; on one thread
-        or on all, whichever is faster.
+        Libraries that train the same network in turn with fastnn, where they are installed: on one thread or
+        on all, whichever is faster.
 
     Returns
     -------
@@ -64,12 +67,12 @@ def measure(
         "us_per_step" (median of the rounds, microseconds), "samples_per_second", "gflops" (of the matrix
         products), "peak_gflops" (:func:`fastnn.app.machine.peak_gflops` on as many threads), "share_of_peak",
         what was measured ("sizes", "batch_size", "optimizer", "dtype", "threads", "cpu"), "peers" (for each
-        "us_per_step" and "ratio", how many times longer it takes) and "left_out" (for each the reason).
+        "us_per_step", and "ratio" to fastnn's) and "left_out" (for each the reason).
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is not what is described here.
+        If an argument cannot be used.
 
     Examples
     --------
@@ -86,12 +89,12 @@ def measure(
     peers = [peers] if isinstance(peers, str) else list(peers)
     for peer in peers:
         _checks.check_name("peer", peer, PEERS)
-    net = MLP(sizes, dtype=dtype, seed=0)  # which checks them
+    net = MLP(sizes, dtype=dtype, seed=0)  # checks the sizes
     if net.sizes[-1] < 2:
         raise ValueError(f"sizes must end with at least 2 classes, got {list(net.sizes)}.")
     threads = min(n_threads or usable_cores(), usable_cores())
     weights = [n_in * n_out for n_in, n_out in itertools.pairwise(net.sizes)]
-    step_flops = 2 * batch_size * (3 * sum(weights) - weights[0])  # nothing flows back to the features
+    step_flops = 2 * batch_size * (3 * sum(weights) - weights[0])  # no gradient for the features
     n_steps = min(EPOCH_STEPS, max(2, int(EPOCH_FLOPS / step_flops)))
     rng = np.random.default_rng(0)
     x = rng.standard_normal((n_steps * batch_size, net.sizes[0]), dtype=dtype)
@@ -133,24 +136,24 @@ def measure(
 
 
 def _seconds(train: Train, epochs: int) -> float:
-    """Of an epoch."""
+    """Time an epoch."""
     start = time.perf_counter()
     train(epochs)
     return (time.perf_counter() - start) / epochs
 
 
 def _faster(ways: list[Train]) -> Train:
-    """The fastest way of a library: on several threads a small network may well be slower."""
+    """Choose the fastest way of a library: a small network may be slower on several threads."""
     for train in ways:
-        train(1)  # loads, allocates
+        train(1)  # loads and allocates
     return min(ways, key=lambda train: _seconds(train, 1))
 
 
 def _in_turn(trains: Mapping[str, Train], seconds: float) -> dict[str, list[float]]:
-    """Seconds of an epoch in each round, by name: all have their turn in every round."""
+    """Measure the seconds of an epoch by name, all libraries in turn in every round."""
     epochs = {}
     for name, train in trains.items():
-        train(1)  # compiles, allocates
+        train(1)  # compiles and allocates
         epochs[name] = max(1, math.ceil(seconds / ROUNDS / _seconds(train, 1)))
     times: dict[str, list[float]] = {name: [] for name in trains}
     for _ in range(ROUNDS):
@@ -159,8 +162,16 @@ def _in_turn(trains: Mapping[str, Train], seconds: float) -> dict[str, list[floa
     return times
 
 
-def _train_sklearn(sizes, batch_size, optimizer, lr, n_threads, x, y) -> Train:
-    """What trains scikit-learn's network; with two classes it has one output, not two."""
+def _train_sklearn(
+    sizes: Sequence[int],
+    batch_size: int,
+    optimizer: str,
+    lr: float,
+    n_threads: int,
+    x: np.ndarray,
+    y: np.ndarray,
+) -> Train:
+    """Make scikit-learn's network; with two classes it has one output, not two."""
     from sklearn.neural_network import MLPClassifier
     from threadpoolctl import threadpool_limits
 
@@ -177,8 +188,16 @@ def _train_sklearn(sizes, batch_size, optimizer, lr, n_threads, x, y) -> Train:
     return train
 
 
-def _train_torch(sizes, batch_size, optimizer, lr, n_threads, x, y) -> Train:
-    """What trains PyTorch's network: eager, with the fused optimiser."""
+def _train_torch(
+    sizes: Sequence[int],
+    batch_size: int,
+    optimizer: str,
+    lr: float,
+    n_threads: int,
+    x: np.ndarray,
+    y: np.ndarray,
+) -> Train:
+    """Make PyTorch's network: eager, with the fused optimiser."""
     import torch
 
     layers: list[Any] = []
@@ -187,7 +206,7 @@ def _train_torch(sizes, batch_size, optimizer, lr, n_threads, x, y) -> Train:
     rows, labels = torch.from_numpy(x), torch.from_numpy(y)
     net = torch.nn.Sequential(*layers[:-1]).to(rows.dtype)
     make = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer]
-    its_optimizer = make(net.parameters(), lr=lr, fused=True)
+    fused = make(net.parameters(), lr=lr, fused=True)
 
     def train(epochs: int) -> None:
         before = torch.get_num_threads()
@@ -195,10 +214,10 @@ def _train_torch(sizes, batch_size, optimizer, lr, n_threads, x, y) -> Train:
         try:
             for _ in range(epochs):
                 for chosen in torch.randperm(len(rows)).split(batch_size):
-                    its_optimizer.zero_grad(set_to_none=True)
+                    fused.zero_grad(set_to_none=True)
                     cost = torch.nn.functional.cross_entropy(net(rows[chosen]), labels[chosen])
                     cost.backward()
-                    its_optimizer.step()
+                    fused.step()
         finally:
             torch.set_num_threads(before)
 
@@ -209,8 +228,8 @@ PEERS: dict[str, Callable[..., Train]] = {"sklearn": _train_sklearn, "torch": _t
 PEER_NAMES = {"sklearn": "scikit-learn", "torch": "PyTorch"}
 
 
-def table(results: Mapping[str, Any] | Iterable[Mapping[str, Any]]):
-    """What :func:`measure` gave, as a table for a terminal.
+def table(results: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Table:
+    """Turn results of :func:`measure` into a table for a terminal.
 
     Parameters
     ----------
@@ -219,8 +238,8 @@ def table(results: Mapping[str, Any] | Iterable[Mapping[str, Any]]):
     Returns
     -------
     rich.table.Table
-        A row for each result, with a column for each peer that any of them has: its time for a step, and how
-        many times longer that is.
+        A row for each result, with a column for each peer that any of them has: its time for a step, and the
+        ratio to fastnn's.
 
     Examples
     --------

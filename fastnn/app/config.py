@@ -1,12 +1,17 @@
-"""What a training is configured by: from flags, from a TOML or YAML file, and as it is saved with a run."""
+"""Settings of a training: one field each, read from flags or a TOML or YAML file, and saved with the run.
+
+A field is all that a new setting needs here. `flags` makes a flag of it, and `assembly` hands it to the
+parameter of that name of ``MLP``, ``Trainer``, the optimiser or the loss.
+"""
 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from .. import _checks
 
@@ -15,6 +20,7 @@ pydantic = _checks.require("pydantic", "cli")
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field  # noqa: E402
 
 from ..evaluation import TASKS  # noqa: E402
+from ..history import MONITORS  # noqa: E402
 from ..kernels.hooks.rows import NORMS  # noqa: E402
 from ..losses import LOSSES  # noqa: E402
 from ..optimizers import OPTIMIZERS  # noqa: E402
@@ -22,12 +28,12 @@ from ..schedules import SCHEDULES  # noqa: E402
 
 
 def _split(value: Any) -> Any:
-    """A list, also from text such as 128,64."""
+    """Split a text such as 128,64 into a list."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _pairs(value: Any) -> Any:
-    """A dict, also from texts such as age=number."""
+    """Turn a list of texts such as age=number into a dict."""
     if isinstance(value, Mapping) or not isinstance(value, (list, tuple)):
         return value
     pairs = [text.partition("=") for text in value]
@@ -44,7 +50,7 @@ def _field(panel: str, default: Any, description: str, **limits: Any) -> Any:
     return Field(default, description=description, json_schema_extra={"panel": panel}, **limits)
 
 
-def _names(names) -> str:
+def _names(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
@@ -60,81 +66,106 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_default=False)
 
     source: str = _field("Data", ..., "What to learn from.")
-    target: str | None = _field("Data", None, "Column of a table to predict; several with commas between.")
-    task: str | None = _field("Data", None, f"By default what the target looks like: {_names(TASKS)}.")
+    target: str | None = _field(
+        "Data", None, "Column of a table to predict; several are separated by commas."
+    )
+    task: str | None = _field(
+        "Data", None, f"{' or '.join(TASKS)}; by default chosen by the target's values."
+    )
     columns: Annotated[dict[str, str], BeforeValidator(_pairs)] = _field(
         "Data",
         {},
-        "How to take a column of a table, as in zip=category: number, category, one_hot, embedding, date, "
+        "How to read a column of a table, as in zip=category: number, category, one_hot, embedding, date, "
         "text or ignore.",
     )
-    drop: Strings = _field("Data", [], "Columns of a table to leave out, with commas between.")
+    drop: Strings = _field("Data", [], "Columns of a table to leave out, separated by commas.")
     drop_missing: bool = _field("Data", False, "Leave out rows whose target is missing.")
     text_method: Literal["tfidf", "counts", "bag"] = _field(
         "Data",
         "tfidf",
-        "How documents become vectors: tfidf, counts, or bag, the mean of learnt word vectors.",
+        "How documents become vectors: tfidf, counts, or bag, the mean of learned word vectors.",
     )
-    image_size: int | None = _field("Data", None, "Height and width that images are brought to.", ge=1)
-    image_mode: Literal["grey", "colour"] | None = _field("Data", None, "By default what the images are.")
+    image_size: int | None = _field("Data", None, "Height and width to which images are scaled.", ge=1)
+    image_mode: Literal["grey", "colour"] | None = _field(
+        "Data", None, "Read images as grey or colour; by default as in their files."
+    )
     stream: bool | None = _field(
-        "Data", None, "Read in blocks while training; by default if memory is short."
+        "Data", None, "Read the rows in blocks while training; by default where memory is short."
     )
 
-    test: float = _field("Split", 0.2, "Share of the rows to test with.", gt=0, lt=1)
+    test: float = _field("Split", 0.2, "Share of the rows to test on.", gt=0, lt=1)
     validation: float = _field("Split", 0.1, "Share of the training rows to validate on.", ge=0, lt=1)
-    group: str | None = _field("Split", None, "Column whose rows of one value are kept in one part.")
+    group: str | None = _field("Split", None, "Column whose rows of equal value stay in the same part.")
     time: str | None = _field("Split", None, "Column to split by: train on the earliest, test on the latest.")
-    seed: int = _field("Split", 0, "Of the split, the weights and the shuffling.", ge=0)
+    seed: int = _field("Split", 0, "Seed of the split, the weights and the shuffling.", ge=0)
 
     hidden: Annotated[list[int], BeforeValidator(_split)] = _field(
         "Network", [128], "Widths of the hidden layers, as in 128,64."
     )
-    activation: Strings = _field("Network", ["relu"], "Of the hidden layers, one for all or one each.")
-    dropout: float = _field("Network", 0.0, "Share of the hidden outputs dropped in training.", ge=0, lt=1)
+    activation: Strings = _field(
+        "Network", ["relu"], "Activation of the hidden layers, one for all or one for each."
+    )
+    dropout: float = _field("Network", 0.0, "Share of the hidden outputs to drop in training.", ge=0, lt=1)
     norm: str | None = _field("Network", None, f"Normalisation of the hidden layers: {_names(NORMS)}.")
     residual: bool = _field(
-        "Network", False, "Connections around hidden layers that are as wide as their input."
+        "Network", False, "Add connections around hidden layers that are as wide as their input."
     )
-    dtype: str = _field("Network", "float32", f"Of the network: {_names(_checks.DTYPES)}.")
+    dtype: str = _field("Network", "float32", f"Number format of the network: {_names(_checks.DTYPES)}.")
 
-    loss: str | None = _field("Training", None, f"By default what the task needs: {_names(LOSSES)}.")
+    loss: str | None = _field("Training", None, f"Loss, by default chosen by the task: {_names(LOSSES)}.")
     quantiles: Annotated[list[float], BeforeValidator(_split)] = _field(
         "Training", [], "Levels to predict with --loss quantile, as in 0.1,0.5,0.9."
     )
-    label_smoothing: float = _field("Training", 0.0, "Of a cross-entropy.", ge=0, lt=1)
+    label_smoothing: float = _field("Training", 0.0, "Label smoothing of a cross-entropy loss.", ge=0, lt=1)
     optimizer: str = _field("Training", "adam", f"Optimiser: {_names(OPTIMIZERS)}.")
-    lr: float | None = _field("Training", None, "Learning rate; by default the optimiser's.", gt=0)
-    momentum: float | None = _field("Training", None, "For sgd and rmsprop.", ge=0)
-    nesterov: bool = _field("Training", False, "For sgd with momentum.")
-    weight_decay: float | None = _field("Training", None, "Decoupled, for adamw, lion and others.", ge=0)
+    lr: float | None = _field("Training", None, "Learning rate; by default the optimiser's own.", gt=0)
+    momentum: float | None = _field("Training", None, "Momentum of sgd or rmsprop.", ge=0)
+    nesterov: bool = _field("Training", False, "Use Nesterov's momentum with sgd.")
+    weight_decay: float | None = _field(
+        "Training", None, "Decoupled weight decay, for adamw, lion and others.", ge=0
+    )
     l2: float = _field("Training", 0.1, "Strength of the L2 penalty.", ge=0)
-    schedule: str | None = _field("Training", None, f"Of the learning rate: {_names(SCHEDULES)}.")
-    batch_size: int = _field("Training", 32, "Rows a step; 0 for all of them.", ge=0)
-    epochs: int = _field("Training", 30, "How often to go through the rows.", ge=1)
+    schedule: str | None = _field("Training", None, f"Schedule of the learning rate: {_names(SCHEDULES)}.")
+    batch_size: int = _field("Training", 32, "Rows per step; 0 for all of them.", ge=0)
+    epochs: int = _field("Training", 30, "Number of passes over the training rows.", ge=1)
     patience: int = _field(
         "Training",
         0,
-        "Stop after so many epochs without improvement, and keep the best weights; 0: never.",
+        "Stop after this many epochs without improvement and keep the best weights; 0 for never.",
         ge=0,
     )
-    monitor: str = _field("Training", "val_cost", "What patience watches: val_cost, val_metric or a metric.")
-    metrics: Strings = _field("Training", [], "More figures of each epoch, by scikit-learn's names.")
-    balanced: bool = _field("Training", False, "Let every class weigh the same.")
+    monitor: str = _field(
+        "Training",
+        "val_cost",
+        f"What patience watches: {_names(MONITORS)}, or a further metric, as in val_r2.",
+    )
+    metrics: Strings = _field("Training", [], "Further scores of each epoch, by scikit-learn's names.")
+    balanced: bool = _field("Training", False, "Give every class the same weight.")
     clip_norm: float | None = _field("Training", None, "Scale gradients down to this norm.", gt=0)
-    ema: float | None = _field("Training", None, "Average the weights, with this decay.", gt=0, lt=1)
-    lazy: bool = _field("Training", False, "With text: leave weights of words alone that a batch lacks.")
-    threads: int | None = _field("Training", None, "By default all usable cores.", ge=1)
-    checkpoint_minutes: float = _field("Training", 5.0, "How often to write a checkpoint; 0: never.", ge=0)
+    ema: float | None = _field("Training", None, "Average the weights with this decay.", gt=0, lt=1)
+    lazy: bool = _field("Training", False, "For text: leave the weights of words that a batch lacks alone.")
+    threads: int | None = _field("Training", None, "Threads to use; by default all usable cores.", ge=1)
+    checkpoint_minutes: float = _field("Training", 5.0, "Minutes between checkpoints; 0 for none.", ge=0)
+
+
+def panel_of(name: str) -> str:
+    """Return the group of a setting, under which help lists it.
+
+    Examples
+    --------
+    >>> panel_of("epochs")
+    'Training'
+    """
+    return cast(dict[str, str], Config.model_fields[name].json_schema_extra)["panel"]
 
 
 def make_config(**values: Any) -> Config:
-    """A checked configuration; errors are one sentence.
+    """Check settings; errors are one sentence.
 
     Raises
     ------
     ValueError
-        If a value is not what its field takes, or there is no such field.
+        If a field cannot take its value, or there is no such field.
 
     Examples
     --------
@@ -150,20 +181,22 @@ def make_config(**values: Any) -> Config:
     except pydantic.ValidationError as problem:
         error = problem.errors()[0]
         if error["type"] == "missing":
-            raise ValueError(f"{error['loc'][0]} is missing: say what to learn from.") from None
-        place = ".".join(map(str, error["loc"]))
+            raise ValueError(f"{error['loc'][0]} is missing: name what to learn from.") from None
+        field = ".".join(map(str, error["loc"]))
         text = error["msg"].removeprefix("Value error, ")
         got = "" if error["type"] == "value_error" else f", got {error['input']!r}"
-        raise ValueError(f"{place}: {text[0].lower()}{text[1:]}{got}.") from None
+        raise ValueError(f"{field}: {text[0].lower()}{text[1:]}{got}.") from None
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The settings in a TOML or YAML file.
+    """Read the settings in a TOML or YAML file.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        If there is no such file, or it is none of these.
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a TOML or YAML file of settings.
     """
     path = Path(path)
     if not path.is_file():
@@ -173,11 +206,11 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         if path.suffix == ".toml":
             toml = _checks.require("tomllib" if sys.version_info >= (3, 11) else "tomli", "cli")
-            values = toml.loads(path.read_text())
+            values = toml.loads(path.read_text("utf-8"))
         else:
             yaml = _checks.require("yaml", "cli")
             try:
-                values = yaml.safe_load(path.read_text()) or {}
+                values = yaml.safe_load(path.read_text("utf-8")) or {}
             except yaml.YAMLError as error:
                 mark = getattr(error, "problem_mark", None)
                 where = "" if mark is None else f" (at line {mark.line + 1}, column {mark.column + 1})"
@@ -190,5 +223,25 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def to_toml(config: Config) -> str:
-    """The settings that are not None, as TOML."""
+    """Write the settings that are not None as TOML."""
     return _checks.require("tomli_w", "cli").dumps(config.model_dump(exclude_none=True))
+
+
+def to_command(config: Config) -> str:
+    """Write the command that trains with these settings.
+
+    Examples
+    --------
+    >>> to_command(make_config(source="flowers.csv", target="kind", hidden=[64, 32], residual=True))
+    'fastnn train flowers.csv --target kind --hidden 64,32 --residual'
+    """
+    words = ["fastnn", "train", config.source]
+    for name, value in config.model_dump(exclude_defaults=True, exclude={"source"}).items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, dict):
+            words += [part for key, kind in value.items() for part in (flag, f"{key}={kind}")]
+        else:
+            words += [flag, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+    return shlex.join(words)

@@ -1,4 +1,4 @@
-"""What fastnn finds on this machine, and what the cores can do at most: ``fastnn doctor``."""
+"""The machine as fastnn finds it, its memory, and the peak rate of its cores: ``fastnn doctor``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import os
 import platform
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from time import perf_counter
 from typing import Any
 
@@ -14,13 +14,17 @@ import llvmlite.binding
 import numba
 import numpy as np
 
+from .._checks import DTYPES
 from .._jit import jit
 from .._threads import start_layer, usable_cores
+from .._version import __version__
 from ..kernels.simd import HAS_FMA, WIDTH_BYTES, lanes, tile_add_outer, tile_shape, tile_store, tile_zeros
 from ..kernels.sizes import TILE_ROWS, TILE_VECS
 from ..kernels.step import train_part
 
 _ROWS, _VECS = TILE_ROWS, TILE_VECS[WIDTH_BYTES]
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 _LAYERS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 
 
@@ -33,7 +37,7 @@ def _multiply_add(out, left, right, n):
 
 
 def peak_gflops(dtype: Any = "float32", n_threads: int = 1) -> float:
-    """Multiply-adds on a register tile, on `n_threads` cores at once: what no training can exceed.
+    """Measure multiply-adds on a register tile, on `n_threads` cores at once: no training can exceed it.
 
     Parameters
     ----------
@@ -43,7 +47,7 @@ def peak_gflops(dtype: Any = "float32", n_threads: int = 1) -> float:
     Returns
     -------
     float
-        GFLOP/s of all the cores together: the best of ten runs of some milliseconds.
+        GFLOP/s of all the cores together, the best of ten runs of some milliseconds.
 
     Examples
     --------
@@ -55,7 +59,7 @@ def peak_gflops(dtype: Any = "float32", n_threads: int = 1) -> float:
     outs = [np.empty((_ROWS, n_cols), dtype) for _ in range(n_threads)]
     _multiply_add(outs[0], left, right, 8)
 
-    def rate(out):
+    def rate(out: np.ndarray) -> float:
         start = perf_counter()
         _multiply_add(out, left, right, n)
         return 2e-9 * n * out.size / (perf_counter() - start)
@@ -64,8 +68,17 @@ def peak_gflops(dtype: Any = "float32", n_threads: int = 1) -> float:
         return max(sum(pool.map(rate, outs)) for _ in range(10))
 
 
+def peaks() -> dict[str, float]:
+    """Measure the peak of each dtype on one core and on all usable ones, by name."""
+    return {
+        f"peak_gflops_{dtype}_{n}_thread{'s' * (n > 1)}": round(peak_gflops(dtype, n), 1)
+        for dtype in DTYPES
+        for n in sorted({1, usable_cores()})
+    }
+
+
 def cpu_name() -> str:
-    """The processor's name as the system gives it."""
+    """Return the processor's name as the system gives it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         lines = cpuinfo.read_text().splitlines()
@@ -74,8 +87,56 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def memory_bytes() -> int | None:
+    """Memory that this process may use: the machine's or, if that is less, its container's limit.
+
+    Returns
+    -------
+    int or None
+        None where the system does not tell.
+
+    Examples
+    --------
+    >>> memory_bytes() is None or memory_bytes() > 0
+    True
+    """
+    limits = _memory_limits(_CONTROL_GROUPS, _OWN_GROUPS)
+    if hasattr(os, "sysconf"):
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(limits, default=None)
+
+
+def _memory_limits(root: Path, own_groups: Path) -> list[int]:
+    """Read the memory limits of this process's control group and of all groups around it, in bytes.
+
+    A container sees its own group as `root`, or the tree of the whole machine: both are looked at.
+    """
+    try:
+        lines = own_groups.read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    files = [root / "memory.max", root / "memory/memory.limit_in_bytes"]
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        group = PurePosixPath(name.lstrip("/"))
+        if ".." in group.parts:  # outside of what this process can see
+            continue
+        for part in (group, *group.parents):
+            if not controllers:  # cgroup 2
+                files.append(root / part / "memory.max")
+            elif "memory" in controllers.split(","):  # cgroup 1
+                files.append(root / "memory" / part / "memory.limit_in_bytes")
+    limits = []
+    for file in files:
+        try:
+            limits.append(int(file.read_text()))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return limits
+
+
 def threading_layers() -> list[str]:
-    """Names of numba's threading layers that can be loaded here, those first that numba prefers."""
+    """Return the names of the threading layers that can be loaded here, in numba's order of preference."""
     found = []
     for name, module in _LAYERS.items():
         try:
@@ -87,15 +148,14 @@ def threading_layers() -> list[str]:
 
 
 def describe() -> dict[str, Any]:
-    """Facts that bear on the speed of training, by name; it starts numba's threading layer.
+    """Collect facts that bear on the speed of training, by name; this starts numba's threading layer.
 
     Examples
     --------
     >>> describe()["float32_lanes"] in (4, 8, 16)
     True
     """
-    from .._version import __version__
-
+    memory = memory_bytes()
     return {
         "fastnn": __version__,
         "numba": numba.__version__,
@@ -110,6 +170,7 @@ def describe() -> dict[str, Any]:
         "tile": f"{_ROWS} x {_VECS * lanes('float32')} float32",
         "cores": os.cpu_count(),
         "usable_cores": usable_cores(),
+        "memory_gib": None if memory is None else round(memory / 2**30, 1),
         "threading_layer": start_layer(),
         "threading_layers": threading_layers(),
         "cache": str(train_part.stats.cache_path) if hasattr(train_part, "stats") else "none",
@@ -117,7 +178,7 @@ def describe() -> dict[str, Any]:
 
 
 def advice(facts: dict[str, Any]) -> list[str]:
-    """What is wrong with a machine that :func:`describe` described, and the remedy, a sentence each.
+    """Tell what slows training down on a machine that :func:`describe` described, and the remedy.
 
     Examples
     --------
@@ -127,14 +188,14 @@ def advice(facts: dict[str, Any]) -> list[str]:
     found = []
     if facts["threading_layer"] == "workqueue":
         found.append(
-            "Only numba's workqueue threads are there: they start slowly, and only the main thread may use "
-            "them. Remedy: pip install tbb, or install the OpenMP runtime (libgomp1 on Debian and Ubuntu, "
-            "libomp on macOS)."
+            "numba finds no threading layer but workqueue, whose threads start slowly and serve the main "
+            "thread only. Remedy: pip install tbb, or install the OpenMP runtime (libgomp1 on Debian and "
+            "Ubuntu, libomp on macOS)."
         )
     if not facts["fused_multiply_add"]:
         found.append(
-            f"No fused multiply-add is used on {facts['llvm_cpu']}: training runs at a fraction of what a "
-            "newer CPU does. If the CPU is newer, see whether NUMBA_CPU_NAME is set."
+            f"{facts['llvm_cpu']} has no fused multiply-add: training is several times slower than on a "
+            "newer CPU. If the CPU is newer, check whether NUMBA_CPU_NAME is set."
         )
     if numba.config.DISABLE_JIT:
         found.append("NUMBA_DISABLE_JIT is set: everything runs as plain Python. Unset it.")

@@ -1,11 +1,13 @@
 """Settings: from flags, from files, and as they are saved with a run."""
 
+import shlex
+
 import pytest
 
 pytest.importorskip("pydantic")
 pytest.importorskip("tomli_w")
 
-from fastnn.app.config import Config, make_config, read_config, to_toml
+from fastnn.app.config import Config, make_config, read_config, to_command, to_toml
 
 
 def test_text_becomes_lists_and_dicts():
@@ -43,6 +45,16 @@ def test_a_saved_configuration_is_the_same(tmp_path):
     )
     (tmp_path / "config.toml").write_text(to_toml(config))
     assert make_config(**read_config(tmp_path / "config.toml")) == config
+
+
+def test_commands_are_for_a_shell():
+    config = make_config(
+        source="my data.csv", columns={"a b": "text", "c": "date"}, stream=False, hidden=[], residual=True
+    )
+    assert shlex.split(to_command(config)) == [
+        *("fastnn", "train", "my data.csv", "--columns", "a b=text", "--columns", "c=date"),
+        *("--no-stream", "--hidden", "", "--residual"),
+    ]
 
 
 @pytest.mark.parametrize(
