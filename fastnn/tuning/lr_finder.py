@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import inspect
 import math
 import os
 from dataclasses import dataclass
@@ -150,9 +149,7 @@ def _smooth(costs: np.ndarray, smoothing: float) -> np.ndarray:
 
 def _copy_trainer(trainer: Any, **changes: Any) -> Any:
     """Return a new trainer of a copy of the network, with the settings of `trainer` except for `changes`."""
-    changes["net"] = copy.deepcopy(trainer.net)
-    names = inspect.signature(type(trainer)).parameters
-    return type(trainer)(**{name: getattr(trainer, name) for name in names if name not in changes}, **changes)
+    return type(trainer)(copy.deepcopy(trainer.net), **vars(trainer.settings) | changes)
 
 
 def find_lr(

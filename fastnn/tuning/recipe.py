@@ -45,7 +45,7 @@ class Recipe:
     Examples
     --------
     >>> trainer = Recipe(4, 2, Loss("cross_entropy")).make_trainer(DEFAULTS)
-    >>> trainer.net.sizes, trainer.batch_size
+    >>> trainer.net.sizes, trainer.settings.batch_size
     ((4, 128, 2), 32)
     """
 

@@ -156,7 +156,7 @@ def test_predict_and_evaluate(run, trained, flowers, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"petal,colour\n1.0,red\n3.1,green\n")))
     code, out, err = run("predict", "run", "-", "--keep")
     assert out == "petal,colour,prediction\n1.0,red,rose\n3.1,green,lily\n"
-    assert "did not occur in training: 1 in 'colour'" in err
+    assert "unseen or rare in training: 1 of 'colour'" in err
 
     code, out, err = run("predict", "run", "flowers.csv", "--output", "out.parquet")
     assert (code, out) == (0, "")

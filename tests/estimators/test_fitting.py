@@ -394,11 +394,11 @@ def test_callbacks_of_fastnn(wine):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"solver": "lbfgs", "average": fastnn.EMA()}, "'lbfgs' does not go with average"),
-        ({"solver": "lbfgs", "clip_norm": 1.0}, "'lbfgs' does not go with clip_norm"),
-        ({"solver": "lbfgs", "max_norm": 1.0}, "'lbfgs' does not go with max_norm"),
-        ({"solver": "lbfgs", "l1_ratio": 0.5}, "'lbfgs' does not go with l1"),
-        ({"solver": "lbfgs", "learning_rate": "cosine"}, "'lbfgs' does not go with a schedule"),
+        ({"solver": "lbfgs", "average": fastnn.EMA()}, "'lbfgs' cannot be combined with average"),
+        ({"solver": "lbfgs", "clip_norm": 1.0}, "'lbfgs' cannot be combined with clip_norm"),
+        ({"solver": "lbfgs", "max_norm": 1.0}, "'lbfgs' cannot be combined with max_norm"),
+        ({"solver": "lbfgs", "l1_ratio": 0.5}, "'lbfgs' cannot be combined with l1"),
+        ({"solver": "lbfgs", "learning_rate": "cosine"}, "'lbfgs' cannot be combined with a schedule"),
         ({"solver": "lbfgs", "callbacks": [print]}, "'lbfgs' cannot be combined with callbacks"),
         ({"solver": fastnn.LBFGS()}, "solver must be 'lbfgs' with tol and max_fun"),
         ({"learning_rate": "plateau2"}, "'learning_rate' parameter"),

@@ -1,6 +1,7 @@
 """The learning-rate range test: what it measures, suggests and draws, and what it leaves alone."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ class StepwiseTrainer:
 
     def __init__(self, net, *, loss="mse", batch_size=16, schedule=None, seed=None):
         self.net, self.loss, self.batch_size, self.schedule = net, loss, batch_size, schedule
-        self._rng = np.random.default_rng(seed)
+        self.settings = SimpleNamespace(loss=loss, batch_size=batch_size, schedule=schedule)
+        self.state = SimpleNamespace(rng=np.random.default_rng(seed))
         self.stopped = None
 
     def stop(self, reason):
@@ -25,7 +27,7 @@ class StepwiseTrainer:
         n_steps, step = -(-len(x) // self.batch_size), 0
         for epoch in range(epochs):
             rates = self.schedule.rates(0.01, epoch, epochs, n_steps, epoch * len(x), {})
-            order = self._rng.permutation(len(x))
+            order = self.state.rng.permutation(len(x))
             for i in range(n_steps):
                 rows = order[i * self.batch_size : (i + 1) * self.batch_size]
                 sgd = fastnn.SGD(lr=float(rates[i]))
@@ -126,6 +128,7 @@ class Scripted:
 
     def __init__(self, net, *, costs, schedule=None, seed=None):
         self.net, self.costs, self.schedule = net, costs, schedule
+        self.settings = SimpleNamespace(costs=costs)
         self.told = []
 
     def stop(self, reason):

@@ -65,16 +65,17 @@ def test_settings_reach_network_optimizer_and_trainer():
     )
     assert (net.norm, net.residual, net.init) == (("layer",) * 3, (False, True, True), "orthogonal")
     assert [activation.name for activation in net.activations] == ["tanh"] * 3
-    assert trainer.optimizer == OPTIMIZERS["sgd"](lr=0.3, weight_decay=0.02)
-    assert type(trainer.schedule).__name__ == "Cosine"
-    assert (trainer.batch_size, trainer.l1, trainer.l2, trainer.clip_norm) == (16, 0.1, 0.2, 2.0)
-    assert trainer.class_weight == "balanced"
-    assert trainer.loss == Loss("cross_entropy", label_smoothing=0.05)
+    assert trainer.settings.optimizer == OPTIMIZERS["sgd"](lr=0.3, weight_decay=0.02)
+    assert type(trainer.settings.schedule).__name__ == "Cosine"
+    settings = trainer.settings
+    assert (settings.batch_size, settings.l1, settings.l2, settings.clip_norm) == (16, 0.1, 0.2, 2.0)
+    assert trainer.settings.class_weight == "balanced"
+    assert trainer.settings.loss == Loss("cross_entropy", label_smoothing=0.05)
 
 
 def test_an_optimizer_takes_the_settings_that_it_has():
     trainer = Recipe(4, 1, Loss("mse")).make_trainer({**DEFAULTS, "optimizer": "lbfgs"})
-    assert trainer.optimizer == OPTIMIZERS["lbfgs"]()
+    assert trainer.settings.optimizer == OPTIMIZERS["lbfgs"]()
 
 
 def test_label_smoothing_keeps_the_scale_of_a_loss():

@@ -19,7 +19,7 @@ def test_fit_with_validation_data_repeats_the_best_trial(found):
 def test_fit_without_validation_data_trains_as_long_as_the_best_epoch(found):
     trainer = found.fit(*ROWS, verbose=0)
     assert len(trainer.history) == found.best.best_epoch
-    assert trainer.batch_size == found.settings["batch_size"]
+    assert trainer.settings.batch_size == found.settings["batch_size"]
     assert len(found.make_trainer().history) == 0
 
 

@@ -23,7 +23,7 @@ def test_trials_are_judged_without_label_smoothing():
     probabilities = trainer.net.predict_proba(HELD_OUT[0])
     cost = -np.log(probabilities[np.arange(len(HELD_OUT[1])), HELD_OUT[1]]).mean()
     assert result.score == pytest.approx(cost, rel=1e-5)
-    assert trainer.loss.parameters["label_smoothing"] == 0.3
+    assert trainer.settings.loss.parameters["label_smoothing"] == 0.3
 
 
 def test_diverged_trials_are_bad_and_no_crash():

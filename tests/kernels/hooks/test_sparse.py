@@ -484,7 +484,7 @@ def test_the_penalty_of_a_lazy_step_is_that_of_the_weights_it_moves(rng):
     ],
 )
 def test_what_lazy_does_not_go_with(options, what):
-    with pytest.raises(ValueError, match=f"lazy does not go with {what}"):
+    with pytest.raises(ValueError, match=f"lazy cannot be combined with {what}"):
         fastnn.Trainer(fastnn.MLP([4, 3], seed=0), loss="cross_entropy", lazy=True, **options)
 
 
@@ -493,7 +493,7 @@ def test_lazy_is_for_sparse_rows():
     with pytest.raises(ValueError, match="lazy is for sparse rows, but x is dense"):
         trainer.fit(np.ones((2, 4)), [0, 1], verbose=0)
     net = fastnn.MLP([4, 3], embeddings={0: (3, 2)}, seed=0)
-    with pytest.raises(ValueError, match="lazy does not go with embeddings"):
+    with pytest.raises(ValueError, match="lazy cannot be combined with embeddings"):
         fastnn.Trainer(net, loss="cross_entropy", lazy=True)
 
 
