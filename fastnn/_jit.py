@@ -112,7 +112,7 @@ def compiled_form(function: Any, args: tuple[Any, ...]) -> Any:
 
 
 @jit
-def span(start, stop):
+def span(start: Any, stop: Any) -> Any:
     """``range(start, stop)`` of unsigned numbers, for loops over elements.
 
     numba lets an index be negative, as Python does. Where it cannot prove that a start is not, it tests at

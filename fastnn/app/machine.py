@@ -29,7 +29,7 @@ _LAYERS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 
 
 @jit
-def _multiply_add(out, left, right, n):
+def _multiply_add(out: Any, left: Any, right: Any, n: Any) -> None:
     tile = tile_zeros(tile_shape(out, _ROWS, _VECS))
     for k in range(n):
         tile = tile_add_outer(tile, left, 0, k & 7, right, 0)
