@@ -142,6 +142,7 @@ def test_bootstrap_agrees_with_scipy(rng):
     assert (found["low"], found["high"]) == pytest.approx((peer.low, peer.high), abs=0.1 * width)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say(rng):
     """Of 100 samples, 95 % should cover what many rows show; four standard deviations are allowed."""
     inside = {"roc_auc": 0, "f1_macro": 0, "log_loss": 0}

@@ -26,6 +26,7 @@ PROMISES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "scripts/examples").glob("*.py")), ids=lambda path: path.stem)
 def test_example(path, tmp_path):
     promise, packages = PROMISES[path.stem]

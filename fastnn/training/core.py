@@ -16,7 +16,6 @@ from ..kernels.updates import N_RATES, UPDATE_SETTINGS
 from ..losses import Loss
 from ..network.compiled import CompiledNetwork
 from ..network.layout import aligned_zeros
-from ..optimizers import LBFGS
 from .settings import Settings
 from .state import State
 
@@ -116,7 +115,7 @@ def make_objective(loss: Loss, dtype: np.dtype[Any]) -> Objective:
 def _make_update(network: CompiledNetwork, settings: Settings, state: State) -> UpdateState:
     """Return settings and buffers of the update, as the kernels take them."""
     optimizer, layout, dtype = settings.optimizer, network.layout, network.params.dtype
-    is_lbfgs = isinstance(optimizer, LBFGS)
+    is_lbfgs = settings.is_lbfgs
     factors = settings.factors(layout.n_layers, len(layout.layers) - layout.n_layers)
     record = np.zeros(1, dtype=UPDATE_SETTINGS)
     record["l1"], record["l2"], record["accumulate"] = settings.l1, settings.l2, settings.accumulate

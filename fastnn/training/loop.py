@@ -106,7 +106,7 @@ class Run:
     def _start(self) -> None:
         """Go on from a checkpoint, if there is one, and get ready."""
         state = self.state
-        state.n_done, state.stop_reason = 0, None
+        state.n_rows, state.n_done, state.stop_reason = self.source.n_rows, 0, None
         is_resumed = self.checkpoints.restore(self.totals, self.best)
         n_done = len(state.history)
         self.source.start(n_done, self.n_epochs, None if is_resumed else state.rng)

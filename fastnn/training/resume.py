@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..optimizers import LBFGS
 from .checkpoint import Checkpoint, Clock
 from .core import Core
 from .settings import text_of
@@ -45,7 +44,7 @@ class Checkpoints:
         self._found: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None
         if rule is None:
             return
-        if isinstance(core.settings.optimizer, LBFGS):
+        if core.settings.is_lbfgs:
             raise ValueError("checkpoint cannot be combined with optimizer 'lbfgs', whose state SciPy keeps.")
         self._digest = _digest(core, source, held_out, early_stopping)
         self._clock = Clock(rule, core.state.n_batches)

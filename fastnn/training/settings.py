@@ -107,7 +107,6 @@ class Settings:
 
     def _check_together(self, architecture: Architecture) -> None:
         """Refuse combinations that cannot be trained."""
-        is_lbfgs = isinstance(self.optimizer, LBFGS)
         unlike_lbfgs: dict[str, Any] = {
             "dropout": any(architecture.dropout) or architecture.input_dropout,
             "batch normalisation": "batch" in architecture.norm,
@@ -121,10 +120,10 @@ class Settings:
             "a schedule": self.schedule != as_schedule(None),
         }
         for what, given in unlike_lbfgs.items():
-            if is_lbfgs and given:  # it needs one deterministic, smooth cost of all rows
+            if self.is_lbfgs and given:  # it needs one deterministic, smooth cost of all rows
                 raise ValueError(f"optimizer 'lbfgs' cannot be combined with {what}.")
         unlike_lazy: dict[str, Any] = {
-            "optimizer 'lbfgs'": is_lbfgs,
+            "optimizer 'lbfgs'": self.is_lbfgs,
             "clip_norm": self.clip_norm,
             "accumulate": self.accumulate > 1,
             "max_norm": self.max_norm,
@@ -133,6 +132,11 @@ class Settings:
         for what, given in unlike_lazy.items():
             if self.lazy and given:  # these need the whole gradient, or move all weights
                 raise ValueError(f"lazy cannot be combined with {what}.")
+
+    @property
+    def is_lbfgs(self) -> bool:
+        """Whether SciPy minimises the cost, instead of gradient descent."""
+        return isinstance(self.optimizer, LBFGS)
 
     @property
     def needs_full_gradient(self) -> bool:

@@ -18,7 +18,7 @@ from ..data.streams.stream import Stream, read_ahead
 from ..kernels.batches import shuffle
 from ..network.architecture import Architecture
 from ..network.inputs import as_data
-from ..optimizers import LBFGS
+from .core import Core
 from .rows import Rows, SpreadSums, check_rows, weigh_classes
 from .settings import Settings
 
@@ -288,16 +288,19 @@ def check_sparse_if_lazy(rows: Rows, settings: Settings) -> None:
 
 
 def open_sources(
-    x: Any,
-    y: Any,
-    sample_weight: Any,
-    validation_data: Any,
-    validation_fraction: float | None,
-    architecture: Architecture,
-    settings: Settings,
-    rng: np.random.Generator,
+    core: Core, data: tuple[Any, Any, Any], validation_data: Any, validation_fraction: float | None
 ) -> tuple[Source, Source | None]:
-    """Check the data given to ``Trainer.fit``; return the rows to train on and those to validate with."""
+    """Check the data given to ``Trainer.fit``; return the rows to train on and those to validate with.
+
+    Parameters
+    ----------
+    core : Core
+    data : tuple (x, y, sample_weight)
+    validation_data, validation_fraction
+        See :meth:`fastnn.Trainer.fit`.
+    """
+    (x, y, sample_weight), settings = data, core.settings
+    architecture, rng = core.network.architecture, core.state.rng
     if isinstance(x, Stream):
         _refuse_with_stream(y, sample_weight, validation_fraction, settings)
         counts = None
@@ -382,7 +385,7 @@ def _refuse_with_stream(y: Any, sample_weight: Any, fraction: float | None, sett
             "validation_fraction cannot be combined with a stream, whose split() gives parts of it: pass one "
             "as validation_data."
         )
-    if isinstance(settings.optimizer, LBFGS):
+    if settings.is_lbfgs:
         raise ValueError("optimizer 'lbfgs' needs all rows at once, but x is a stream.")
     if settings.batch_size is None:
         raise ValueError("batch_size=None takes all rows at once, but x is a stream: pass a number.")

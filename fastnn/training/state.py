@@ -10,7 +10,6 @@ from .. import _checks
 from ..history import Epoch, History
 from ..network.compiled import CompiledNetwork
 from ..network.layout import aligned_copy, aligned_zeros
-from ..optimizers import LBFGS
 from .averages import Averager
 from .settings import Settings
 
@@ -38,6 +37,8 @@ class State:
     averager : Averager
     n_batches, n_updates, n_seen : int
         Batches, updates and rows that have been trained on, over all calls of fit.
+    n_rows : int
+        Rows of an epoch, in the latest call of fit.
     n_done : int
         Rows of the present epoch that have been trained on.
     schedule : dict
@@ -53,14 +54,14 @@ class State:
         # Drawn only where it is used: without dropout, the order of the rows does not depend on it.
         drops = architecture.input_dropout > 0 or any(architecture.dropout)
         self.dropout_seed = int(rng.integers(2**63)) if drops else 0
-        n_vectors = 0 if isinstance(settings.optimizer, LBFGS) else settings.optimizer.n_states
+        n_vectors = settings.optimizer.n_states
         self.m, self.v, self.u = (
             aligned_zeros(params.size if k < n_vectors else 0, params.dtype) for k in range(3)
         )
         self.full_grad = aligned_zeros(params.size if settings.needs_full_gradient else 0, params.dtype)
         self.averager = Averager(settings.average, network)
         self.lr = getattr(settings.optimizer, "lr", 1.0)
-        self.n_batches = self.n_updates = self.n_seen = self.n_done = 0
+        self.n_batches = self.n_updates = self.n_seen = self.n_rows = self.n_done = 0
         self.schedule: dict[str, Any] = {}
         self.history = History("r2" if settings.loss.is_regression else "accuracy")
         self.stop_reason: str | None = None

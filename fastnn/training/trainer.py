@@ -14,7 +14,7 @@ from ..data.streams.stream import Stream
 from ..history import History
 from ..losses import Loss
 from ..network.mlp import MLP
-from ..optimizers import LBFGS, SGD, Optimizer
+from ..optimizers import SGD, Optimizer
 from ..schedules import Schedule
 from .averages import EMA, SWA
 from .callbacks import CallbackList
@@ -26,7 +26,7 @@ from .resume import Checkpoints
 from .rows import Rows, check_rows
 from .scores import Scores, cost_and_metric
 from .settings import Settings
-from .sources import InMemory, Streamed, open_sources
+from .sources import InMemory, Source, Streamed, open_sources
 from .state import State
 from .stopping import Best, EarlyStopping
 
@@ -144,7 +144,6 @@ class Trainer:
             lazy=lazy,
             n_threads=n_threads,
         )
-        self._n_rows = 0
         self.state = State(net.compiled, self.settings, np.random.default_rng(seed))
         self.core = Core(net.compiled, self.settings, self.state)
         # Last: a constructor that raises has changed nothing.
@@ -167,7 +166,7 @@ class Trainer:
     @property
     def n_rows(self) -> int:
         """Number of rows that the last call of :meth:`fit` trained on, those held out not counted."""
-        return self._n_rows
+        return self.state.n_rows
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "core"}
@@ -243,17 +242,8 @@ class Trainer:
         if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
             raise TypeError(f"early_stopping must be a fastnn.EarlyStopping, got {early_stopping!r}.")
         core, state = self.core, self.state
-        source, held_out = open_sources(
-            x,
-            y,
-            sample_weight,
-            validation_data,
-            validation_fraction,
-            self.net.compiled.architecture,
-            self.settings,
-            state.rng,
-        )
-        self._n_rows = source.n_rows
+        data = x, y, sample_weight
+        source, held_out = open_sources(core, data, validation_data, validation_fraction)
         scores = Scores(self.net, core, source, held_out, metrics, bool(record_norms))
         scores.check_monitors(early_stopping=early_stopping, schedule=self.settings.schedule)
         run = Run(
@@ -267,8 +257,7 @@ class Trainer:
             n_epochs=len(state.history) + epochs,
             verbose=verbose,
         )
-        is_lbfgs = isinstance(self.settings.optimizer, LBFGS)
-        run.execute(train_by_lbfgs if is_lbfgs else Run.train_epochs)
+        run.execute(train_by_lbfgs if self.settings.is_lbfgs else Run.train_epochs)
         return state.history
 
     def stop(self, reason: str = "stopped") -> None:
@@ -313,11 +302,10 @@ class Trainer:
             "cost", and "accuracy" or "r2".
         """
         if isinstance(x, Stream):
-            source = Streamed(x, self.net.compiled.architecture, self.settings, "x")
-            cost, metric = cost_and_metric(self.core, source)
+            source: Source = Streamed(x, self.net.compiled.architecture, self.settings, "x")
         else:
-            rows = self._check_rows(x, y, sample_weight)
-            cost, metric = cost_and_metric(self.core, InMemory(rows))
+            source = InMemory(self._check_rows(x, y, sample_weight))
+        cost, metric = cost_and_metric(self.core, source)
         return {"cost": cost, self.history.metric_name: metric}
 
     def losses(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:

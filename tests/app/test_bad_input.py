@@ -354,6 +354,7 @@ def test_no_space_left(trained, tmp_path):
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]  # half-written ones
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
 def test_what_a_signal_broke_off_goes_on_where_it_was(tmp_path, start, number, code):
