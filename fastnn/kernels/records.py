@@ -44,7 +44,7 @@ LAYER = np.dtype(
                 "residual",
                 "s_start",  # statistics of a batch normalisation: see hooks/rows.py
                 "column",  # column of the features that an embedding looks up; -1 for a layer
-                "place",  # where the vector of an embedding begins among the first layer's inputs
+                "input_start",  # where the vector of an embedding begins among the first layer's inputs
             )
         ]
         + [(name, np.float64) for name in ("alpha", "dropout", "input_dropout")],

@@ -128,18 +128,18 @@ class Layout:
             in_start, in_cols = out_start, out_cols
             out_start += out_cols
         self.layers["input_dropout"][0] = input_dropout
-        place = sizes[0] - sum(n_out for *_, n_out in embeddings)
+        input_start = sizes[0] - sum(n_out for *_, n_out in embeddings)
         for table, (column, n_categories, n_out) in zip(
             self.layers[self.n_layers :], embeddings, strict=True
         ):
             w_cols = row_length(n_out, width)
-            table["column"], table["place"] = column, place
+            table["column"], table["input_start"] = column, input_start
             table["n_in"], table["w_rows"], table["n_out"] = n_categories, n_categories, n_out
             table["w_start"], table["w_cols"], table["p_start"] = w_end, w_cols, p_end
             table["d_start"], table["d_cols"] = d_end, row_length(sizes[0], width)
             w_end += n_categories * w_cols
             p_end += -(-n_categories // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
-            place += n_out
+            input_start += n_out
         d_end += row_length(sizes[0], width) if embeddings else 0
         self.n_params, self.n_params_t = w_end, t_end
         self.n_activations, self.n_deltas, self.n_saved = out_start + self.n_inputs, d_end, saved_end

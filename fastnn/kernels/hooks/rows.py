@@ -186,7 +186,7 @@ def embed_rows_hook(context, x, indices, first, r0, r1):
             vectors = weights_of(table, network.params)
             work.codes[r, number] = code
             for o in range(table.n_out):
-                a[r, table.place + o] = vectors[code, o]
+                a[r, table.input_start + o] = vectors[code, o]
         a[r, n_in] = 1
 
 
@@ -224,7 +224,7 @@ def _sum_of_categories(grad_w, layer, work, number, n_rows, i0, i1, o0, o1):
         i = work.codes[r, number]
         if i0 <= i and i < i1:
             for o in range(o0, min(o1, layer.n_out)):
-                grad_w[i, o] += delta[r, layer.place + o]
+                grad_w[i, o] += delta[r, layer.input_start + o]
 
 
 @jit
