@@ -7,6 +7,7 @@ import pytest
 
 import fastnn
 from fastnn import EMA, SWA, Callback, EarlyStopping
+from training.examples import make_binary_rows, make_binary_trainer
 
 AVERAGES = [EMA(0.9), SWA(2)]
 
@@ -134,3 +135,21 @@ def test_an_error_leaves_the_average_in_the_network(data, average):
 def test_bad_arguments(make_average, error, message):
     with pytest.raises(error, match=message):
         make_average()
+
+
+def test_averaged_is_what_training_ends_with():
+    x, y = make_binary_rows()
+    seen = []
+
+    def note(trainer, epoch):
+        raw = trainer.net.params.copy()
+        with trainer.averaged():
+            seen.append(trainer.net.params.copy())
+        assert np.array_equal(raw, trainer.net.params)
+        assert not np.array_equal(raw, seen[-1])
+
+    trainer = make_binary_trainer(average=fastnn.EMA(0.9))
+    trainer.fit(x, y, 3, callbacks=note, verbose=0)
+    assert np.array_equal(seen[-1], trainer.net.params)
+    with trainer.averaged():  # which the network has already
+        assert np.array_equal(seen[-1], trainer.net.params)

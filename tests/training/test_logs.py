@@ -12,12 +12,6 @@ import fastnn
 from fastnn.training.logs import JsonLog, TensorBoard, as_json
 
 
-@pytest.fixture
-def xor():
-    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
-    return x, np.array([0, 1, 1, 0])
-
-
 def make(**options):
     net = fastnn.MLP([2, 8, 2], "tanh", seed=0)
     return fastnn.Trainer(net, **{"loss": "cross_entropy", "batch_size": 2, "seed": 0, **options})
