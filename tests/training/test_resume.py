@@ -1,6 +1,7 @@
 """Resuming: a training that was broken off ends with the bits of one that was not."""
 
 import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import fastnn
 from fastnn import EMA, Checkpoint, EarlyStopping
 from fastnn.training import scores
-from training.examples import make_whole_batch_trainer
+from training.examples import make_binary_rows, make_binary_trainer, make_whole_batch_trainer
 from training.resuming import AVERAGES, EPOCHS, CrashAfter, CrashError, fit, make_trainer
 
 
@@ -196,6 +197,76 @@ def test_any_random_generator(tmp_path, kind):
 def test_checkpoint_is_an_object(tmp_path):
     with pytest.raises(TypeError, match=r"checkpoint must be a fastnn\.Checkpoint, got"):
         fit(make_trainer(), checkpoint=str(tmp_path))
+
+
+# --- rows to validate with --------------------------------------------------------------------------
+
+
+def validation(seed, n_rows=40):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n_rows, 5)), rng.integers(0, 3, n_rows)
+
+
+def test_other_validation_rows_of_the_same_number_are_refused(tmp_path):
+    ref = make_trainer()
+    fit(ref, 4, validation_data=validation(1))
+    fit(make_trainer(), 2, validation_data=validation(1), checkpoint=Checkpoint(tmp_path))
+    x, y = validation(1)
+    others = {"rows": validation(2), "targets": (x, (y + 1) % 3), "weights": (x, y, np.arange(40))}
+    for other in others.values():
+        with pytest.raises(ValueError, match="are of another training: validation data was") as caught:
+            fit(make_trainer(), 4, validation_data=other, checkpoint=Checkpoint(tmp_path))
+        assert "\n" not in str(caught.value)
+    trainer = make_trainer()
+    fit(trainer, 4, validation_data=validation(1), checkpoint=Checkpoint(tmp_path))
+    assert_same(trainer, ref)
+
+
+def test_another_number_of_validation_rows_is_refused(tmp_path):
+    fit(make_trainer(), 2, validation_data=validation(1), checkpoint=Checkpoint(tmp_path))
+    with pytest.raises(ValueError, match="validation rows was 40, and is 39"):
+        fit(make_trainer(), 4, validation_data=validation(1, 39), checkpoint=Checkpoint(tmp_path))
+
+
+@pytest.mark.xfail(strict=True, reason="the targets of rows that are also trained on are not looked at")
+def test_other_targets_of_the_rows_that_are_trained_on_are_refused(tmp_path):
+    x, y = make_binary_rows()
+
+    def train(targets):
+        trainer = make_binary_trainer()
+        trainer.fit(x, y, 2, validation_data=(x, targets), checkpoint=Checkpoint(tmp_path), verbose=0)
+
+    train(y)
+    with pytest.raises(ValueError, match="validation data was"):
+        train(1 - y)
+
+
+@pytest.mark.xfail(strict=True, reason="parts are taken over one by one, until one is missing")
+@pytest.mark.parametrize("part", ["shadow", "totals", "batches", "best"])
+def test_a_checkpoint_that_lacks_a_part_changes_nothing(written, part):
+    """Its checksum may be right: another release may have written it."""
+    state, arrays = written.read()
+    for parts in (state, arrays):
+        parts.pop(part, None)
+    written.write(10**6, state, arrays)
+    trainer = make_trainer(EMA(0.9))
+    before = pickle.dumps(trainer.state)
+    with pytest.raises(ValueError, match=part):
+        fit(trainer, checkpoint=written)
+    assert pickle.dumps(trainer.state) == before
+
+
+@pytest.mark.xfail(strict=True, reason="the spread of the targets is summed in the order of the moment")
+def test_r2_of_a_resumed_training_is_the_same_to_the_bit(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((1000, 4)).astype("f4"), rng.standard_normal(1000).astype("f4") + 3
+    trainers = [fastnn.Trainer(fastnn.MLP([4, 6, 1], seed=0), loss="mse", seed=0) for _ in range(3)]
+    ref, crashed, comp = trainers
+    ref.fit(x, y, epochs=4, verbose=0)
+    with pytest.raises(CrashError):
+        crashed.fit(x, y, 4, checkpoint=Checkpoint(tmp_path), callbacks=CrashAfter(100), verbose=0)
+    comp.fit(x, y, epochs=4, checkpoint=Checkpoint(tmp_path), verbose=0)
+    assert comp.history.to_dict()["metric"] == ref.history.to_dict()["metric"]
 
 
 # --- processes that are killed ----------------------------------------------------------------------
