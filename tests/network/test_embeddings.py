@@ -7,12 +7,12 @@ import pickle
 
 import numpy as np
 import pytest
-from training.test_checkpoint import CrashAfter, CrashError
+from training.resuming import CrashAfter, CrashError
 
 import fastnn
 from fastnn import EMA, SGD, Checkpoint, EarlyStopping, _threads
 from fastnn.kernels.records import FAILED
-from network.test_mlp import assert_same_network, rewrite
+from network.networks import assert_same_network, rewrite
 
 SIZES = (4, 9, 9, 3)
 TABLES = {2: (6, 3), 0: (3, 2)}

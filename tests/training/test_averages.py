@@ -7,6 +7,11 @@ import pytest
 
 import fastnn
 from fastnn import EMA, SWA, Callback, EarlyStopping
+from fastnn.training import loop
+from fastnn.training.core import Core
+from fastnn.training.resume import Checkpoints
+from fastnn.training.sources import InMemory
+from training.examples import make_binary_rows, make_binary_trainer
 
 AVERAGES = [EMA(0.9), SWA(2)]
 
@@ -134,3 +139,66 @@ def test_an_error_leaves_the_average_in_the_network(data, average):
 def test_bad_arguments(make_average, error, message):
     with pytest.raises(error, match=message):
         make_average()
+
+
+def test_averaged_is_what_training_ends_with():
+    x, y = make_binary_rows()
+    seen = []
+
+    def note(trainer, epoch):
+        raw = trainer.net.params.copy()
+        with trainer.averaged():
+            seen.append(trainer.net.params.copy())
+        assert np.array_equal(raw, trainer.net.params)
+        assert not np.array_equal(raw, seen[-1])
+
+    trainer = make_binary_trainer(average=fastnn.EMA(0.9))
+    trainer.fit(x, y, 3, callbacks=note, verbose=0)
+    assert np.array_equal(seen[-1], trainer.net.params)
+    with trainer.averaged():  # which the network has already
+        assert np.array_equal(seen[-1], trainer.net.params)
+
+
+# --- errors before the first epoch ------------------------------------------------------------------
+
+
+def kept(trainer):
+    """All that averages exchange, to the bit."""
+    return trainer.net.params.copy(), trainer.state.averager.shadow.copy()
+
+
+def fail(*_):
+    raise RuntimeError("at the start")
+
+
+@pytest.mark.parametrize("where", ["on_fit_begin", "restore", "start", "align_transposed", "make_display"])
+@pytest.mark.parametrize("average", AVERAGES, ids=repr)
+def test_an_error_before_the_first_epoch_leaves_weights_and_average(data, average, where, monkeypatch):
+    trainer, ref = make(average), make(average)
+    for each in (trainer, ref):
+        each.fit(*data, epochs=3, verbose=0)
+    before = kept(trainer)
+    assert (before[0] != before[1]).any()
+    options = {}
+    with monkeypatch.context() as patch:
+        if where == "on_fit_begin":
+            callback = Callback()
+            callback.on_fit_begin = fail
+            options["callbacks"] = callback
+        else:
+            owner = {
+                "restore": Checkpoints,
+                "start": InMemory,
+                "align_transposed": Core,
+                "make_display": loop,
+            }[where]
+            patch.setattr(owner, where, fail)
+        with pytest.raises(RuntimeError, match="at the start"):
+            trainer.fit(*data, epochs=1, verbose=0, **options)
+    for comp, expected in zip(kept(trainer), before, strict=True):
+        np.testing.assert_array_equal(comp, expected)
+    assert not trainer.state.averager.is_averaging
+    for each in (trainer, ref):
+        each.fit(*data, epochs=1, verbose=0)
+    for comp, expected in zip(kept(trainer), kept(ref), strict=True):
+        np.testing.assert_array_equal(comp, expected)

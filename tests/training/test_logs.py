@@ -1,5 +1,6 @@
 """Logs: every line of JSON is whole, and TensorBoard's files hold what the history holds."""
 
+import dataclasses
 import json
 import struct
 import sys
@@ -9,13 +10,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.training.logs import JsonLog, TensorBoard, as_json
-
-
-@pytest.fixture
-def xor():
-    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
-    return x, np.array([0, 1, 1, 0])
+from fastnn.training.logs import JsonLog, TensorBoard, as_json, describe
 
 
 def make(**options):
@@ -25,6 +20,23 @@ def make(**options):
 
 def lines_of(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_every_setting_is_described(xor, tmp_path):
+    options = {"lazy": False, "shuffle": False, "rate_factors": {0: 0.5}, "average": fastnn.EMA(0.9)}
+    trainer, path = make(**options), tmp_path / "log.jsonl"
+    facts = describe(trainer)
+    names = [field.name for field in dataclasses.fields(trainer.settings)]
+    assert [name for name in facts if name in names] == names
+    assert {name: facts[name] for name in options} == {
+        "lazy": False,
+        "shuffle": False,
+        "rate_factors": "{0: 0.5}",
+        "average": "EMA(decay=0.9)",
+    }
+    trainer.fit(*xor, epochs=1, callbacks=JsonLog(path), verbose=0)
+    begin = lines_of(path)[0]
+    assert begin | facts == begin == json.loads(json.dumps(begin, allow_nan=False))
 
 
 # --- JSON lines -------------------------------------------------------------------------------------

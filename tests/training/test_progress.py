@@ -1,5 +1,6 @@
-"""Progress on a terminal and without one: of a training at verbose=2."""
+"""Progress on a terminal and without one."""
 
+import io
 import math
 
 import numpy as np
@@ -10,12 +11,9 @@ import fastnn
 from fastnn.history import Epoch, History
 from fastnn.training import progress
 from fastnn.training.progress import LiveDisplay, sparkline
-
-
-@pytest.fixture
-def xor():
-    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
-    return x, np.array([0, 1, 1, 0])
+from training.examples import (
+    make_blobs_trainer,
+)
 
 
 def make():
@@ -117,3 +115,34 @@ def test_progress_changes_nothing(xor, capsys):
 )
 def test_sparkline(values, width, curve):
     assert sparkline(values, width, is_unicode=False) == curve
+
+
+def test_progress_is_plain_and_short_without_a_terminal(blobs, capsys):
+    make_blobs_trainer().fit(*blobs, epochs=200, verbose=1)
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert captured.out == ""
+    assert len(lines) == 20
+    assert "\x1b" not in captured.err
+    assert lines[-1].startswith("epoch 200/200  cost")
+    assert "accuracy" in lines[-1]
+    assert "samples/s" in lines[-1]
+
+
+def test_silent(blobs, capsys):
+    make_blobs_trainer().fit(*blobs, epochs=2, verbose=0)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_on_a_terminal(blobs, monkeypatch):
+    from rich.console import Console
+
+    screen = io.StringIO()
+    monkeypatch.setattr(
+        "rich.console.Console", lambda **_: Console(file=screen, force_terminal=True, width=120)
+    )
+    make_blobs_trainer().fit(*blobs, epochs=3, validation_data=blobs, verbose=1)
+    shown = screen.getvalue()
+    assert "3/3" in shown
+    assert "val accuracy" in shown
+    assert "samples/s" in shown

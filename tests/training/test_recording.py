@@ -1,38 +1,10 @@
-"""What layers put out, and callbacks that keep what a network looked like while it learnt."""
+"""Callbacks that keep what a network looked like while it learnt."""
 
 import numpy as np
 import pytest
-import reference_step
-from problems import CASES, draw_categories, make_net
-from reference import activate_output, doubled
 
 import fastnn
-from fastnn.kernels.sizes import ROW_BLOCK
 from fastnn.training.recording import Histogram, RecordBoundary, RecordHistograms, grid_axes, grid_points
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_layer_outputs_against_the_twin(name, dtype, rng):
-    case = CASES[name]
-    net = make_net(case, dtype, rng)
-    x = rng.standard_normal((ROW_BLOCK + 13, case.sizes[0])).astype(dtype)
-    draw_categories(x, net, rng)
-    outputs = net.layer_outputs(x)
-    refs = [passed.a for passed in reference_step.forward(*doubled((net.compiled.view(), x)), step=0)]
-    activate_output(refs[-1], None, None, net.compiled.view().output, case.sizes[-1], 0, len(x))
-    assert len(outputs) == len(refs) == len(case.sizes) - 1
-    for comp, ref in zip(outputs, refs, strict=True):
-        assert comp.dtype == dtype
-        bound = 100 * np.finfo(dtype).eps
-        np.testing.assert_allclose(comp, ref, rtol=bound, atol=bound * max(1, np.abs(ref).max()))
-    np.testing.assert_array_equal(outputs[-1], net.predict_raw(x))
-
-
-def test_layer_outputs_of_wrong_rows():
-    net = fastnn.MLP([3, 4, 2], seed=0)
-    with pytest.raises(ValueError, match="x has 2 features, but the network takes 3"):
-        net.layer_outputs(np.zeros((1, 2)))
-    assert [len(out) for out in net.layer_outputs([[1, 2, 3]])] == [1, 1]
 
 
 @pytest.fixture

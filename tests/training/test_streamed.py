@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import fastnn
 from data.streams.examples import (
     N_FEATURES,
     N_ROWS,
@@ -22,6 +20,8 @@ from data.streams.examples import (
     make_trainer,
     train,
 )
+
+import fastnn
 from fastnn import EMA, SWA, Callback, Checkpoint, EarlyStopping
 from fastnn.data import ArrayStream
 
@@ -212,7 +212,7 @@ for n_killed in range(13):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 def test_killed_at_any_moment_and_started_again(tmp_path, start):
     folder = tmp_path / "run"
-    path = os.pathsep.join([str(Path(__file__).parents[2]), str(Path(fastnn.__file__).parents[1])])
+    path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(fastnn.__file__).parents[1])])
     process = start([sys.executable, "-c", KILLED, str(folder)], env={**os.environ, "PYTHONPATH": path})
     out, err = process.communicate(timeout=120)
     errors = [line for line in err.splitlines() if "fastnn: compiling" not in line]

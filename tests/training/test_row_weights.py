@@ -154,28 +154,6 @@ def test_bad_weights(rows, weights, message):
         make().fit(x, y, validation_data=(x, y, weights), verbose=0)
 
 
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"class_weight": "balance"}, ValueError, "Did you mean 'balanced'"),
-        ({"class_weight": {3: 1.0}}, ValueError, "names class 3, but the classes are 0 to 2"),
-        ({"class_weight": {-1: 1.0}}, ValueError, "a class of class_weight must be at least 0"),
-        ({"class_weight": {"a": 1.0}}, TypeError, "a class of class_weight must be an integer"),
-        ({"class_weight": {0: -1.0}}, ValueError, r"class_weight\[0\] must lie"),
-        ({"class_weight": [1, 2, 3]}, TypeError, "class_weight must be 'balanced' or a dict"),
-        (
-            {"class_weight": "balanced", "loss": "mse"},
-            ValueError,
-            "needs one class per row, but loss 'mse' has other targets",
-        ),
-        ({"class_weight": {0: 1}, "loss": "binary_cross_entropy"}, ValueError, "needs one class per row"),
-    ],
-)
-def test_bad_class_weights(options, error, message):
-    with pytest.raises(error, match=message):
-        make(**options)
-
-
 def test_rows_that_weigh_nothing_together(rows):
     x, y, _ = rows
     with pytest.raises(ValueError, match="the weights of all rows to train on are 0"):
