@@ -258,7 +258,7 @@ class MLP:
         Parameters
         ----------
         n_threads : int or None, default=1
-            At most this many; None for all usable cores, where the work is large enough.
+            Largest number of threads; None for all usable cores. Small work takes fewer.
 
         Returns
         -------
@@ -275,7 +275,7 @@ class MLP:
         ----------
         x : array-like or sparse matrix of shape (n, n_in)
         n_threads : int, optional
-            At most this many; all usable cores by default, fewer when the work is small.
+            Largest number of threads; all usable cores by default, fewer when the work is small.
 
         Returns
         -------

@@ -46,7 +46,7 @@ class Predictor:
     ----------
     network : CompiledNetwork
     n_threads : int or None, default=1
-        At most this many; None for all usable cores. More than one is used only where the work is large.
+        Largest number of threads; None for all usable cores. Small work takes a single one.
     n_rows : int, default=240
         Number of rows to make room for; more rows are processed in blocks of this size.
 
