@@ -1,4 +1,4 @@
-"""Public names that are imported when they are first used."""
+"""Public names that are imported on first use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 def lazy_names(
     package: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The ``__getattr__`` and ``__dir__`` of a package whose public names are imported on first use.
+    """Return ``__getattr__`` and ``__dir__`` for a package whose public names are imported on first use.
 
     Parameters
     ----------
@@ -23,6 +23,7 @@ def lazy_names(
     Returns
     -------
     tuple of two callables
+        ``__getattr__`` and ``__dir__``.
 
     Examples
     --------

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class Model:
-    """A trained network that takes rows as they are in the user's file: what ``fastnn train`` saves.
+    """A trained network that takes raw rows, as in the user's file: what ``fastnn train`` saves.
 
     Parameters
     ----------
     net : MLP
     encoder : Encoder
-        Turns raw rows into features, and is fitted; see :mod:`fastnn.data`.
+        Fitted encoder that turns raw rows into features; see :mod:`fastnn.data`.
     target : Target
-        Turns the network's outputs into labels, or into values in the target's unit, and is fitted.
+        Fitted target that turns the network's outputs into labels, or into values in the target's unit.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class Model:
 
         Returns
         -------
-        ndarray of shape (n,), or (n, n_out) of several values
+        ndarray of shape (n,), or (n, n_out) for several values
 
         Raises
         ------
@@ -114,9 +114,9 @@ class Model:
     def columns(self, outputs: np.ndarray, *, proba: bool = True) -> dict[str, np.ndarray]:
         """Turn outputs of the network into columns of a table, by name.
 
-        The column is "prediction". Several targets have "prediction_" and the name of each. Quantiles have
-        "prediction" for the middle one, and "q_0.1" and so on for all. With `proba`, and where there are
-        probabilities, each class has "p_" and its name.
+        One target gives the column "prediction"; several give "prediction_" and the name of each. Quantiles
+        give "prediction" for the middle one, and "q_0.1" and so on for all. With `proba`, and where
+        the model has probabilities, each class gives "p_" and its name.
         """
         answers = self.answers(outputs)
         levels = self.net.metadata.get("levels")
@@ -137,12 +137,12 @@ class Model:
         return columns
 
     def predict_frame(self, rows: Any, *, proba: bool = False) -> pandas.DataFrame:
-        """Predict into a data frame; see :meth:`columns` for its columns.
+        """Return predictions as a data frame; see :meth:`columns` for its columns.
 
         Raises
         ------
         ValueError
-            If probabilities are asked for, and there are none.
+            If probabilities are asked for, but the model has none.
         """
         if proba and not self.gives_probabilities:
             self.predict_proba(rows)  # raises, and says why
@@ -150,7 +150,7 @@ class Model:
         return frame(self.columns(self._outputs(rows), proba=proba))
 
     def evaluate(self, rows: Any, y: ArrayLike) -> dict[str, dict[str, Any]]:
-        """Score rows whose truth is known.
+        """Score predictions of rows whose true answers are known.
 
         Parameters
         ----------
@@ -162,14 +162,14 @@ class Model:
         -------
         dict
             For each score its "value", the ends "low" and "high" of a 95 % interval, and the "method" that
-            found them: see :func:`fastnn.evaluation.evaluate_predictions`.
+            computed them: see :func:`fastnn.evaluation.evaluate_predictions`.
 
         Raises
         ------
         ValueError
-            If there are labels that training did not have.
+            If y holds labels that training did not have.
         """
-        self.target.encode(y)  # refuses unknown labels
+        self.target.encode(y)  # raises on unknown labels
         return self.scores(self._outputs(rows), y)
 
     def scores(self, outputs: np.ndarray, y: ArrayLike) -> dict[str, dict[str, Any]]:
@@ -190,12 +190,12 @@ class Model:
         return self.target.classes is not None and self.net.output in ("softmax", "sigmoid")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file, the network's with encoder and target as JSON.
+        """Write the network, with encoder and target as JSON, to one safetensors file.
 
         Raises
         ------
         OSError
-            If the file cannot be written; what was at `path` before is then unchanged.
+            If the file cannot be written; an existing file at `path` then stays as it was.
         """
         own = self.net.metadata
         self.net.metadata = own | {"encoder": self.encoder.to_dict(), "target": self.target.to_dict()}
@@ -213,7 +213,7 @@ class Model:
         FileNotFoundError
             If there is no such file.
         ValueError
-            If it is damaged, of a newer format, or holds a network without encoders.
+            If it is damaged, of another format, or holds a network without encoders.
         """
         from .data.kinds import encoder_from_dict
         from .data.target import Target

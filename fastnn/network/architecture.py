@@ -1,7 +1,7 @@
 """The architecture of a network: checked once, then frozen.
 
-It knows sizes, activations and what each layer does besides its product, and turns them into a layout, into
-JSON and into text. It holds no parameters.
+It knows the sizes, the activations and what each layer does besides its matrix product, and converts them
+to a layout, to JSON and to text. It holds no parameters.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..kernels.hooks.rows import NORMS
 from .initial import INITIALIZATIONS
 from .layout import LayerSpec, Layout
 
-_MAX_LAYERS = 10_000  # that a file may ask for
+_MAX_LAYERS = 10_000  # limit for files, which may come from strangers
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,17 @@ class Architecture:
     sizes : tuple of int
         Width of every layer, from the number of features to the number of outputs.
     activations : tuple of Activation
-        One per hidden layer, as are the entries of `dropout`, `norm` and `residual`.
+        One per hidden layer, like the entries of `dropout`, `norm` and `residual`.
     output : str or None
         Activation of the output layer; None until a loss chooses it.
     init : str, tuple of ndarray or None
+        Scheme that draws the weights, or the weights themselves; None for the activation's own scheme.
     dropout : tuple of float
     input_dropout : float
     norm : tuple of str or None
     residual : tuple of bool
     embeddings : dict of int to (int, int)
-        Number of categories and width of the vectors, by column.
+        Number of categories and width of their vectors, by column.
     dtype : numpy.dtype
     """
 
@@ -106,11 +107,11 @@ class Architecture:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Widths of the layers, where embedded columns count as the vectors that take their place."""
+        """Widths of the layers; each embedded column counts as the width of its vectors."""
         return _widths(self.sizes, self.embeddings)
 
     def init_of(self, depth: int) -> str | np.ndarray:
-        """Return how the weights of a layer are drawn, or the weights that were given."""
+        """Return the scheme that draws the weights of a layer, or the weights that were given."""
         if isinstance(self.init, str):
             return self.init
         if self.init is not None:
@@ -120,7 +121,7 @@ class Architecture:
         return "he_normal" if self.output == "relu" else "glorot_uniform"
 
     def layer_spec(self, depth: int) -> LayerSpec:
-        """What a hidden layer does besides its product, in the codes of the kernels."""
+        """Return what a hidden layer does besides its matrix product, in the kernels' codes."""
         activation, norm = self.activations[depth], NORMS.get(self.norm[depth] or "", 0)
         adds_above = depth + 1 < self.n_hidden and self.residual[depth + 1]
         hooked = bool(
@@ -137,13 +138,13 @@ class Architecture:
         )
 
     def make_layout(self) -> Layout:
-        """Lay out the parameters and the buffers of a batch; nothing of their size is allocated."""
+        """Lay out the parameters and the buffers of a batch without allocating them."""
         specs = [self.layer_spec(depth) for depth in range(self.n_hidden)] + [LayerSpec()]
         embeddings = [(column, *pair) for column, pair in self.embeddings.items()]
         return Layout(self.widths, specs, self.dtype, embeddings, self.input_dropout)
 
     def feature_columns(self) -> np.ndarray:
-        """Place of each feature among the first layer's inputs, -1 if embedded; empty if none is.
+        """Return the index of each feature among the first layer's inputs: -1 if embedded, empty if none is.
 
         Numeric features keep their order, and the vectors of the embeddings follow.
         """
@@ -153,7 +154,7 @@ class Architecture:
         return np.where(numeric, np.cumsum(numeric) - 1, -1)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the architecture as JSON can hold it.
+        """Return the architecture in a form that JSON can hold.
 
         Raises
         ------
@@ -186,7 +187,7 @@ class Architecture:
         Raises
         ------
         KeyError, TypeError, ValueError
-            If the state is not what it wrote: a file may come from a stranger.
+            If the state does not have that form: a file may come from a stranger.
         """
         sizes = state["sizes"]
         for name in ("sizes", "activation", "dropout", "norm", "residual", "embeddings"):
@@ -239,8 +240,8 @@ def _check_embeddings(embeddings: Any, n_in: int, dtype: np.dtype[Any]) -> dict[
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(f"{name} must be a pair (n_categories, width), got {pair!r}.")
         checked[int(column)] = (_checks.check_count(name, pair[0]), _checks.check_count(name, pair[1]))
-        if pair[0] > most:  # two categories would be one number
-            raise ValueError(f"{name} has {pair[0]} categories, but {dtype} can tell only {most} apart.")
+        if pair[0] > most:  # two categories would round to one number
+            raise ValueError(f"{name} has {pair[0]} categories, but {dtype} can represent at most {most}.")
     return dict(sorted(checked.items()))
 
 

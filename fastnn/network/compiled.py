@@ -1,4 +1,4 @@
-"""A network as the kernels see it: parameters in their layout, and the addresses of its hooks."""
+"""A network as the kernels see it: its parameters in their layout, and the addresses of its hooks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .layout import aligned_zeros
 
 
 class CompiledNetwork:
-    """Parameters of a network, and what the kernels need to know of it.
+    """Parameters of a network, and what the kernels need to know about it.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ class CompiledNetwork:
     Attributes
     ----------
     architecture : Architecture
-        Replaced where the output activation is chosen; all else of it stays.
+        Replaced when the output activation is chosen; nothing else in it changes.
     layout : Layout
     params : ndarray of shape (n,)
         All parameters, padding included.
     running : ndarray of shape (n,)
-        Running statistics of batch normalisations.
+        Running statistics of the batch normalisations.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -42,11 +42,11 @@ class CompiledNetwork:
         self._hooks: dict[str, int] | None = None
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Views of all that the network has learnt, by name; see :meth:`fastnn.MLP.parameters`."""
+        """Return views of everything the network has learnt, by name; see :meth:`fastnn.MLP.parameters`."""
         return self.layout.named_views(self.params, self.running)
 
     def split(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Views of the weights and of the biases of each layer in a vector laid out as the parameters."""
+        """Return views of each layer's weights and biases in a vector with the layout of the parameters."""
         matrices = self.layout.weights(flat)[: self.layout.n_layers]
         pairs = [
             (matrix[:n], matrix[n]) for matrix, n in zip(matrices, self.layout.layers["n_in"], strict=False)
@@ -54,7 +54,7 @@ class CompiledNetwork:
         return [w for w, _ in pairs], [b for _, b in pairs]
 
     def view(self, seed: int = 0, sparse: bool = False) -> Network:
-        """Return the record that kernels take, for dense or sparse rows; `seed` is that of dropout."""
+        """Return the record for the kernels, for dense or sparse rows; `seed` is the seed of dropout."""
         network = Network(
             layers=self.layout.layers,
             n_layers=self.layout.n_layers,
@@ -81,9 +81,9 @@ class CompiledNetwork:
         return network._replace(**self._hooks)  # type: ignore[arg-type]
 
     def view_to_predict(self, sparse: bool = False) -> Network:
-        """Return the same record for prediction, which drops nothing out.
+        """Return the record for prediction, which applies no dropout.
 
-        Layers that need a hook only for their dropout then need none.
+        Layers that need a hook only for dropout then run without one.
         """
         network, architecture = self.view(sparse=sparse), self.architecture
         if not any(architecture.dropout):
@@ -96,14 +96,14 @@ class CompiledNetwork:
         return network._replace(layers=layers)
 
     def row_flops(self, data: Data) -> float:
-        """Floating-point operations of the products of one row; of sparse rows, on average."""
+        """Return the FLOPs of the matrix products for one row; for sparse rows, the average."""
         n_weights, layer = self.params.size, self.layout.layers[0]
         if data.starts.size > 0:
             n_weights += (data.x.size / (data.starts.size - 1) - layer["n_in"]) * layer["w_cols"]
         return 2.0 * n_weights
 
     def _compile_hooks(self, network: Network) -> dict[str, int]:
-        """Compile what the layers need besides the core, and return where it is."""
+        """Compile what the layers need besides the core, and return the addresses."""
         layers, architecture = self.layout.layers, self.architecture
         for layer, activation in zip(layers, architecture.activations, strict=False):
             if layer["hooked"] and not layer["prelu"]:
@@ -116,9 +116,9 @@ class CompiledNetwork:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out padding, buffers and addresses, which hold in this process only."""
+        """Leave out padding, buffers and addresses, which are valid in this process only."""
         architecture = self.architecture
-        if not isinstance(architecture.init, str):  # arrays that were given are of no more use
+        if not isinstance(architecture.init, str):  # arrays that were given are no longer needed
             architecture = replace(architecture, init=None)
         parameters = {name: view.copy() for name, view in self.parameters().items()}
         return {"architecture": architecture, "parameters": parameters}

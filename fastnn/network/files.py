@@ -38,7 +38,7 @@ def write(
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Replace the file at `path` in one step; on failure what stood there is untouched."""
+    """Replace the file at `path` in one step; on failure, an existing file stays as it was."""
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name!r} in.")
@@ -47,7 +47,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     except OSError as error:
         if error.errno is None:
             raise
-        # Of the file that was meant; the error tells of the one beside it, or of none.
+        # Name the file the caller meant: the error names the temporary one, or none.
         raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
 
 
@@ -60,7 +60,7 @@ def _write_beside(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(beside, 0o666 & ~mask)  # mkstemp makes it private
+        os.chmod(beside, 0o666 & ~mask)  # mkstemp creates it private
         os.replace(beside, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -70,7 +70,7 @@ def _write_beside(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn whatever a file's content makes go wrong into one ValueError that names the file."""
+    """Turn every error that a file's content causes into a ValueError that names the file."""
     try:
         yield
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -81,7 +81,7 @@ def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
 def read(
     path: str | os.PathLike[str],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, np.ndarray]]:
-    """Architecture, metadata and tensors of a model file; see :func:`fastnn.load` for the errors."""
+    """Read architecture, metadata and tensors of a model file; see :func:`fastnn.load` for the errors."""
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
@@ -92,7 +92,7 @@ def read(
                 header = _checked_header(file.metadata() or {})
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except SafetensorError as error:
-            raise ValueError(f"it is damaged or no safetensors file ({error}).") from None
+            raise ValueError(f"it is damaged or not a safetensors file ({error}).") from None
     return header["architecture"], header["metadata"], tensors
 
 
@@ -105,7 +105,7 @@ def _checked_header(entries: dict[str, str]) -> dict[str, Any]:
     if header["format"] != FORMAT:
         hint = ": pip install --upgrade fastnn" if header["format"] > FORMAT else ""
         raise ValueError(
-            f"it has format {header['format']}, written by fastnn {header.get('version')}, and this fastnn "
+            f"it has format {header['format']}, written by fastnn {header.get('version')}, but this fastnn "
             f"reads format {FORMAT}{hint}."
         )
     if not all(isinstance(header[part], dict) for part in ("architecture", "metadata")):
@@ -116,7 +116,7 @@ def _checked_header(entries: dict[str, str]) -> dict[str, Any]:
 def check_tensors(
     tensors: dict[str, np.ndarray], expected: dict[str, tuple[int, ...]], dtype: np.dtype[Any]
 ) -> None:
-    """Raise unless the tensors are exactly those expected: checked before anything is allocated."""
+    """Raise ValueError unless the tensors have the expected names, shapes and dtype and are finite."""
     if set(tensors) != set(expected):
         names = sorted(set(tensors) ^ set(expected))[:3]
         raise ValueError(f"its tensors do not fit its architecture: {', '.join(names)}.")

@@ -16,7 +16,7 @@ def initial_weights(rng: np.random.Generator, method: str, n_in: int, n_out: int
     """Draw an (n_in, n_out) float64 matrix of weights.
 
     Glorot and Bengio (2010): variance 2 / (n_in + n_out). He et al. (2015): variance 2 / n_in, for ReLU,
-    which lets half of it through. LeCun et al. (1998): variance 1 / n_in. Saxe et al. (2014): orthogonal rows
+    which passes half of it. LeCun et al. (1998): variance 1 / n_in. Saxe et al. (2014): orthogonal rows
     or columns, whichever are fewer.
 
     Parameters
@@ -45,7 +45,7 @@ def initial_weights(rng: np.random.Generator, method: str, n_in: int, n_out: int
     deviation = np.sqrt(_SCHEMES[scheme] / (n_in + n_out if scheme == "glorot" else n_in))
     if distribution == "normal":
         w = rng.standard_normal((n_in, n_out))
-        w *= deviation  # in place: a copy would be the largest array of a whole training
+        w *= deviation  # in place: a copy would be the largest array of the whole training
         return w
     limit = np.sqrt(3.0) * deviation
     return rng.uniform(-limit, limit, (n_in, n_out))

@@ -1,7 +1,7 @@
 """Features on their way to the kernels: the one place that checks them.
 
-``fit``, ``predict`` and all others hand in what the user gave; the kernels get a :class:`Data` record whose
-arrays have their types and are contiguous. Nothing is copied that already is as it should be.
+``fit``, ``predict`` and the other methods pass on the user's arrays; the kernels get a :class:`Data` record
+whose arrays are contiguous and have the right types. Arrays that already are so are not copied.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def check_features(name: str, x: Any, architecture: Architecture) -> Any:
     Parameters
     ----------
     name : str
-        What messages call x.
+        Name of x in error messages.
     x : array-like or sparse matrix of shape (n, n_in)
     architecture : Architecture
 
     Returns
     -------
     ndarray of shape (n, n_in), C-contiguous, or CSR matrix
-        Of the network's dtype, and finite. Embedded columns hold category numbers.
+        Finite values of the network's dtype. Embedded columns hold category numbers.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def check_features(name: str, x: Any, architecture: Architecture) -> Any:
 
 
 def check_dense(name: str, x: ArrayLike, architecture: Architecture) -> np.ndarray:
-    """Check features that must be dense; see :func:`check_features`."""
+    """Check features that must be dense; like :func:`check_features` otherwise."""
     checked = _checks.check_x(name, x, architecture.sizes[0], architecture.dtype)
     for column, (n_categories, _) in architecture.embeddings.items():
         _checks.check_categories(name, checked[:, column], column, n_categories)

@@ -1,4 +1,4 @@
-"""Where the parts of a network lie in its flat, aligned and padded vectors."""
+"""Positions of the parts of a network in its flat, aligned and padded vectors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALIGN_BYTES = 64
 
 
 def aligned_zeros(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-    """Make a C-contiguous array of zeros whose data starts on a cache line."""
+    """Return a C-contiguous array of zeros whose data starts on a cache line."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) if isinstance(shape, tuple) else shape
     raw = np.zeros(size * dtype.itemsize + ALIGN_BYTES, dtype=np.uint8)
@@ -28,22 +28,22 @@ def aligned_zeros(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
 
 
 def aligned_copy(array: np.ndarray) -> np.ndarray:
-    """Copy an array to where its data starts on a cache line."""
+    """Return a copy of an array whose data starts on a cache line."""
     copy = aligned_zeros(array.shape, array.dtype)
     copy[...] = array
     return copy
 
 
 def row_length(n: int, itemsize: int) -> int:
-    """Pad `n` to whole cache lines, and off the strides whose rows share cache sets."""
+    """Pad `n` to whole cache lines, avoiding strides at which rows share cache sets."""
     padded = -(-n // PAD) * PAD
     return padded + PAD if padded * itemsize % ALIAS_BYTES == 0 else padded
 
 
 class LayerSpec(NamedTuple):
-    """Everything a layer does besides its product, in the codes of the kernels."""
+    """Everything a layer does besides its matrix product, in the kernels' codes."""
 
-    activation: int = IDENTITY  # of the core; IDENTITY where a hook applies it
+    activation: int = IDENTITY  # that the core applies; IDENTITY where a hook does
     norm: int = 0
     prelu: bool = False
     residual: bool = False
@@ -63,7 +63,7 @@ class LayerSpec(NamedTuple):
 
 
 class Layout:
-    """Offsets and lengths of everything that a network has in flat vectors.
+    """Offsets and lengths of everything that a network stores in flat vectors.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Layout:
     n_running, n_statistics : int
         Lengths of the running and the batch's statistics of batch normalisations, in columns.
     n_sums, n_block : int
-        Tiles of all weights, and weights in the largest block that is updated at once.
+        Number of tiles of all weights, and of weights in the largest block that is updated at once.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Layout:
         )
 
     def weights(self, flat: np.ndarray) -> list[np.ndarray]:
-        """Return views of a flat vector: a matrix per layer, all of its rows included, and per embedding."""
+        """Return views of a flat vector: one matrix per layer, with all its rows, and one per embedding."""
         return [
             flat[layer["w_start"] :][: layer["w_rows"] * layer["w_cols"]].reshape(
                 layer["w_rows"], layer["w_cols"]
@@ -170,7 +170,7 @@ class Layout:
         return views
 
     def named_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of :meth:`named_views`, for which nothing has to be allocated."""
+        """Return the shapes of :meth:`named_views` without allocating anything."""
         return {
             name: (int(self.layers["n_out"][k]),) if stop is None else (stop, int(self.layers["n_out"][k]))
             for name, (k, _, stop) in self._named_rows().items()
@@ -185,7 +185,7 @@ class Layout:
         }
 
     def _named_rows(self) -> dict[str, tuple[int, int, int | None]]:
-        """Return where each named part is: its layer, first row, and last row + 1 if it has several."""
+        """Locate each named part: its layer, first row, and last row + 1 if it has several."""
         rows: dict[str, tuple[int, int, int | None]] = {}
         for k, layer in enumerate(self.layers):
             n_in = int(layer["n_in"])
@@ -209,13 +209,14 @@ class Layout:
         n_entries: int | None = None,
         n_parts: int = 1,
     ) -> Workspace:
-        """Make the buffers for batches of up to `capacity` rows; without room for deltas if not `backward`.
+        """Allocate the buffers for batches of up to `capacity` rows; without deltas if not `backward`.
 
-        Sparse rows have up to `n_entries` in a batch, which each of `n_parts` sorts; None for dense rows.
+        A batch of sparse rows has up to `n_entries` entries, which each of `n_parts` sorts; None stands for
+        dense rows.
         """
         n_scales = len(self.layers) if LAYER_NORM in self.layers["norm"] else 0
         sparse = n_entries is not None
-        # A residual connection around the first layer needs the inputs: they are as few as its outputs.
+        # A residual connection around the first layer needs the inputs, which are no wider than its outputs.
         n_activations = self.n_activations - self.n_inputs * (sparse and not self.layers["residual"][0])
         n_sorted = n_entries if n_entries is not None and backward else 0
         return Workspace(

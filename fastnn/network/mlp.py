@@ -1,4 +1,4 @@
-"""The multilayer perceptron: what users make, read, predict with, and save."""
+"""The multilayer perceptron: the object that users create, inspect, predict with and save."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class MLP:
     sizes : sequence of int
         Width of every layer, from the number of features to the number of outputs.
     activation : str, Activation or sequence of them, default="relu"
-        Activation of the hidden layers, one for all or one per layer: a name of ``fastnn.activations.NAMES``
+        Activation of the hidden layers, one for all or one per layer: a name in ``fastnn.activations.NAMES``
         or an :class:`Activation`, such as one made from your own function.
     output : str, optional
         Activation of the output layer: "identity", "relu", "tanh", "sigmoid", "softmax" or "exp". If left
         out, the loss of the first training chooses it.
     init : str or sequence of array-like, optional
-        How weights are drawn: "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
-        "lecun_normal", "orthogonal" or "zeros"; or the weights themselves, (n_in, n_out) per layer. By
-        default it depends on the activation that follows: he_normal for ReLU and its relatives,
+        Scheme that draws the weights: "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
+        "lecun_uniform", "lecun_normal", "orthogonal" or "zeros"; or the weights themselves, (n_in, n_out) per
+        layer. By default it depends on the activation that follows: he_normal for ReLU and its relatives,
         glorot_uniform for tanh and sigmoid. Biases start at 0.
     dropout : float in [0, 1) or sequence of float, default=0
         Share of a hidden layer's outputs that is set to 0 in training, one for all or one per layer.
@@ -52,10 +52,10 @@ class MLP:
     norm : {"batch", "layer"}, None or sequence of them, default=None
         Normalisation before the activation of the hidden layers, with learned gain and shift.
     residual : bool or sequence of bool, default=False
-        Whether a hidden layer's input is added to its output. True for all means wherever both have the same
-        width, the first layer left out.
+        Whether a hidden layer's input is added to its output. A single True means every layer but the first
+        whose input and output have the same width.
     embeddings : dict, optional
-        Columns of x that hold categories, as numbers from 0 on: ``{column: (n_categories, width)}``. Each
+        Columns of x that hold category numbers, from 0: ``{column: (n_categories, width)}``. Each
         category has a learned vector of that width, which takes the place of the column.
     dtype : {"float32", "float64"}, default="float32"
     seed : int or numpy.random.Generator, optional
@@ -73,9 +73,9 @@ class MLP:
     weights : list of ndarray, shape (n_in, n_out) each
         Views into `params`: writing to them changes the network.
     biases : list of ndarray, shape (n_out,) each
-        Likewise.
+        Views into `params`, too.
     metadata : dict
-        Anything that JSON can hold and that should travel with the model's file.
+        Anything that JSON can hold and that should be stored in the model's file.
 
     Raises
     ------
@@ -138,7 +138,7 @@ class MLP:
             elif owner.startswith("embeddings"):
                 array[:] = rng.standard_normal(array.shape)
 
-    # --- what it is -----------------------------------------------------------------------------------
+    # --- properties -----------------------------------------------------------------------------------
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -152,7 +152,7 @@ class MLP:
 
     @property
     def init(self) -> str | tuple[np.ndarray, ...] | None:
-        """How weights were drawn, or what they were."""
+        """Scheme that drew the weights, or the weights that were given."""
         return self.compiled.architecture.init
 
     @property
@@ -177,12 +177,12 @@ class MLP:
 
     @property
     def embeddings(self) -> dict[int, tuple[int, int]]:
-        """Number of categories and width of the vectors of each embedded column."""
+        """Number of categories and width of the vectors, by embedded column."""
         return self.compiled.architecture.embeddings
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of parameters and outputs: float32 or float64."""
+        """Data type of parameters and outputs: float32 or float64."""
         return self.compiled.architecture.dtype
 
     @property
@@ -216,12 +216,12 @@ class MLP:
         return self.compiled.split(self.params)[1]
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Return views of all that the network has learnt, by name.
+        """Return views of everything the network has learnt, by name.
 
         Returns
         -------
         dict
-            "layers.0.weight" and "layers.0.bias"; where there are such, "shift" and "gain" of a
+            "layers.0.weight" and "layers.0.bias"; where they exist, "shift" and "gain" of a
             normalisation, "slope" of a prelu, "running_mean" and "running_variance" of a batch
             normalisation; "embeddings.3.weight", (n_categories, width), for an embedded column 3.
         """
@@ -258,12 +258,12 @@ class MLP:
         Parameters
         ----------
         n_threads : int or None, default=1
-            At most this many; None for all usable cores, where the work is large enough.
+            Largest number of threads; None for all usable cores. Small work takes fewer.
 
         Returns
         -------
         Predictor
-            Called with x, it gives what :meth:`predict_raw` gives.
+            Called with x, it returns what :meth:`predict_raw` returns.
         """
         n_rows = ROW_BLOCK * (1 if n_threads == 1 else usable_cores())
         return Predictor(self.compiled, n_threads, n_rows)
@@ -275,7 +275,7 @@ class MLP:
         ----------
         x : array-like or sparse matrix of shape (n, n_in)
         n_threads : int, optional
-            At most this many; all usable cores by default, fewer when the work is small.
+            Largest number of threads; all usable cores by default, fewer when the work is small.
 
         Returns
         -------
@@ -306,7 +306,7 @@ class MLP:
         return Predictor(self.compiled, n_threads, len(checked))(checked)
 
     def layer_outputs(self, x: ArrayLike) -> list[np.ndarray]:
-        """Compute the outputs of every layer, as in prediction: without dropout.
+        """Compute the outputs of every layer, without dropout.
 
         Parameters
         ----------
@@ -315,7 +315,7 @@ class MLP:
         Returns
         -------
         list of ndarray, shape (n, n_out) each, of the network's dtype
-            One per layer: its input to the next, after normalisation, activation and residual connection.
+            One per layer: what the next layer gets, after normalisation, activation and residual connection.
             The last is the result of :meth:`predict_raw`.
 
         Raises
@@ -357,19 +357,23 @@ class MLP:
             out = (out > 0.5).astype(np.int64)
         return out[:, 0] if out.shape[1] == 1 else out
 
-    # --- its file -------------------------------------------------------------------------------------
+    # --- model file -------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a safetensors file, beside `path` first and then renamed.
+        """Write the network to a safetensors file, under a temporary name first.
 
         The file holds parameters, architecture and `metadata`; no code and no training data.
+
+        Parameters
+        ----------
+        path : path-like
 
         Raises
         ------
         ValueError
             If an activation is a function of the user's own.
         OSError
-            If the file cannot be written; what stood at `path` before is then untouched.
+            If the file cannot be written; an existing file at `path` then stays as it was.
         """
         tensors = {name: np.ascontiguousarray(view) for name, view in self.parameters().items()}
         files.write(path, tensors, self.compiled.architecture.to_json(), self.metadata)
@@ -391,7 +395,7 @@ def load(path: str | os.PathLike[str]) -> MLP:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is damaged, or no fastnn model, or of a newer format.
+        If it is damaged, not a fastnn model, or of another format.
 
     Examples
     --------

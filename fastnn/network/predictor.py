@@ -29,25 +29,26 @@ def _plain_entry_point(dtype: np.dtype[Any]) -> Callable[..., None]:
 
 
 def _entry_point(kernel: Any, like: tuple[Any, ...]) -> Callable[..., None]:
-    """Return the compiled form of a kernel for arguments like these, which numba need not look at again."""
+    """Return the compiled form of a kernel for arguments like these, so that numba need not dispatch."""
     if numba.config.DISABLE_JIT:
         return kernel
     return compiled_form(kernel, (0, 1, *like)).entry_point
 
 
 class Predictor:
-    """A network made ready to answer at the lowest cost per call.
+    """A network prepared to predict at the lowest cost per call.
 
-    It gives what :meth:`fastnn.MLP.predict_raw` gives, to the bit, and follows the network's weights as they
-    change. Several Python threads may call it; they take turns. :meth:`fastnn.MLP.predictor` makes one.
+    It returns what :meth:`fastnn.MLP.predict_raw` returns, to the bit, and follows the network's weights as
+    they change. Several Python threads may call it; they take turns. Create one by
+    :meth:`fastnn.MLP.predictor`.
 
     Parameters
     ----------
     network : CompiledNetwork
     n_threads : int or None, default=1
-        At most this many; None for all usable cores. More than one is used only where the work is large.
+        Largest number of threads; None for all usable cores. Small work takes a single one.
     n_rows : int, default=240
-        How many rows to make room for; more of them are taken in blocks of this many.
+        Number of rows to make room for; more rows are processed in blocks of this size.
 
     Examples
     --------
@@ -63,7 +64,7 @@ class Predictor:
         self._n_in, self._n_out = architecture.sizes[0], architecture.sizes[-1]
         self._dtype, self._embeds = architecture.dtype, bool(architecture.embeddings)
         self._row_flops = 2.0 * network.params.size
-        # Room for as many as the largest call may get: how much work that is, is not known yet.
+        # Room for the most threads that a call may get: how much work it brings is not known yet.
         self._most_parts = parts_for(n_threads, 0, 0, -(-n_rows // ROW_BLOCK))
         capacity = min(n_rows, ROW_BLOCK) * self._most_parts
         self.work = work = network.layout.workspace(capacity, 0, backward=False)
@@ -107,7 +108,7 @@ class Predictor:
             and x.ndim == 2
             and x.shape[1] == self._n_in
             and x.flags.c_contiguous
-            and not self._embeds  # whose numbers must be those of categories
+            and not self._embeds  # else category numbers must be checked
         ):
             x = check_dense("x", x, self._network.architecture)
         n_rows = len(x)

@@ -13,7 +13,7 @@ HEADER = ("layer", "shape", "then", "parameters", "memory", "FLOPs a row")
 
 
 def table_rows(architecture: Architecture, layout: Layout) -> list[tuple[str, ...]]:
-    """Return the cells of the table below :data:`HEADER`; the last row is that of the whole network."""
+    """Return the cells of the table below :data:`HEADER`; the last row sums up the whole network."""
     size = architecture.dtype.itemsize
     counts: dict[str, int] = {}
     for name, count in layout.n_learnt().items():
@@ -49,7 +49,7 @@ def summary(architecture: Architecture, layout: Layout) -> str:
     table.add_section()
     table.add_row(*total, style="bold")
     text = io.StringIO()
-    # In a notebook rich would display the table itself, and no text would be left to return.
+    # In a notebook, rich would display the table itself and leave no text to return.
     Console(file=text, width=WIDTH, color_system=None, force_jupyter=False).print(table)
     lines = [line[1:].rstrip() for line in text.getvalue().splitlines() if line.strip()]
     size = architecture.dtype.itemsize
@@ -80,7 +80,7 @@ def _following(architecture: Architecture, depth: int) -> str:
 
 
 def n_bytes(n: float) -> str:
-    """Write a number of bytes as people do."""
+    """Format a number of bytes with a binary unit."""
     for unit in ("B", "KiB", "MiB"):
         if n < 1024:
             return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Training: the trainer, what it owns, and what may listen to it."""
+"""Training: the trainer, its parts, and its callbacks."""
 
 from __future__ import annotations
 

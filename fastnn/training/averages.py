@@ -1,4 +1,4 @@
-"""Averages of the weights over training, which often generalise better than the last ones."""
+"""Averages of the weights over training, which often generalise better than the final weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..network.layout import aligned_copy
 class EMA:
     """Exponential moving average over steps: ``average = decay * average + (1 - decay) * w``.
 
-    Polyak and Juditsky (1992). It starts with the weights at the start of training.
+    Polyak and Juditsky (1992). It starts from the weights at the start of training.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class SWA:
     Parameters
     ----------
     start : int, default=1
-        The first epoch that counts, from 1.
+        First epoch to include, counted from 1.
 
     Examples
     --------
@@ -57,10 +57,10 @@ class SWA:
 
 
 class Averager:
-    """Owner of the shadow weights: a second set of parameters beside the network's.
+    """Owner of the shadow weights, a second set of parameters beside the network's.
 
-    During training, the network has the weights that are trained, and the shadow is their average. In between
-    it is the other way round: the network has the average, and the shadow the weights to train on with.
+    During training, the network holds the weights being trained, and the shadow holds their average. Between
+    calls of fit they are swapped: the network holds the average, and the shadow the weights to continue with.
 
     Parameters
     ----------
@@ -70,11 +70,11 @@ class Averager:
     Attributes
     ----------
     decay : float
-        Of an EMA, else 0.
+        Decay of an EMA; otherwise 0.
     shadow : ndarray of shape (n_params,)
-        Empty until training starts with a rule.
+        Shadow weights; empty until training with a rule starts.
     n_averaged : int
-        Epochs that an SWA has taken in.
+        Number of epochs in the mean of an SWA.
     """
 
     def __init__(self, rule: EMA | SWA | None, network: CompiledNetwork) -> None:
@@ -86,7 +86,7 @@ class Averager:
 
     @property
     def is_averaging(self) -> bool:
-        """Whether training is on, and there is an average already."""
+        """Whether training is running and there is already an average."""
         return self._is_training and self._has_average
 
     @property
@@ -95,12 +95,12 @@ class Averager:
 
     @property
     def averaged_params(self) -> np.ndarray:
-        """The parameters of an epoch as they are validated and kept: averaged, if there is an average."""
+        """The parameters with which an epoch is validated and kept: the average, if there is one."""
         return self.shadow if self.is_averaging else self._network.params
 
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:
-        """Let the network have the weights that are trained, and at the end their average."""
+        """Give the network the weights being trained within the block, and their average at its end."""
         if self._rule is None:
             yield
             return
@@ -118,7 +118,7 @@ class Averager:
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let the network have the averaged weights, if there are any, within the block."""
+        """Give the network the averaged weights, if there are any, within the block."""
         if not self.is_averaging:
             yield
             return
@@ -131,7 +131,7 @@ class Averager:
             params[:] = trained
 
     def end_epoch(self, epoch: int) -> None:
-        """Take the weights into the mean of an SWA, if it has begun; epochs are counted from 1."""
+        """Add the weights to the mean of an SWA, if it has begun; epochs are counted from 1."""
         if isinstance(self._rule, SWA) and epoch >= self._rule.start:
             self.n_averaged += 1
             self.shadow += (self._network.params - self.shadow) / self.n_averaged

@@ -1,4 +1,4 @@
-"""Callbacks: the user's own code, called at certain moments of training."""
+"""Callbacks: the user's own code, called at certain points of training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .settings import Settings
 
 
 class TrainerLike(Protocol):
-    """What a callback may read, set and call of the trainer: see :class:`fastnn.Trainer`."""
+    """The part of :class:`fastnn.Trainer` that callbacks may read, set and call."""
 
     net: MLP
     settings: Settings
@@ -26,13 +26,13 @@ class TrainerLike(Protocol):
 
     @property
     def n_rows(self) -> int:
-        """Number of rows that are trained on."""
+        """Number of rows to train on."""
 
     def stop(self, reason: str = "stopped") -> None:
         """End training."""
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
-        """Let the network have its averaged weights within the block."""
+        """Give the network its averaged weights within the block."""
 
     def gradient(
         self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
@@ -46,14 +46,15 @@ class Batch(NamedTuple):
     Attributes
     ----------
     epoch : int
-        The epoch it belongs to, counted from 1 as in the history.
+        Number of its epoch, counted from 1 as in the history.
     step : int
-        Counted from 1 over all calls of ``fit``.
+        Number of the step, counted from 1 over all calls of ``fit``.
     n_rows : int
+        Number of rows in the batch.
     cost : float
-        Mean loss of its rows before its update, with the penalty, if any.
+        Mean loss of its rows before the update, including any penalty.
     lr : float
-        Learning rate of its update.
+        Learning rate of the update.
     """
 
     epoch: int
@@ -66,9 +67,9 @@ class Batch(NamedTuple):
 class Callback:
     """Base class of callbacks: define the events that matter; all others do nothing.
 
-    In every event ``trainer.stop(reason)`` ends training, ``trainer.lr`` may be set, and network and history
-    may be read. ``on_batch_end`` has a price: steps then run one at a time instead of many in one compiled
-    call.
+    In every event, ``trainer.stop(reason)`` ends training, ``trainer.lr`` may be set, and network and history
+    may be read. Defining ``on_batch_end`` has a cost: steps then run one at a time instead of many in one
+    compiled call.
 
     Examples
     --------
@@ -108,12 +109,12 @@ class _OnEpochEnd(Callback):
 
 
 def as_callback(spec: Callback | Callable[[Any, Epoch], Any]) -> Callback:
-    """Return a callback as it is, and a function ``f(trainer, epoch)`` as one that is called after epochs.
+    """Return a callback unchanged, and wrap a function ``f(trainer, epoch)`` to be called after epochs.
 
     Raises
     ------
     TypeError
-        If it is neither.
+        If the argument is neither.
     """
     if isinstance(spec, Callback):
         return spec
@@ -135,7 +136,7 @@ def wants_batches(callbacks: Iterable[Callback]) -> bool:
 
 
 class CallbackList(Callback):
-    """Several callbacks as one, called in their order.
+    """Several callbacks combined into one, called in order.
 
     Parameters
     ----------
@@ -183,7 +184,7 @@ class CallbackList(Callback):
             callback.on_epoch_end(trainer, epoch)
 
     def on_fit_end(self, trainer: TrainerLike) -> None:
-        """Call all of them, even where one raises: others have files to close."""
+        """Call all callbacks, even if one raises: others have files to close."""
         with contextlib.ExitStack() as stack:
             for callback in reversed(self.callbacks):
                 stack.callback(callback.on_fit_end, trainer)

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on as if it had never stopped."""
+"""Checkpoints: everything a training needs to continue as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _NAME = re.compile(r"step-(\d{10})\.safetensors")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where and how often ``Trainer.fit`` writes down where it is.
+    """Rule for where and how often ``Trainer.fit`` saves its state.
 
-    The same call of ``fit`` with the same data, after the process ended for whatever reason, goes on from the
-    newest checkpoint and ends with the same bits as if it had never stopped. Files are written beside and
-    renamed, and carry a checksum, so a half-written one is never taken for whole.
+    If the process ends, for whatever reason, the same call of ``fit`` with the same data continues from the
+    newest checkpoint and ends with the same bits as without the interruption. Files are renamed into place
+    when complete and carry a checksum, so a partly written one is never used.
 
     Parameters
     ----------
     folder : path-like
-        Made if there is none. One training a folder.
+        Created if missing. Use one folder per training.
     every_epochs : int or None, default=1
     every_steps : int, optional
     every_minutes : float, optional
-        Whichever comes first.
+        Intervals between checkpoints; whichever ends first counts.
     keep : int, default=3
-        How many of the newest are kept.
+        Number of checkpoints to keep, the newest ones.
     resume : bool, default=True
-        Whether a training starts from the newest checkpoint in the folder, if there is one. If not, its own
-        take the place of those that are there.
+        Whether a training continues from the newest checkpoint in the folder, if there is one. Otherwise its
+        own checkpoints replace the existing ones.
 
     Raises
     ------
@@ -70,27 +70,27 @@ class Checkpoint:
             raise ValueError(f"folder must be a folder, but {os.fspath(self.folder)!r} is a file.")
 
     def files(self) -> list[Path]:
-        """Checkpoints in the folder, the newest first."""
+        """Return the checkpoints in the folder, newest first."""
         folder = Path(self.folder)
         found = [path for path in folder.glob("step-*.safetensors") if _NAME.fullmatch(path.name)]
         return sorted(found, reverse=True)
 
     def make_folder(self) -> Path:
-        """Make the folder if there is none, and return it."""
+        """Create the folder if it is missing, and return it."""
         folder = Path(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def write(self, step: int, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Write a checkpoint, then remove those that are too many."""
+        """Write a checkpoint, then remove all but the newest `keep`."""
         folder = self.make_folder()
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        # As it will be read: NumPy's numbers, which random generators and schedules may hold, as plain ones.
+        # The checksum must be that of what is read: random generators and schedules may hold NumPy numbers.
         state = json.loads(json.dumps(state, default=lambda numbers: numbers.tolist()))
         path = folder / f"step-{step:010d}.safetensors"
         model_file.write(path, arrays, {"checksum": _checksum(state, arrays)}, {"state": state})
         files = self.files()
-        # Later ones are damaged, or of a training that went another way.
+        # Files of later steps are damaged, or belong to another course of the training.
         place = files.index(path)
         for old in files[:place] + files[place + self.keep :]:
             old.unlink(missing_ok=True)
@@ -98,12 +98,12 @@ class Checkpoint:
             beside.unlink(missing_ok=True)
 
     def read(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
-        """The newest checkpoint that is whole, or None.
+        """Return the newest intact checkpoint, or None if there are no checkpoints.
 
         Raises
         ------
         ValueError
-            If there are some, and none of them is whole.
+            If there are checkpoints, but none of them is intact.
         """
         reason: ValueError | None = None
         for path in self.files():
@@ -112,7 +112,7 @@ class Checkpoint:
                 with model_file.refusing(path):
                     state = metadata["state"]
                     if header["checksum"] != _checksum(state, arrays):
-                        raise ValueError("its checksum is not that of its content.")
+                        raise ValueError("its checksum does not match its content.")
                     return state, arrays
             except ValueError as error:
                 reason = reason or error
@@ -130,7 +130,7 @@ def _checksum(state: dict[str, Any], arrays: dict[str, np.ndarray]) -> int:
 
 
 class Clock:
-    """When the next checkpoint is due."""
+    """A clock that tells when the next checkpoint is due."""
 
     def __init__(self, rule: Checkpoint, step: int) -> None:
         self._rule = rule
@@ -138,12 +138,12 @@ class Clock:
         self._time = time.monotonic()
 
     def at_most(self, n_steps: int, step: int) -> int:
-        """So many steps, or fewer if one is due before."""
+        """Return the number of steps, or fewer if a checkpoint is due before."""
         every = self._rule.every_steps
         return n_steps if every is None else min(n_steps, max(1, self._step + every - step))
 
     def is_due(self, step: int, epoch_end: int | None = None) -> bool:
-        """Whether one is due now, at the end of the epoch of that number or within one."""
+        """Return whether a checkpoint is due now, at the end of the given epoch or within one (None)."""
         rule = self._rule
         steps, minutes = step - self._step, (time.monotonic() - self._time) / 60
         return (
@@ -153,5 +153,5 @@ class Clock:
         )
 
     def written(self, step: int) -> None:
-        """Note that one has been written."""
+        """Record that a checkpoint has been written."""
         self._step, self._time = step, time.monotonic()

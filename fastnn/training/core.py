@@ -1,4 +1,4 @@
-"""Calls of the compiled kernels, and the records that they take."""
+"""Calls of the compiled kernels, and the records passed to them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .state import State
 
 
 class Core:
-    """The compiled side of a training: nothing in it outlives the process, so it is made anew when unpickled.
+    """The compiled side of a training. It is valid in one process only, so unpickling creates it again.
 
     Parameters
     ----------
     network : CompiledNetwork
     settings : Settings
     state : State
-        Its arrays are written by the kernels.
+        The kernels write to its arrays.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Core:
         self._pace: tuple[int, Pace] | None = None
 
     def pace(self, batch_size: int) -> Pace:
-        """Return the pace of steps of so many rows; it remembers what earlier calls of fit have measured."""
+        """Return the pace of steps of this batch size, with the measurements of earlier calls of fit."""
         if self._pace is None or self._pace[0] != batch_size:
             step_flops = 6.0 * batch_size * self.network.params.size
             n_shares = -(-batch_size // TILE_ROWS)
@@ -53,20 +53,20 @@ class Core:
         return self._pace[1]
 
     def records(self, data: Data, batch_size: int) -> tuple[Network, Workspace]:
-        """Return network and workspace as the kernels take them for batches of such rows."""
+        """Return the network's record and the workspace for batches of these rows."""
         network = self.network.view(self.state.dropout_seed, sparse=data.starts.size > 0)
         return network, self._reserve(batch_size, data)
 
     def train(self, n_parts: int, *args: Any) -> None:
-        """Train on some batches; `args` are those of ``kernels.step.train_part`` after the team."""
+        """Train on some batches; `args` are the arguments of ``kernels.step.train_part`` after the team."""
         launch(kernels.train_part, self.network.params.dtype, n_parts, new_team(), *args)
 
     def align_transposed(self) -> None:
-        """Bring the transposed weights in line with the parameters, which others may have written."""
+        """Update the transposed weights from the parameters, which others may have written."""
         kernels.transpose_weights(self.network.view())
 
     def gradient(self, data: Data, n_rows: int) -> tuple[float, np.ndarray]:
-        """Compute the cost of the first rows, and its gradient as a vector laid out as the parameters."""
+        """Compute the cost of the first rows, and its gradient in the layout of the parameters."""
         network, work = self.records(data, n_rows)
         kernels.transpose_weights(network)
         grads = aligned_zeros(network.params.size, network.params.dtype)
@@ -74,7 +74,7 @@ class Core:
         return float(cost), grads
 
     def score(self, data: Data, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """Compute losses and scores row by row, not weighted: float64 of shape (n_rows,) each."""
+        """Compute the unweighted loss and score of each row: float64 of shape (n_rows,) each."""
         flops, is_sparse = n_rows * self.network.row_flops(data), data.starts.size > 0
         n_parts = parts_for(self.settings.n_threads, flops, PARALLEL_CALL_FLOPS, -(-n_rows // ROW_BLOCK))
         n_targets = data.labels.shape[1] + data.targets.shape[1]
@@ -87,9 +87,9 @@ class Core:
         return losses, scores
 
     def _reserve(self, capacity: int, data: Data) -> Workspace:
-        """Return a workspace for batches of such rows, made anew only where another one is needed."""
+        """Return a workspace for batches of these rows; allocate one only if the last does not suffice."""
         work, n_entries = self._work, None
-        if data.starts.size > 0:  # as many as the longest rows have
+        if data.starts.size > 0:  # room for a batch of the longest rows
             lengths = np.sort(np.diff(data.starts))
             n_entries = int(lengths[-capacity:].sum())
         is_sparse = work is not None and work.counts.size > 0
@@ -107,13 +107,13 @@ class Core:
 
 
 def make_objective(loss: Loss, dtype: np.dtype[Any]) -> Objective:
-    """Return the loss as the kernels take it."""
+    """Return the kernels' record of the loss."""
     address = 0 if loss.kernel is None else link.address_of_loss(loss.kernel, dtype)
     return Objective(max(loss.code, 0), loss.scale, address, loss.numbers)
 
 
 def _make_update(network: CompiledNetwork, settings: Settings, state: State) -> UpdateState:
-    """Return settings and buffers of the update, as the kernels take them."""
+    """Return the kernels' record of the update's settings and buffers."""
     optimizer, layout, dtype = settings.optimizer, network.layout, network.params.dtype
     is_lbfgs = settings.is_lbfgs
     factors = settings.factors(layout.n_layers, len(layout.layers) - layout.n_layers)
@@ -151,5 +151,5 @@ def _make_update(network: CompiledNetwork, settings: Settings, state: State) -> 
 
 
 def n_loaded() -> int:
-    """Count the compiled forms that this process has of what a training step calls."""
+    """Count the compiled forms of the training step's kernels that this process has loaded."""
     return sum(len(getattr(kernel, "overloads", ())) for kernel in (kernels.train_part, run_parts))

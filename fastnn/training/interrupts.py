@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, held back until training has reached a point from which it can continue."""
+"""Deferral of Ctrl-C and SIGTERM until training reaches a point from which it can continue."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 @contextlib.contextmanager
 def held_back(wanted: bool) -> Iterator[list[int]]:
-    """Give a list that fills when Ctrl-C is pressed, instead of raising; pressed again, it raises as usual.
+    """Yield a list that records a first Ctrl-C instead of raising; a second Ctrl-C raises as usual.
 
-    SIGTERM, which clusters send before they take a machine away, is held back likewise; it ends the process
-    afterwards. Signals can only be caught in the main thread, and handlers of the user's own are left alone:
-    the list then stays empty.
+    SIGTERM, which clusters send before they reclaim a machine, is held back, too, and ends the process
+    afterwards. Outside the main thread, where signals cannot be caught, and where the user has installed
+    handlers, nothing is held back and the list stays empty.
     """
     pressed: list[int] = []
     in_main = threading.current_thread() is threading.main_thread()

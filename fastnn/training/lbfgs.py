@@ -1,4 +1,4 @@
-"""L-BFGS over all rows at once, for small data: SciPy's minimiser on cost and gradient of a training."""
+"""L-BFGS over all rows at once, for small data: SciPy's minimiser on the cost of a training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .rows import Rows, check_rows, weigh_classes
 
 
 class HasCore(Protocol):
-    """What :func:`minimize` needs of a trainer."""
+    """The part of a trainer that :func:`minimize` needs."""
 
     core: Core
 
@@ -35,31 +35,36 @@ def minimize(
     tol: float = 1e-4,
     callback: Callable[[Any], None] | None = None,
 ) -> Any:
-    """Minimise the trainer's cost, its L2 penalty included, in place.
+    """Minimise the trainer's cost, including its L2 penalty, in place.
 
     Limited-memory BFGS (Byrd, Lu, Nocedal and Zhu, 1995) in SciPy's implementation. Its line search compares
-    costs that differ by little: a float64 network gets much nearer to the minimum than a float32 one.
+    costs that differ little, so a float64 network gets much closer to the minimum than a float32 one.
 
     Parameters
     ----------
     trainer : Trainer
         Its network is changed in place.
-    x, y : array-like
-        As :meth:`Trainer.gradient` takes them, as is `sample_weight`.
+    x : array-like or sparse matrix of shape (n, n_in)
+    y : array-like of shape (n,) or (n, n_out)
     sample_weight : array-like of shape (n,), optional
     max_iter : int, default=200
+        Largest number of iterations.
     max_evaluations : int, default=15000
-        Of cost and gradient; a line search may take several.
+        Largest number of evaluations of cost and gradient; a line search may take several.
     tol : float, default=1e-4
-        Stop where no element of the gradient is larger.
+        Stop when no element of the gradient is larger than this.
     callback : callable, optional
         Called after every iteration with SciPy's intermediate result, or with the parameters.
 
     Returns
     -------
     scipy.optimize.OptimizeResult
-        ``fun`` is the cost that was reached, ``nit`` the number of iterations, and ``status`` is 0 where
-        it converged.
+        ``fun`` is the final cost, ``nit`` the number of iterations, and ``status`` is 0 if it converged.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the rows are not what network and loss take.
 
     Examples
     --------
@@ -79,7 +84,7 @@ def minimize(
 
 
 def train_by_lbfgs(run: Run) -> None:
-    """Train by L-BFGS instead of gradient descent: a driver of a run, for which an iteration is an epoch."""
+    """Train by L-BFGS instead of gradient descent; the driver of a run in which an iteration is an epoch."""
     rows, core, state = run.source.rows, run.core, run.state
     optimizer = core.settings.optimizer
     assert isinstance(optimizer, LBFGS)
@@ -123,7 +128,7 @@ def _minimize_rows(
     layout = core.network.layout
     matrices = layout.weights(core.network.params)
     ends = np.cumsum([matrix.size for matrix in matrices])[:-1]
-    n_inputs = [layer["n_in"] for layer in layout.layers]  # the rows that bear a penalty
+    n_inputs = [layer["n_in"] for layer in layout.layers]  # the penalised rows
     penalised = [matrix[:n] for matrix, n in zip(matrices, n_inputs, strict=True)]
     decay = core.settings.l2 / (rows.n if rows.weights is None else rows.weights.sum())
 

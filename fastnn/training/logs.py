@@ -22,12 +22,12 @@ from .._version import __version__
 from ..history import Epoch
 from .callbacks import Callback, TrainerLike
 
-FLUSH_SECONDS = 0.5  # a flush waits for the disk: more often would slow down trainings of tiny networks
+FLUSH_SECONDS = 0.5  # a flush waits for the disk: more of them would slow down small trainings
 HISTOGRAM_BINS = 64
 
 
 def describe(trainer: TrainerLike) -> dict[str, Any]:
-    """Describe network and settings, as JSON can hold them.
+    """Describe network and settings in a form that JSON can hold.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def describe(trainer: TrainerLike) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> Any:
-    """The value as JSON can hold it: numbers that are NaN or infinite become None."""
+    """Convert a value to a form that JSON can hold; NaN and infinite numbers become None."""
     if isinstance(value, Mapping):
         return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
@@ -76,7 +76,7 @@ def as_json(value: Any) -> Any:
 
 
 class _Log(Callback):
-    """A log whose file may fail: then it says so, once, and training goes on without it."""
+    """A log that warns once if its file cannot be written; training then continues without it."""
 
     _what = "log"
     _has_failed = False
@@ -89,31 +89,31 @@ class _Log(Callback):
         except OSError as error:
             self._has_failed = True
             warnings.warn(
-                f"{self._what} cannot be written, training goes on without it: {error}", stacklevel=2
+                f"{self._what} cannot be written, training continues without it: {error}", stacklevel=2
             )
 
 
 class JsonLog(_Log):
-    """A callback that writes one JSON object a line, and each line at once.
+    """A callback that writes one JSON object per line, and each line immediately.
 
-    Every line has "time" (ISO 8601, UTC) and "event": "begin" with what is trained and how, "epoch" with the
-    figures of the history, "end" with the reason. What is NaN or infinite is null. A file that is there is
-    appended to: a training that goes on from a checkpoint may tell an epoch again, and the later line holds.
+    Every line has "time" (ISO 8601, UTC) and "event": "begin" with network and settings, "epoch" with the
+    figures of the history, "end" with the reason. NaN and infinite numbers become null. An existing file is
+    appended to: a training that resumes from a checkpoint may repeat an epoch, and the later line counts.
 
     Parameters
     ----------
     path : path-like
-        Its folder must be there.
+        The file; its folder must exist.
 
     Raises
     ------
     FileNotFoundError
-        When training starts, if there is no such folder.
+        When training starts, if the folder does not exist.
 
     Warns
     -----
     UserWarning
-        If the file cannot be written any more, as on a full disk; its lines stay whole, and training goes on.
+        If the file can no longer be written, as on a full disk; its lines stay intact, training continues.
 
     Examples
     --------
@@ -137,21 +137,21 @@ class JsonLog(_Log):
         Parameters
         ----------
         event : str
-            What has happened.
+            Name of the event.
         **fields
-            What belongs to it; turned into what JSON can hold.
+            Values of the event, converted by :func:`as_json`.
         """
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         line = json.dumps({"time": now, "event": event} | as_json(fields), ensure_ascii=False) + "\n"
         self._attempt(lambda: self._append(line.encode()))
 
     def _append(self, line: bytes) -> None:
-        """All of the line or nothing: what a kill or a full disk has cut off is not gone on with."""
+        """Append all of the line or nothing; a line cut off by a kill or a full disk is not continued."""
         with open(self.path, "a+b", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
             if size:
                 file.seek(size - 1)
-                if file.read(1) != b"\n":  # a line that was cut off: it ends here
+                if file.read(1) != b"\n":  # end a line that was cut off
                     line = b"\n" + line
             written = file.write(line)
             if written != len(line):
@@ -159,7 +159,7 @@ class JsonLog(_Log):
                 raise OSError(f"only {written} of {len(line)} bytes could be written")
 
     def on_fit_begin(self, trainer: TrainerLike) -> None:
-        """Write what is trained and how."""
+        """Write network and settings."""
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {str(self.path.parent)!r} for the log.")
         history = trainer.history
@@ -186,28 +186,28 @@ class TensorBoard(_Log):
     """A callback that writes event files for TensorBoard, through tensorboardX.
 
     Scalars of every epoch: "cost", the metric by its name, "val_cost" and so on, "lr", "samples_per_second",
-    more metrics, and norms. The settings are there as a text and as hyper-parameters. A training that goes on
-    from a checkpoint takes the place of what the folder's earlier files tell of the same epochs.
+    more metrics, and norms. The settings appear as text and as hyper-parameters. A training that resumes
+    from a checkpoint replaces what the folder's earlier files hold for the same epochs.
 
     Parameters
     ----------
     folder : path-like
-        Made if there is none. TensorBoard shows each folder as a run.
+        Created if missing. TensorBoard shows each folder as a run.
     histograms : bool, default=False
         Whether to write histograms of each layer's weights and biases.
     x, y : array-like, optional
-        With `histograms`: some rows whose gradient is shown as well, layer by layer; it takes as long as a
-        step with so many rows.
+        With `histograms`: rows whose gradient is also shown, layer by layer; it takes as long as a step with
+        these rows.
 
     Raises
     ------
     ImportError
-        Where tensorboardX is not installed.
+        If tensorboardX is not installed.
 
     Warns
     -----
     UserWarning
-        If the files cannot be written any more, as on a full disk; training goes on.
+        If the files can no longer be written, as on a full disk; training continues.
 
     Examples
     --------
@@ -234,7 +234,7 @@ class TensorBoard(_Log):
         self._flushed = 0.0
 
     def on_fit_begin(self, trainer: TrainerLike) -> None:
-        """Open a file, and write what is trained and how."""
+        """Open a file, and write network and settings."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._has_failed = False
         self._attempt(lambda: self._begin(trainer))
@@ -249,7 +249,7 @@ class TensorBoard(_Log):
             return
         self._attempt(lambda: self._write(self._session_end, len(trainer.history)))
         self._attempt(self._writer.flush)
-        with contextlib.suppress(OSError):  # then it has failed before, and that was told
+        with contextlib.suppress(OSError):  # it has failed before, with a warning
             self._writer.close()
         self._writer = None
 
@@ -257,8 +257,8 @@ class TensorBoard(_Log):
         from tensorboardX import event_file_writer, summary
         from tensorboardX.proto import event_pb2
 
-        # Its SummaryWriter queues events for a thread: what is queued when a flush comes is not flushed,
-        # and where a write fails, the queue fills up and training waits forever.
+        # tensorboardX's SummaryWriter queues events for a thread: a flush does not write queued events, and
+        # after a failed write the queue fills up and training waits forever.
         prefix, suffix = str(self.folder / "events"), f".{os.getpid()}.{next(_serial)}"
         self._writer = event_file_writer.EventsWriter(prefix, suffix)
         done = len(trainer.history)
@@ -297,7 +297,7 @@ class TensorBoard(_Log):
             self._flushed = now
 
     def _distributions(self, trainer: TrainerLike) -> dict[str, np.ndarray]:
-        """What histograms are made of, by name."""
+        """Return the arrays to show as histograms, by name."""
         kinds = {"weights": trainer.net.weights, "biases": trainer.net.biases}
         if self._rows is not None:
             _, kinds["weight_gradients"], kinds["bias_gradients"] = trainer.gradient(*self._rows)

@@ -1,4 +1,4 @@
-"""The loop of a training: epochs, blocks of rows, and compiled calls of many steps."""
+"""The training loop: epochs, blocks of rows, and compiled calls of many steps."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from .stopping import Best
 
 
 class DivergenceError(ArithmeticError, ValueError):
-    """Training was stopped because the cost became NaN or infinite."""
+    """Error raised when the cost of a training becomes NaN or infinite."""
 
 
 class Run:
-    """One call of fit: what it was given, and the epoch it is at.
+    """One call of fit: its data and rules, and the state of the current epoch.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Run:
     checkpoints : Checkpoints
     callbacks : CallbackList
     n_epochs : int
-        Training is done when the history has so many.
+        Number of epochs in the history at which training is complete.
     verbose : int
     """
 
@@ -70,8 +70,8 @@ class Run:
         self.source, self.scores, self.best = source, scores, best
         self.checkpoints, self.callbacks = checkpoints, callbacks
         self.n_epochs, self._verbose, self.display = n_epochs, verbose, Silent()
-        self.totals = np.zeros(N_TOTALS)  # of the present epoch
-        self._rates: tuple[float, np.ndarray] | None = None  # learning rates of the epoch, and from what
+        self.totals = np.zeros(N_TOTALS)  # of the current epoch
+        self._rates: tuple[float, np.ndarray] | None = None  # base rate, and the epoch's learning rates
         self._lr: float | None = None  # of the last step
         self._pressed: Sequence[int] = ()  # Ctrl-C, once for each time
 
@@ -81,7 +81,7 @@ class Run:
         return self.state.stop_reason is None and len(self.state.history) < self.n_epochs
 
     def execute(self, driver: Callable[[Run], None]) -> None:
-        """Train by a driver; however it ends, network, history and callbacks are left in order."""
+        """Train with a driver; leave network, history and callbacks in order, however it ends."""
         state, has_begun = self.state, False
         try:
             with state.averager.training():
@@ -104,7 +104,7 @@ class Run:
                 self._finish()
 
     def _start(self) -> None:
-        """Go on from a checkpoint, if there is one, and get ready."""
+        """Restore a checkpoint, if there is one, and prepare rows and display."""
         state = self.state
         state.n_rows, state.n_done, state.stop_reason = self.source.n_rows, 0, None
         is_resumed = self.checkpoints.restore(self.totals, self.best)
@@ -114,17 +114,17 @@ class Run:
         self.display = make_display(self._verbose, self.n_epochs - n_done, self.source.n_rows, state.history)
 
     def _finish(self) -> None:
-        """Take note of how training has ended; the network has its averaged weights already."""
+        """Record how training has ended; the network already has its averaged weights."""
         state, history = self.state, self.state.history
         self.source.close()
-        self._count(state.n_done)  # of an epoch that was broken off
+        self._count(state.n_done)  # of an interrupted epoch
         state.n_done = 0
         history.stop_reason = state.stop_reason or "epochs"
         history.best_epoch = self.best.restore(state.epoch_params())
         self.callbacks.on_fit_end(self.trainer)
 
     def train_epochs(self) -> None:
-        """Train by gradient descent until there is no epoch left or something stops it."""
+        """Train by gradient descent until all epochs are done or something stops it."""
         while self.goes_on:
             self.callbacks.on_epoch_begin(self.trainer)
             if self.state.stop_reason is not None:
@@ -135,7 +135,7 @@ class Run:
                 self.end_epoch(time.perf_counter() - compile_seconds() - start)
 
     def end_epoch(self, seconds: float) -> None:
-        """Take note of an epoch, and tell all who want to know."""
+        """Record an epoch, and pass its figures to the display, the rules and the callbacks."""
         state = self.state
         state.averager.end_epoch(state.epoch)
         epoch = self.scores.epoch(self.totals, seconds, self._lr)
@@ -152,7 +152,7 @@ class Run:
         self._checkpoint(epoch.epoch)
 
     def divergence(self, has_started: bool) -> DivergenceError:
-        """Return the error of a cost that is not finite."""
+        """Return the error to raise for a cost that is not finite."""
         epoch = self.state.epoch
         when = f"in epoch {epoch}" if has_started else f"in the first batch of epoch {epoch}"
         return DivergenceError(
@@ -162,7 +162,7 @@ class Run:
         )
 
     def _train_epoch(self) -> None:
-        """Train what is left of an epoch, block by block."""
+        """Train the rest of an epoch, block by block."""
         state, source, self._rates = self.state, self.source, None
         while state.n_done < source.n_rows and state.stop_reason is None:
             rows = source.next_block(state.n_done, state.rng)
@@ -171,7 +171,7 @@ class Run:
                 source.end_block()
 
     def _train_block(self, rows: Rows) -> None:
-        """Train what is left of a block, in compiled calls as long as the pace says."""
+        """Train the rest of a block, in compiled calls of as many steps as the pace allows."""
         state, core, callbacks = self.state, self.core, self.callbacks
         begin, end = self.source.begin, self.source.begin + rows.n
         rows_per_update = self.settings.rows_per_update(self.source.n_rows)
@@ -212,7 +212,7 @@ class Run:
                 self._checkpoint(None)
 
     def _update_of_block(self, rows: Rows) -> tuple[UpdateState, np.ndarray]:
-        """Return the update's record with the rates of a block's updates, and the learning rates alone."""
+        """Return the update's record with the rates for a block, and the learning rates alone."""
         state, settings, source = self.state, self.settings, self.source
         rows_per_update = settings.rows_per_update(source.n_rows)
         if self._rates is None or self._rates[0] != state.lr:
@@ -233,7 +233,7 @@ class Run:
         self.state.count(n_rows, rows_per_update, n_rows == self.source.n_rows)
 
     def _checkpoint(self, ended_epoch: int | None) -> None:
-        """Write a checkpoint if one is due, or if Ctrl-C was pressed, which then ends training."""
+        """Write a checkpoint if one is due or Ctrl-C was pressed; in the latter case, end training."""
         if not self.checkpoints.are_wanted:
             return
         is_finished = ended_epoch is not None and not self.goes_on

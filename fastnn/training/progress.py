@@ -11,24 +11,24 @@ from typing import Any
 from ..history import Epoch, History, format_figure
 
 REFRESH_SECONDS = 0.1
-PLAIN_LINES = 20  # at most about this many lines of a run where there is no terminal
-LIVE_ROWS = 8  # of the last epochs, or of the last trials of a search
+PLAIN_LINES = 20  # approximate limit on the lines of a run without a terminal
+LIVE_ROWS = 8  # for the last epochs, or the last trials of a search
 LIVE_REFRESH_SECONDS = 0.25  # a table takes longer to draw than a bar
 CURVE_WIDTH = 48
-CURVE_POINTS = 1000  # at most about twice as many are looked at, however long the training
+CURVE_POINTS = 1000  # fewer than twice as many epochs are read, however long the training
 _MORE_COLUMNS = (("lr", "lr", None), ("seconds", "seconds", None), ("samples/s", "samples_per_second", None))
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = "_.-=+*#@"
 
 
 class Silent(AbstractContextManager[Any]):
-    """The interface of a display of a training; it shows nothing."""
+    """A display that shows nothing; the interface of all displays of a training."""
 
     def rows(self, done: int) -> None:
-        """Note that `done` rows of the current epoch have been trained on."""
+        """Report that `done` rows of the current epoch have been trained on."""
 
     def epoch(self, epoch: Epoch) -> None:
-        """Note that an epoch has ended."""
+        """Report that an epoch has ended."""
 
     def __exit__(self, *exception: object) -> None:
         return None
@@ -58,7 +58,7 @@ class OnTerminal:
 
 
 class Display(OnTerminal, Silent):
-    """Show epochs through rich, on stderr: a bar on a terminal, else a line every so many epochs."""
+    """Show epochs on stderr through rich: a bar on a terminal, otherwise a line every few epochs."""
 
     def __init__(self, n_epochs: int, n_rows: int, history: History) -> None:
         from rich.console import Console
@@ -93,7 +93,7 @@ class Display(OnTerminal, Silent):
         """Show the epoch's figures."""
         self._epochs_done += 1
         now = time.perf_counter()
-        if self._epochs_done == 1:  # it may have compiled: no measure of the others
+        if self._epochs_done == 1:  # it may include compilation, so it says nothing about the others
             self._first_end = now
         figures = self._figures(epoch)
         if self.console.is_terminal:
@@ -116,7 +116,7 @@ class Display(OnTerminal, Silent):
         return "  ".join([*parts, f"{epoch.samples_per_second:,.0f} samples/s"])
 
     def _named(self, epoch: Epoch) -> list[tuple[str, str, float | None]]:
-        """Return what is shown of an epoch: label, name and value."""
+        """Return the figures to show for an epoch: label, name and value."""
         metric = self._history.metric_name
         named = [
             ("cost", "cost", epoch.cost),
@@ -127,14 +127,14 @@ class Display(OnTerminal, Silent):
         return named + [
             (name.replace("val_", "val "), name, value)
             for name, value in epoch.more.items()
-            if not name.startswith("layers.")  # norms are for the table
+            if not name.startswith("layers.")  # norms are too many for a line
         ]
 
 
 class LiveDisplay(Display):
-    """Show more of a long training: a table of the last epochs, and how the cost falls.
+    """Show a long training in detail: a table of the last epochs, and curves of the cost.
 
-    The epoch with the lowest cost, of the validation rows where there are some, is marked.
+    The epoch with the lowest cost, on the validation rows if there are any, is marked.
     """
 
     def __init__(self, n_epochs: int, n_rows: int, history: History) -> None:
@@ -155,11 +155,11 @@ class LiveDisplay(Display):
         super().epoch(epoch)
         if self._best is None or _judged(epoch) < _judged(self._best):
             self._best = epoch
-        if self.console.is_terminal:  # the others stand in the table
+        if self.console.is_terminal:  # the others are in the table
             self._progress.update(self._task, figures=f"{epoch.samples_per_second:,.0f} samples/s")
 
     def _draw(self) -> Any:
-        """Return what the terminal is to show now."""
+        """Return the renderable that the terminal shows now."""
         from rich.console import Group
         from rich.table import Table
 
@@ -172,7 +172,7 @@ class LiveDisplay(Display):
         columns = {"epoch": [f"{'* ' * (epoch is best)}{epoch.epoch}" for epoch in shown]}
         for label, name, _ in named:  # an earlier fit may have had other metrics
             columns[label] = [format_figure(name, getattr(e, name, e.more.get(name))) for e in shown]
-        for label in ("seconds", "samples/s", "lr"):  # a number that is cut off helps nobody
+        for label in ("seconds", "samples/s", "lr"):  # drop a column rather than cut off its numbers
             words = [[*label.split(), *cells] for label, cells in columns.items()]
             if sum(max(map(len, column)) + 2 for column in words) - 2 > self.console.width:
                 del columns[label]
@@ -193,22 +193,26 @@ class LiveDisplay(Display):
 
 
 def _judged(epoch: Epoch) -> float:
-    """The cost that tells how good an epoch was."""
+    """Return the cost by which epochs are compared."""
     cost = epoch.cost if epoch.val_cost is None else epoch.val_cost
     return cost if math.isfinite(cost) else math.inf
 
 
 def sparkline(values: Sequence[float], width: int, is_unicode: bool = True) -> str:
-    """A curve in one line of text, on a logarithmic scale where all values are above 0.
+    """Draw a curve in one line of text, on a logarithmic scale if all values are above 0.
 
     Parameters
     ----------
     values : sequence of float
-        What is not finite leaves a gap.
+        Values to draw; those that are not finite leave gaps.
     width : int
-        Characters at most; each is the mean of as many values as it stands for.
+        Largest number of characters; each shows the mean of the values it covers.
     is_unicode : bool, default=True
         Whether block characters can be shown.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Callbacks that record a network while it learns: its outputs on a grid, its gradients and outputs by layer.
+"""Callbacks that record a network while it learns: outputs on a grid, gradients and outputs by layer.
 
 :mod:`fastnn.plots` draws what they record.
 """
@@ -24,8 +24,9 @@ def grid_axes(x: ArrayLike, resolution: int, margin: float = 0.1) -> tuple[np.nd
     ----------
     x : array-like of shape (n, 2)
     resolution : int
+        Number of values per axis.
     margin : float, default=0.1
-        The grid reaches this share of the points' spread beyond them.
+        Extend the grid beyond the points by this share of their spread.
 
     Returns
     -------
@@ -55,7 +56,7 @@ def grid_points(across: np.ndarray, up: np.ndarray) -> np.ndarray:
 
 
 class _Recorder(Callback):
-    """A callback that records at the ends of chosen epochs, and before the first."""
+    """A callback that records at the end of chosen epochs, and before the first."""
 
     def __init__(self, every: int, epochs: Iterable[int] | None) -> None:
         self._every = _checks.check_count("every", every)
@@ -84,7 +85,7 @@ class RecordBoundary(_Recorder):
     Parameters
     ----------
     x : array-like of shape (n, 2)
-        The grid reaches a tenth of their spread beyond them.
+        Points; the grid extends beyond them by a tenth of their spread.
     every : int, default=1
         Number of epochs from one record to the next; the first is made before training, as epoch 0.
     epochs : iterable of int, optional
@@ -99,6 +100,7 @@ class RecordBoundary(_Recorder):
     outputs : list of ndarray of shape (resolution, resolution, n_out)
         One array for each recorded epoch: ``outputs[k][i, j]`` is the output at ``(across[j], up[i])``.
     across, up : ndarray of shape (resolution,)
+        Axes of the grid.
 
     Raises
     ------
@@ -140,10 +142,10 @@ class Histogram(NamedTuple):
     Attributes
     ----------
     counts : ndarray of shape (n_bins,)
-        Values in each bin.
+        Number of values in each bin.
     edges : ndarray of shape (n_bins + 1,)
     n_zero : int
-        Number of values that are exactly 0, which ReLU gives many of; they are in no bin.
+        Number of values that are exactly 0, as many outputs of ReLU are; they are in no bin.
 
     Examples
     --------
@@ -157,7 +159,7 @@ class Histogram(NamedTuple):
 
     @classmethod
     def of(cls, values: np.ndarray, n_bins: int, *, log10: bool = False) -> Histogram:
-        """Count the finite values of an array or, where `log10`, the logarithms of their absolute values."""
+        """Count the finite values of an array or, with `log10`, the logarithms of their absolute values."""
         values = values[np.isfinite(values)].astype(np.float64)
         nonzero = values[values != 0]
         counts, edges = np.histogram(np.log10(np.abs(nonzero)) if log10 else nonzero, n_bins)
@@ -167,7 +169,7 @@ class Histogram(NamedTuple):
 class RecordHistograms(_Recorder):
     """Record histograms of each layer's weight gradient and outputs, which show a vanishing gradient.
 
-    Glorot and Bengio (2010) looked at deep networks this way.
+    Glorot and Bengio (2010) examined deep networks in this way.
 
     Parameters
     ----------
@@ -178,16 +180,16 @@ class RecordHistograms(_Recorder):
     epochs : iterable of int, optional
         Record after these epochs instead.
     n_bins : int, default=40
-        Bins of equal width.
+        Number of bins, of equal width.
 
     Attributes
     ----------
     epochs : list of int
         The recorded epochs.
     gradients : list of list of Histogram
-        Of each recorded epoch and layer, over log10 of the absolute values.
+        Histograms of log10 of the gradient's absolute values, for each recorded epoch and layer.
     activations : list of list of Histogram
-        Of each recorded epoch and layer, over the layer's outputs.
+        Histograms of the layer's outputs, for each recorded epoch and layer.
     names : list of str
         Names of the layers.
 

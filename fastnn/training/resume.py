@@ -1,4 +1,4 @@
-"""Writing checkpoints while training, and going on from one."""
+"""Writing of checkpoints during training, and resumption from one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .stopping import Best, EarlyStopping
 
 
 class Checkpoints:
-    """The checkpoints of one call of fit; without a rule there are none.
+    """The checkpoints of one call of fit; without a rule, there are none.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Checkpoints:
     Raises
     ------
     ValueError
-        If the folder has checkpoints of another training.
+        If the folder holds checkpoints of another training, or none of them is intact.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Checkpoints:
             raise ValueError("checkpoint cannot be combined with optimizer 'lbfgs', whose state SciPy keeps.")
         self._digest = _digest(core, source, held_out, early_stopping)
         self._clock = Clock(rule, core.state.n_batches)
-        rule.make_folder()  # now, rather than fail after the first epoch
+        rule.make_folder()  # now, so that it does not fail only after the first epoch
         self._found = rule.read() if rule.resume else None
         if self._found is not None:
             self._check_digest(self._found[0]["digest"], rule)
@@ -58,16 +58,16 @@ class Checkpoints:
             if found.get(name) != value:
                 raise ValueError(
                     f"the checkpoints in {str(rule.folder)!r} are of another training: {name} was "
-                    f"{found.get(name)}, and is {value}. Use another folder, or do not resume."
+                    f"{found.get(name)}, but is now {value}. Use another folder, or pass resume=False."
                 )
 
     @property
     def are_wanted(self) -> bool:
-        """Whether any are to be written."""
+        """Whether checkpoints are to be written."""
         return self._rule is not None
 
     def restore(self, totals: np.ndarray, best: Best) -> bool:
-        """Go on from the checkpoint that was found, if one was; return whether."""
+        """Restore the checkpoint found in the folder, if any; return whether there was one."""
         if self._found is None or self._rule is None:
             return False
         state, arrays = self._found
@@ -80,15 +80,15 @@ class Checkpoints:
         return True
 
     def at_most(self, n_steps: int) -> int:
-        """Return the number of steps, or fewer where a checkpoint is due before."""
+        """Return the number of steps, or fewer if a checkpoint is due before."""
         return self._clock.at_most(n_steps, self._state.n_batches) if self.are_wanted else n_steps
 
     def is_due(self, epoch: int | None) -> bool:
-        """Whether one is due now, at the end of the epoch of that number, or within one (None)."""
+        """Return whether a checkpoint is due now, at the end of the given epoch or within one (None)."""
         return self.are_wanted and self._clock.is_due(self._state.n_batches, epoch)
 
     def write(self, totals: np.ndarray, best: Best) -> None:
-        """Write one."""
+        """Write a checkpoint."""
         if self._rule is None:
             return
         state = self._state.to_json() | {
@@ -110,9 +110,9 @@ class Checkpoints:
 def _digest(
     core: Core, source: Source, held_out: Source | None, early_stopping: EarlyStopping | None
 ) -> dict[str, Any]:
-    """Return what a checkpoint must have in common with a training to be one of its own."""
+    """Return the facts by which a training recognises its own checkpoints."""
     state = core.state
-    # A part of the rows to train on, drawn at random, is restored from the checkpoint.
+    # A random part of the training rows is restored from the checkpoint instead.
     is_part = held_out is not None and not held_out.is_streamed and held_out.rows.x is source.rows.x
     digest: dict[str, Any] = {"net": text_of(core.network.architecture)} | core.settings.digest()
     digest |= {
@@ -124,4 +124,4 @@ def _digest(
         "validation data": None if held_out is None or is_part else held_out.fingerprint(),
         "first epoch": state.epoch,
     }
-    return json.loads(json.dumps(digest))  # as it will be read
+    return json.loads(json.dumps(digest))  # in the form in which it is read back

@@ -1,6 +1,6 @@
-"""Rows on their way to the kernels: features, targets and weights, checked once; they never change.
+"""Checked rows for the kernels: features, targets and weights, which never change.
 
-Only the order of the rows to train on is written to, in place: it is an index, not the rows.
+Only the order of the rows to train on, an array of indices, is written in place.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Rows:
     Attributes
     ----------
     data : Data
-        For the kernels.
+        Record for the kernels.
     x : ndarray or CSR matrix
         All features, for predictions.
     """
@@ -36,7 +36,7 @@ class Rows:
 
     @property
     def n(self) -> int:
-        """Number of rows: of the order, where there is one."""
+        """Number of rows: the length of the order, if there is one."""
         return self.data.indices.size or self.x.shape[0]
 
     @property
@@ -46,7 +46,7 @@ class Rows:
 
     @property
     def weights(self) -> np.ndarray | None:
-        """Weights of the rows, in their order; None where all weigh the same."""
+        """Weights of the rows, in their order; None if all are equal."""
         return self.pick(self.data.weights) if self.data.weights.size else None
 
     @property
@@ -55,7 +55,7 @@ class Rows:
         return self.pick(self.data.labels if self.data.labels.size else self.data.targets)
 
     def pick(self, array: Any) -> Any:
-        """Select the rows' part of an array of all rows, in their order."""
+        """Select these rows, in their order, from an array of all rows."""
         return array[self.data.indices] if self.data.indices.size else array
 
     def in_order(self, indices: np.ndarray) -> Rows:
@@ -88,9 +88,13 @@ def check_rows(
     sample_weight : array-like of shape (n,), or None
     architecture : Architecture
     loss : Loss
-        Tells what targets are.
+        Loss that defines the kind of targets.
     names : tuple of str
-        What messages call the three.
+        Names of the three in error messages.
+
+    Returns
+    -------
+    Rows
 
     Raises
     ------
@@ -119,7 +123,7 @@ def weigh_classes(
     n_classes: int,
     counts: np.ndarray | None = None,
 ) -> Rows:
-    """Multiply the weights of the rows by those of their classes.
+    """Multiply the weights of the rows by the weights of their classes.
 
     Parameters
     ----------
@@ -127,7 +131,11 @@ def weigh_classes(
     class_weight : mapping, "balanced" or None
     n_classes : int
     counts : ndarray of shape (n_classes,), optional
-        Number of rows of each class in the whole data, where these rows are a part of it.
+        Number of rows of each class in all data, if these rows are only a part of it.
+
+    Returns
+    -------
+    Rows
     """
     if class_weight is None:
         return rows
@@ -143,7 +151,7 @@ def weigh_classes(
 
 
 class SpreadSums:
-    """:attr:`Rows.spread` of rows that come in blocks (Chan, Golub and LeVeque, 1979).
+    """Running computation of :attr:`Rows.spread` over blocks (Chan, Golub and LeVeque, 1979).
 
     Parameters
     ----------
@@ -169,7 +177,7 @@ class SpreadSums:
         return np.array([np.full(len(mean), weights.sum()), mean, weights @ (targets - mean) ** 2])
 
     def add(self, block: np.ndarray) -> None:
-        """Take in the sums of another block."""
+        """Add the sums of another block."""
         total = self.sums[0] + block[0]
         if total.any():
             difference, share = block[1] - self.sums[1], block[0] / total
@@ -178,7 +186,7 @@ class SpreadSums:
             self.sums[0] = total
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Reset all sums to 0."""
         self.sums[:] = 0
 
     @property

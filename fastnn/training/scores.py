@@ -1,4 +1,4 @@
-"""Figures of an epoch: costs, metrics and norms, and which of them can be followed."""
+"""Figures of an epoch: costs, metrics and norms, and those that rules can monitor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .stopping import EarlyStopping
 
 
 class Scores:
-    """The figures of a training's epochs.
+    """Computation of the figures of a training's epochs.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Scores:
     Raises
     ------
     ValueError, TypeError
-        If a metric cannot judge these rows, or has the name of another figure.
+        If a metric cannot score these rows, or has the name of another figure.
     """
 
     def __init__(
@@ -73,16 +73,16 @@ class Scores:
         if judged is self._source and judged.is_streamed and names:
             raise ValueError("metrics need validation_data where the rows to train on are a stream.")
         if judged.is_streamed:
-            return  # a trial would read it through
+            return  # a trial would read the whole stream
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # an untrained network may well predict one class only
+                warnings.simplefilter("ignore")  # an untrained network may well predict a single class
                 self._judge()
-        except Exception as error:  # they raise what they like
+        except Exception as error:  # metrics may raise anything
             raise ValueError(f"a metric of {', '.join(names)} does not fit: {error}") from error
 
     def check_monitors(self, **rules: Any) -> None:
-        """Raise where a rule, such as early_stopping, follows a figure that there will not be."""
+        """Raise ValueError if a rule, such as early_stopping, monitors a figure that will not exist."""
         for name, rule in rules.items():
             monitor = getattr(rule, "monitor", None)
             if monitor is None:
@@ -95,7 +95,7 @@ class Scores:
                 )
 
     def falls(self, rule: EarlyStopping | None) -> bool:
-        """Whether the figure that a rule follows is better when it is lower."""
+        """Return whether a lower value of the figure that a rule monitors is better."""
         if rule is None or rule.monitor in MONITORS:
             return rule is None or rule.monitor.endswith("cost")
         return not self._metrics[rule.monitor].higher_is_better
@@ -106,9 +106,9 @@ class Scores:
         Parameters
         ----------
         totals : ndarray of shape (N_TOTALS,)
-            What the kernels have summed up.
+            Sums computed by the kernels.
         seconds : float
-            Time of training.
+            Training time.
         lr : float or None
             Learning rate of the last step.
         """
@@ -133,7 +133,7 @@ class Scores:
         )
 
     def _judge(self) -> dict[str, float]:
-        """Return the metrics of the validation rows or, where there are none, of the training rows."""
+        """Return the metrics of the validation rows or, without any, of the training rows."""
         if not self._metrics:
             return {}
         blocks = [
@@ -142,7 +142,7 @@ class Scores:
         ]
         truth, output, weights = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         if self._net.output == "identity" and self._task in ("binary", "multilabel"):
-            output = 0.5 + 0.5 * np.tanh(0.5 * output)  # margins: ranked as probabilities would be
+            output = 0.5 + 0.5 * np.tanh(0.5 * output)  # margins, mapped to the order of probabilities
         given = weights if weights.size else None
         return {name: metric(truth, output, sample_weight=given) for name, metric in self._metrics.items()}
 
@@ -150,7 +150,7 @@ class Scores:
         return self._net.predict_raw(rows.pick(rows.x), n_threads=self._core.settings.n_threads)
 
     def _norms(self, rows: Rows) -> dict[str, float]:
-        """Return norms of each layer's weights, and of their gradient over one batch."""
+        """Return the norms of each layer's weights and of their gradient over one batch."""
         n_rows = min(self._core.settings.batch_size or rows.n, rows.n)
         _, grads = self._core.gradient(rows.data, n_rows)
         return {
@@ -161,7 +161,7 @@ class Scores:
 
 
 def cost_and_metric(core: Core, source: Source) -> tuple[float, float]:
-    """Compute mean loss and metric, accuracy or R squared, over all rows of a source."""
+    """Compute the mean loss and the metric (accuracy or R squared) over all rows of a source."""
     cost_sum = score_sum = weight_sum = 0.0
     for rows in source.blocks():
         losses, scores = core.score(rows.data, rows.n)
@@ -173,7 +173,7 @@ def cost_and_metric(core: Core, source: Source) -> tuple[float, float]:
 
 
 def _metric(core: Core, score_sum: float, weight_sum: float, source: Source) -> float:
-    """Return accuracy, or R squared over all outputs together (0 where the targets do not vary)."""
+    """Return accuracy, or R squared over all outputs together (0 if the targets do not vary)."""
     if not core.settings.loss.is_regression:
         return float(score_sum / weight_sum)
     spread = source.spread * core.network.architecture.sizes[-1]

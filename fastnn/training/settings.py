@@ -1,4 +1,4 @@
-"""The settings of a training: all of the trainer's arguments, checked here and nowhere else, then frozen."""
+"""The settings of a training: the trainer's arguments, checked here and nowhere else, then frozen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .averages import EMA, SWA
 class Settings:
     """The arguments of :class:`fastnn.Trainer` that its results depend on, and the number of threads.
 
-    The fields bear the names of the arguments, where they are described.
+    The fields have the names of the arguments; see there for their descriptions.
     """
 
     loss: Loss
@@ -44,13 +44,13 @@ class Settings:
 
     @classmethod
     def check(cls, architecture: Architecture, **given: Any) -> Settings:
-        """Check the trainer's arguments, one by one and together, for a network of this architecture.
+        """Check the trainer's arguments, one by one and in combination, for a network of this architecture.
 
         Parameters
         ----------
         architecture : Architecture
         **given
-            The arguments by the names of the fields.
+            The arguments, by field name.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Settings:
         Raises
         ------
         ValueError
-            If they do not: the loss needs another one than the network has, or another number of outputs.
+            If they disagree: the loss needs another activation or another number of outputs.
         """
         wanted, name, output = self.loss.output, self.loss.name, architecture.output
         self.loss.n_targets(architecture.sizes[-1])
@@ -120,7 +120,7 @@ class Settings:
             "a schedule": self.schedule != as_schedule(None),
         }
         for what, given in unlike_lbfgs.items():
-            if self.is_lbfgs and given:  # it needs one deterministic, smooth cost of all rows
+            if self.is_lbfgs and given:  # it needs a deterministic, smooth cost over all rows
                 raise ValueError(f"optimizer 'lbfgs' cannot be combined with {what}.")
         unlike_lazy: dict[str, Any] = {
             "optimizer 'lbfgs'": self.is_lbfgs,
@@ -130,7 +130,7 @@ class Settings:
             "embeddings, which need dense rows": architecture.embeddings,
         }
         for what, given in unlike_lazy.items():
-            if self.lazy and given:  # these need the whole gradient, or move all weights
+            if self.lazy and given:  # these need the full gradient, or move all weights
                 raise ValueError(f"lazy cannot be combined with {what}.")
 
     @property
@@ -140,22 +140,22 @@ class Settings:
 
     @property
     def needs_full_gradient(self) -> bool:
-        """Whether an update needs the gradient of all parameters, instead of one block after the other."""
+        """Whether an update needs the gradient of all parameters at once, instead of block by block."""
         return self.clip_norm is not None or self.accumulate > 1
 
     @property
     def skips_absent(self) -> bool:
-        """Whether weights without a gradient are skipped: they would not move, or must not."""
+        """Whether weights without a gradient are skipped, because they would not or must not move."""
         optimizer = self.optimizer
         is_plain = isinstance(optimizer, SGD) and optimizer.momentum == optimizer.weight_decay == 0
         return self.lazy or (is_plain and self.l1 == self.l2 == 0 and not self.needs_full_gradient)
 
     def rows_per_update(self, n_rows: int) -> int:
-        """Return the number of rows that an update is for, in an epoch of n_rows."""
+        """Return the number of rows per update, in an epoch of n_rows."""
         return min(self.batch_size or n_rows, n_rows) * self.accumulate
 
     def task(self, n_out: int) -> str | None:
-        """Return the kind of predictions that metrics judge; None if no row has one right answer."""
+        """Return the kind of predictions that metrics score; None if rows have no single right answer."""
         kinds = {
             "class": "multiclass",
             "labels": "multilabel" if n_out > 1 else "binary",
@@ -164,7 +164,7 @@ class Settings:
         return kinds.get(self.loss.kind, "regression")
 
     def factors(self, n_layers: int, n_embeddings: int) -> np.ndarray:
-        """Return the factors on the learning rate, (n_layers + n_embeddings, 2): of weights, of the rest."""
+        """Return factors on the learning rate, (n_layers + n_embeddings, 2): for weights, for the rest."""
         factors = np.ones((n_layers + n_embeddings, 2))
         for key, factor in self.rate_factors.items():
             if key == "bias":
@@ -176,7 +176,7 @@ class Settings:
         return factors
 
     def describe(self) -> dict[str, Any]:
-        """Return the settings as JSON can hold them: numbers, names, and everything else as text."""
+        """Return the settings in a form that JSON can hold: numbers, names, and everything else as text."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
             name: value if isinstance(value, (int, float, str, type(None))) else repr(value)
@@ -184,9 +184,9 @@ class Settings:
         }
 
     def digest(self) -> dict[str, str]:
-        """Return what a training that goes on from a checkpoint must have been given again, as text."""
+        """Return, as text, the settings that must match those of a checkpoint to resume from it."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        del values["n_threads"]  # on which no result depends
+        del values["n_threads"]  # no result depends on it
         return {name: text_of(value) for name, value in values.items()}
 
 

@@ -1,7 +1,7 @@
-"""Sources of rows: in memory or streamed, behind one interface, so that the loop has no branch for either.
+"""Sources of rows, in memory or streamed, behind one interface, so that the loop need not know which.
 
-A source gives the blocks of rows of an epoch, of which rows in memory are a single one, and remembers what a
-training needs to go on within an epoch. It knows nothing of kernels, costs or updates.
+A source yields the blocks of rows of an epoch (rows in memory are a single block) and remembers what a
+training needs to resume within an epoch. It knows nothing about kernels, costs or updates.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Source(Protocol):
     Attributes
     ----------
     n_rows : int
-        Rows of an epoch.
+        Number of rows of an epoch.
     rows : Rows
-        The block that training is at; all rows, if they are in memory.
+        The current block; all rows, if they are in memory.
     begin : int
-        Row of the epoch at which that block begins.
+        Index, within the epoch, of the block's first row.
     is_streamed : bool
-        Whether every look at the rows reads them anew.
+        Whether every pass over the rows reads them again.
     """
 
     n_rows: int
@@ -45,35 +45,35 @@ class Source(Protocol):
 
     @property
     def spread(self) -> float:
-        """Squared error, per target, of predicting the mean, over the blocks that have been given."""
+        """Squared error, per target, of predicting the mean, over the blocks yielded so far."""
 
     def blocks(self) -> Generator[Rows]:
-        """Give all rows block by block, as they stand: to score them."""
+        """Yield all rows block by block in their original order, to score them."""
 
     def start(self, n_done: int, n_epochs: int, rng: np.random.Generator | None) -> None:
-        """Get ready to train epochs `n_done` to `n_epochs`; without rng, in an order that was restored."""
+        """Prepare to train epochs `n_done` to `n_epochs`; without rng, in the order that was restored."""
 
     def next_block(self, n_done: int, rng: np.random.Generator) -> Rows:
-        """Return the next block to train on, in an epoch of which `n_done` rows are done."""
+        """Return the next block to train on, after `n_done` rows of the epoch."""
 
     def end_block(self) -> None:
-        """Take note that all rows of the block have been trained on."""
+        """Record that all rows of the block have been trained on."""
 
     def end_epoch(self) -> None:
-        """Take note that the epoch has ended."""
+        """Record that the epoch has ended."""
 
     def close(self) -> None:
         """Stop reading."""
 
     def fingerprint(self) -> Any:
-        """Return what tells these rows from others."""
+        """Return a value that identifies these rows."""
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what of a checkpoint is the source's, to be read and written in place."""
+        """Return the source's arrays for a checkpoint, for reading and writing in place."""
 
     @property
     def counters(self) -> dict[str, int]:
-        """Numbers of the source that a checkpoint holds; may be set."""
+        """The source's numbers for a checkpoint; may be set."""
 
     @counters.setter
     def counters(self, counters: dict[str, int]) -> None: ...
@@ -151,9 +151,9 @@ class Streamed:
     architecture : Architecture
     settings : Settings
     name : str
-        What messages call it.
+        Name of the stream in error messages.
     label_counts : ndarray of shape (n_classes,), optional
-        Number of rows of each class, where class weights are balanced.
+        Number of rows of each class, if class weights are balanced.
     """
 
     is_streamed = True
@@ -179,7 +179,7 @@ class Streamed:
         self.rows = Rows(as_data(none), none)
         self._sums = SpreadSums(settings.loss.n_targets(architecture.sizes[-1]))
         self._block_sums = self._sums.sums
-        self._seed = 0  # of the order of the rows
+        self._seed = 0  # for the order of the rows
         self._ready: Generator[tuple[Rows, np.ndarray]] = (_ for _ in ())
 
     @property
@@ -240,7 +240,7 @@ class Streamed:
     def _checked_blocks(
         self, seed: int | None = None, first: int = 0, multiple: int = 1
     ) -> Iterator[tuple[Rows, np.ndarray]]:
-        """Give the checked blocks of an epoch, from row `first` on, and the sums of each for the spread."""
+        """Yield the checked blocks of an epoch from row `first` on, each with its sums for the spread."""
         stream, row = self._stream, first
         for x, y, *weights in stream.blocks(seed, first, multiple):
             if (row - first) % multiple:
@@ -263,8 +263,8 @@ class Streamed:
             )
 
     def _all_blocks_to_train(self, n_done: int, n_epochs: int) -> Iterator[tuple[Rows, np.ndarray]]:
-        """Give the blocks of all epochs to come, so that the next is read while this one is validated."""
-        settings, first = self._settings, self.begin  # a block in which a checkpoint fell is read again
+        """Yield the blocks of all remaining epochs, so that the next is read while this one is validated."""
+        settings, first = self._settings, self.begin  # a block with a checkpoint in it is read again
         n_classes = max(2, self._architecture.sizes[-1])
         multiple = settings.rows_per_update(self.n_rows)
         for epoch in range(n_done, n_epochs):
@@ -274,15 +274,15 @@ class Streamed:
                 seed = int(sequence.generate_state(1, np.uint64)[0])
             for rows, sums in self._checked_blocks(seed, first, multiple):
                 check_sparse_if_lazy(rows, settings)
-                # All that can be done here is: whenever the training thread releases the interpreter lock,
-                # it waits for this one, and training stands still.
+                # Do as much as possible here: whenever the training thread releases the interpreter lock, it
+                # waits for this one, and training stands still.
                 rows = weigh_classes(rows, settings.class_weight, n_classes, self._label_counts)
                 yield rows.in_order(np.arange(rows.n)), sums
             first = 0
 
 
 def check_sparse_if_lazy(rows: Rows, settings: Settings) -> None:
-    """Raise where lazy updates are asked for, but rows are dense."""
+    """Raise ValueError if lazy updates are asked for but the rows are dense."""
     if settings.lazy and not rows.is_sparse:
         raise ValueError("lazy is for sparse rows, but x is dense.")
 
@@ -290,7 +290,7 @@ def check_sparse_if_lazy(rows: Rows, settings: Settings) -> None:
 def open_sources(
     core: Core, data: tuple[Any, Any, Any], validation_data: Any, validation_fraction: float | None
 ) -> tuple[Source, Source | None]:
-    """Check the data given to ``Trainer.fit``; return the rows to train on and those to validate with.
+    """Check the data given to ``Trainer.fit``; return the sources to train on and to validate with.
 
     Parameters
     ----------
@@ -362,7 +362,7 @@ def _count_labels(stream: Stream, n_classes: int) -> np.ndarray:
 
 
 def _split(rows: Rows, fraction: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Hold out a share of the rows at random; classes keep their shares."""
+    """Hold out a share of the rows at random; classes keep their proportions."""
     _checks.check_number("validation_fraction", fraction, 0.0, 1.0, open_low=True)
     split = _checks.require("sklearn.model_selection", "sklearn").train_test_split
     has_one_label = rows.data.labels.shape[1] == 1
@@ -376,14 +376,14 @@ def _split(rows: Rows, fraction: float, rng: np.random.Generator) -> tuple[np.nd
 
 
 def _refuse_with_stream(y: Any, sample_weight: Any, fraction: float | None, settings: Settings) -> None:
-    """Refuse what cannot be combined with rows that come block by block."""
+    """Raise ValueError for arguments that cannot be combined with a stream."""
     for name, given in {"y": y, "sample_weight": sample_weight}.items():
         if given is not None:
             raise ValueError(f"x is a stream, which brings its own {name}: expected {name}=None.")
     if fraction is not None:
         raise ValueError(
-            "validation_fraction cannot be combined with a stream, whose split() gives parts of it: pass one "
-            "as validation_data."
+            "validation_fraction cannot be combined with a stream: use its split(), and pass one part as "
+            "validation_data."
         )
     if settings.is_lbfgs:
         raise ValueError("optimizer 'lbfgs' needs all rows at once, but x is a stream.")

@@ -1,4 +1,4 @@
-"""All that training changes: one record, which pickle, checkpoint and resume hand over as a whole."""
+"""Everything that training changes, in one record for pickle, checkpoints and resuming."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VECTORS = ("m", "v", "u", "full_grad")
 
 
 class State:
-    """What training changes, the network's parameters included.
+    """Everything that training changes, including the network's parameters.
 
     Parameters
     ----------
@@ -28,24 +28,24 @@ class State:
     Attributes
     ----------
     rng : numpy.random.Generator
-        Of the order of the rows.
+        Generator for the order of the rows.
     dropout_seed : int
     m, v, u : ndarray of shape (n_params,)
-        The optimiser's vectors; empty where it has fewer.
+        The optimiser's vectors; those it does not use are empty.
     full_grad : ndarray of shape (n_params,)
-        Gradient of all parameters; empty where every block's is used at once.
+        Gradient of all parameters; empty if each block's gradient is used immediately.
     averager : Averager
     n_batches, n_updates, n_seen : int
-        Batches, updates and rows that have been trained on, over all calls of fit.
+        Numbers of batches, updates and rows trained on, over all calls of fit.
     n_rows : int
-        Rows of an epoch, in the latest call of fit.
+        Number of rows of an epoch, in the latest call of fit.
     n_done : int
-        Rows of the present epoch that have been trained on.
+        Number of rows of the current epoch that have been trained on.
     schedule : dict
-        What the schedule remembers.
+        State of the schedule.
     history : History
     stop_reason : str or None
-        Why training is to end.
+        Reason to end training; None while it continues.
     """
 
     def __init__(self, network: CompiledNetwork, settings: Settings, rng: np.random.Generator) -> None:
@@ -77,33 +77,33 @@ class State:
 
     @property
     def epoch(self) -> int:
-        """Number of the present epoch, from 1."""
+        """Number of the current epoch, from 1."""
         return len(self.history) + 1
 
     def stop(self, reason: str) -> None:
-        """Note why training is to end; the first reason holds."""
+        """Ask training to end; the first reason given is kept."""
         self.stop_reason = self.stop_reason or reason
 
     def count(self, n_rows: int, rows_per_update: int, is_whole_epoch: bool) -> None:
-        """Count rows of an epoch, and their updates, as trained on."""
+        """Add rows of an epoch, and their updates, to the counts."""
         self.n_seen += n_rows
         n_full, rest = divmod(n_rows, rows_per_update)
         self.n_updates += n_full + int(rest > 0 and is_whole_epoch)
 
     def epoch_params(self) -> list[np.ndarray]:
-        """Return the arrays of an epoch's network: its parameters, averaged or not, and its statistics."""
+        """Return the arrays of an epoch's network: parameters, averaged or not, and running statistics."""
         return [self.averager.averaged_params, self.network.running]
 
     # --- for checkpoints and pickle ---------------------------------------------------------------------
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all arrays by name, to be read and written in place."""
+        """Return all arrays by name, for reading and writing in place."""
         vectors = {name: getattr(self, name) for name in _VECTORS}
         network = {"params": self.network.params, "running": self.network.running}
         return vectors | network | {"shadow": self.averager.shadow}
 
     def to_json(self) -> dict[str, Any]:
-        """Return all else, as JSON can hold it."""
+        """Return everything else, in a form that JSON can hold."""
         return {
             "batches": self.n_batches,
             "updates": self.n_updates,
@@ -119,7 +119,7 @@ class State:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`to_json` returned."""
+        """Restore what :meth:`to_json` returned."""
         self.n_batches, self.n_updates, self.n_seen = state["batches"], state["updates"], state["seen"]
         self.n_done, self.lr, self.schedule = state["done"], state["lr"], state["schedule"]
         self.rng.bit_generator.state = state["rng"]

@@ -1,4 +1,4 @@
-"""Early stopping, and the weights of the best epoch."""
+"""Early stopping and restoration of the best epoch's weights."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class EarlyStopping:
     Parameters
     ----------
     monitor : str, default="val_cost"
-        "val_cost", "val_metric", "cost" or "metric", or the name of a metric that ``fit`` is given, as the
-        history names it: "val_roc_auc". Costs should fall, metrics rise, or fall if that is better.
+        "val_cost", "val_metric", "cost" or "metric", or a metric passed to ``fit``, by its name in the
+        history, such as "val_roc_auc". Costs should fall; metrics should rise, unless lower is better.
     patience : int, default=10
-        Epochs in a row without improvement after which training stops.
+        Number of epochs in a row without improvement after which training stops.
     min_delta : float, default=0.0
-        A change of less than this is no improvement.
+        Smallest change that counts as an improvement.
     restore_best : bool, default=True
         Whether the network ends with the weights of its best epoch.
 
@@ -47,20 +47,20 @@ class EarlyStopping:
 
 
 class Best:
-    """Early stopping at work: the best epoch so far, its arrays, and how long ago it was.
+    """State of early stopping: the best epoch so far, its arrays, and the epochs since.
 
     Parameters
     ----------
     rule : EarlyStopping or None
     arrays : list of ndarray
-        What belongs to an epoch and is restored at the end.
+        Arrays of an epoch, which are restored at the end.
     falls : bool
-        Whether a lower figure is better.
+        Whether a lower value is better.
 
     Attributes
     ----------
     arrays : list of ndarray
-        Those of the best epoch; empty where they are not to be restored.
+        Arrays of the best epoch; empty if they are not to be restored.
     epoch : int or None
         The best epoch.
     """
@@ -74,7 +74,7 @@ class Best:
         self.arrays = [array.copy() for array in arrays] if rule and rule.restore_best else []
 
     def observe(self, epoch: Epoch, arrays: list[np.ndarray]) -> bool:
-        """Take note of an epoch and of its arrays; return whether patience has run out."""
+        """Record an epoch and its arrays; return whether patience has run out."""
         if self._rule is None:
             return False
         value = self._sign * epoch.figure(self._rule.monitor)
@@ -88,7 +88,7 @@ class Best:
         return self._waited >= self._rule.patience
 
     def restore(self, arrays: list[np.ndarray]) -> int | None:
-        """Write the best arrays, if there are any, into those given; return the epoch they are from."""
+        """Copy the best arrays, if there are any, into the given ones; return their epoch, or None."""
         if not self.arrays or self.epoch is None:
             return None
         for best, array in zip(self.arrays, arrays, strict=True):
@@ -97,7 +97,7 @@ class Best:
 
     @property
     def state(self) -> dict[str, Any]:
-        """All but the arrays, as JSON can hold it; may be set."""
+        """State without the arrays, in a form that JSON can hold; may be set."""
         value = self._value if math.isfinite(self._value) else None
         return {"value": value, "waited": self._waited, "epoch": self.epoch}
 

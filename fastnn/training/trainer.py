@@ -1,4 +1,4 @@
-"""The trainer: it checks its arguments and connects the owners of rows, state, scores and the loop."""
+"""The trainer, which checks its arguments and connects the owners of rows, state, scores and the loop."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Trainer:
     net : MLP
         Changed in place.
     loss : str, Loss or callable
-        A name listed at :class:`fastnn.Loss`, which also says what targets it expects, such as
-        "cross_entropy" (class numbers), "binary_cross_entropy" (0 and 1, for one output or several), "mse";
-        or your own function ``loss(a, y)`` of two numbers.
+        A name listed at :class:`fastnn.Loss`, with the targets it expects, such as "cross_entropy" (class
+        numbers), "binary_cross_entropy" (0 and 1, for one output or several) or "mse"; or your own function
+        ``loss(a, y)`` of two numbers.
     optimizer : str or Optimizer, default="adam"
         "sgd", "rmsprop", "adagrad", "adadelta", "adam", "amsgrad", "adamw", "nadam", "radam", "lion",
         "lbfgs", or an object such as ``fastnn.Adam(lr=1e-3)``.
     schedule : str, Schedule or callable, optional
-        Schedule of the learning rate: see :mod:`fastnn.schedules`.
+        Schedule of the learning rate; see :mod:`fastnn.schedules`.
     batch_size : int or None, default=32
         None for all rows at once. The last batch of an epoch may be smaller.
     l1, l2 : float, default=0.0
@@ -57,28 +57,28 @@ class Trainer:
     clip_norm : float, optional
         Scale the gradient as a whole down to this norm.
     accumulate : int, default=1
-        Update once per so many batches: the same as batches as many times larger, in less memory.
+        Number of batches per update: the result is that of batches this many times larger, in less memory.
     max_norm : float, optional
         Scale the weights into each unit down to this norm after every update.
     rate_factors : dict, optional
-        Factors on the learning rate: of a layer by its number (0 is the first, -1 the last), of all biases,
-        gains, shifts and slopes by "bias", of embeddings by "embeddings". 0 freezes them.
+        Factors on the learning rate: for a layer by its number (0 is the first, -1 the last), for all biases,
+        gains, shifts and slopes by "bias", for embeddings by "embeddings". 0 freezes them.
     average : EMA or SWA, optional
-        Validate with, and end with, an average of the weights; training goes on with the weights themselves.
-        Running statistics of batch normalisations stay those of the latter.
+        Validate and end with an average of the weights; training itself uses the unaveraged weights, to which
+        the running statistics of batch normalisations belong.
     class_weight : dict, "balanced" or None, default=None
-        Weight of the rows of each class, by number; "balanced" is ``n / (n_classes * count)``.
+        Weight of the rows of each class, by class number; "balanced" is ``n / (n_classes * count)``.
     shuffle : bool, default=True
-        Whether every epoch takes the rows in a new order.
+        Whether every epoch takes the rows in a new random order.
     lazy : bool, default=False
-        For sparse rows: leave the weights of features that a batch lacks, and their moments, as they are;
-        penalty and decay do not touch them. With many features far less memory is moved; the result differs
-        (PyTorch's SparseAdam). Plain "sgd", where such a weight has no reason to move, always does so.
+        For sparse rows: do not update the weights of features that a batch lacks, nor their moments; penalty
+        and decay leave them alone. With many features, far less memory is moved; the result differs
+        (PyTorch's SparseAdam). Plain "sgd", under which such weights would not move, is always lazy.
     seed : int or numpy.random.Generator, optional
-        Seed of the order of the rows and of dropout. The same seed gives the same weights to the bit, for any
-        n_threads.
+        Seed for the order of the rows and for dropout. The same seed gives the same weights to the bit, for
+        any n_threads.
     n_threads : int, optional
-        At most this many; all usable cores by default, fewer when the work is small.
+        Largest number of threads; all usable cores by default, fewer when the work is small.
 
     Attributes
     ----------
@@ -88,6 +88,12 @@ class Trainer:
     lr : float
         The optimiser's learning rate, from which the schedule starts; may be set.
     n_rows : int
+        Number of rows that the last call of :meth:`fit` trained on, without held-out rows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not what is described here, or cannot be combined with another.
 
     Examples
     --------
@@ -146,7 +152,7 @@ class Trainer:
         )
         self.state = State(net.compiled, self.settings, np.random.default_rng(seed))
         self.core = Core(net.compiled, self.settings, self.state)
-        # Last: a constructor that raises has changed nothing.
+        # Last, so that a constructor that raises leaves the network unchanged.
         net.output = self.settings.output_for(net.compiled.architecture)
 
     @property
@@ -160,12 +166,12 @@ class Trainer:
 
     @property
     def history(self) -> History:
-        """Figures of all epochs, of all calls of :meth:`fit`."""
+        """Figures of all epochs, from all calls of :meth:`fit`."""
         return self.state.history
 
     @property
     def n_rows(self) -> int:
-        """Number of rows that the last call of :meth:`fit` trained on, those held out not counted."""
+        """Number of rows that the last call of :meth:`fit` trained on, without held-out rows."""
         return self.state.n_rows
 
     def __getstate__(self) -> dict[str, Any]:
@@ -191,7 +197,7 @@ class Trainer:
         record_norms: bool = False,
         verbose: int = 1,
     ) -> History:
-        """Train for some epochs; called again, train on.
+        """Train for some epochs; another call continues the training.
 
         Parameters
         ----------
@@ -202,34 +208,34 @@ class Trainer:
             Targets, as the loss expects them. A stream brings its own.
         epochs : int, default=10
         sample_weight : array-like of shape (n,), optional
-            The cost of a batch is the weighted mean of its losses, and so are the metrics.
+            Weights of the rows: the cost of a batch is the weighted mean of its losses; metrics are weighted,
+            too.
         validation_data : tuple (x_val, y_val) or (x_val, y_val, weight_val), or Stream, optional
         validation_fraction : float in (0, 1), optional
-            Hold out this share of the rows instead; classes keep their shares. Needs scikit-learn. Not for a
-            stream, which splits itself.
+            Hold out this share of the rows instead; classes keep their proportions. Needs scikit-learn. Not
+            for a stream, which has its own ``split``.
         early_stopping : EarlyStopping, optional
         metrics : str, callable or sequence of them
             More figures for the history: names of scikit-learn's scorers, or functions
-            ``metric(y_true, y_pred)``. They judge the validation rows or, where there are none, the training
-            rows, unless those are a stream.
+            ``metric(y_true, y_pred)``. They are computed on the validation rows or, without any, on the
+            training rows, unless those are a stream.
         callbacks : Callback, callable or sequence of them
             See :class:`fastnn.Callback`; a function is called with the trainer and the figures of each epoch.
         checkpoint : Checkpoint, optional
-            Save the state of the training regularly, and continue from there when called again after a crash.
+            Save the state of the training regularly, and continue from it when called again after a crash.
         record_norms : bool, default=False
-            Add the norms of each layer's weights to the history, and of their gradient over the first batch
-            of the epoch's order (of a stream, over the first batch of its last block): they show vanishing
-            gradients.
+            Add to the history the norms of each layer's weights and of their gradient over the epoch's first
+            batch (for a stream, the first batch of its last block): they show vanishing gradients.
         verbose : int, default=1
-            0 shows no progress, 1 a bar, 2 a table of the last epochs and how the cost falls; both print a
-            line now and then where there is no terminal.
+            0 shows no progress, 1 a bar, 2 a table of the last epochs and a curve of the cost; without a
+            terminal, both print a line now and then.
 
         Returns
         -------
         History
-            The trainer's own, of all calls so far. Ctrl-C ends training with a warning, and network and
-            history stay as they are then. With a checkpoint one is written first, to continue from; pressing
-            Ctrl-C twice does not wait for it.
+            The trainer's history, with all epochs so far. Ctrl-C ends training with a warning and
+            keeps network and history as they are. With `checkpoint`, it first writes one to continue from;
+            pressing Ctrl-C twice does not wait for it.
 
         Raises
         ------
@@ -261,19 +267,30 @@ class Trainer:
         return state.history
 
     def stop(self, reason: str = "stopped") -> None:
-        """End training, from a callback: after the epoch or, in ``on_batch_end``, after the batch."""
+        """End training after the epoch or, if called in ``on_batch_end``, after the batch; for callbacks.
+
+        Parameters
+        ----------
+        reason : str, default="stopped"
+            Stored as ``history.stop_reason``.
+        """
         self.state.stop(str(reason))
 
     def change_lr(self, lr: float) -> None:
-        """Set another learning rate, at which the velocity of momentum, ``lr * m``, stays the same.
+        """Change the learning rate but keep the velocity of momentum, ``lr * m``.
 
-        This is how scikit-learn and Keras understand momentum. Setting ``lr`` keeps m instead, as PyTorch
-        does: the velocity then changes with the rate.
+        scikit-learn and Keras define momentum in this way. Setting ``lr`` keeps m instead, as PyTorch does:
+        the velocity then changes with the rate.
+
+        Parameters
+        ----------
+        lr : float
+            The new learning rate, above 0.
 
         Raises
         ------
         ValueError
-            If there is no velocity, because the optimiser is not SGD; or lr is not above 0.
+            If the optimiser is not SGD, and so has no velocity; or if lr is not above 0.
         """
         optimizer = self.settings.optimizer
         if not isinstance(optimizer, SGD):
@@ -283,13 +300,13 @@ class Trainer:
         self.lr = lr
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
-        """Let the network have its averaged weights, if there are any, within the block: for callbacks."""
+        """Give the network its averaged weights, if there are any, within a ``with`` block; for callbacks."""
         return self.state.averager.averaged()
 
     def evaluate(
         self, x: ArrayLike | Stream, y: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None
     ) -> dict[str, float]:
-        """Compute cost (mean loss, without penalty) and metric of some rows.
+        """Compute the cost (mean loss, without penalty) and the metric of some rows.
 
         Parameters
         ----------
@@ -300,6 +317,11 @@ class Trainer:
         -------
         dict
             "cost", and "accuracy" or "r2".
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows are not what network and loss take.
         """
         if isinstance(x, Stream):
             source: Source = Streamed(x, self.net.compiled.architecture, self.settings, "x")
@@ -309,14 +331,29 @@ class Trainer:
         return {"cost": cost, self.history.metric_name: metric}
 
     def losses(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
-        """Compute the loss of each row, float64 of shape (n,); their mean is the cost."""
+        """Compute the loss of each row; the mean of all is the cost.
+
+        Parameters
+        ----------
+        x, y : array-like
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows are not what network and loss take.
+        """
         rows = self._check_rows(x, y)
         return self.core.score(rows.data, rows.n)[0]
 
     def gradient(
         self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
     ) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
-        """Compute the cost of all the rows as one batch, and its gradient, as a step of training does.
+        """Compute the cost of all rows as one batch, and its gradient, as a training step does.
 
         Parameters
         ----------
@@ -326,9 +363,15 @@ class Trainer:
         Returns
         -------
         cost : float
-            Without penalty. Dropout is that of the first step; batches are normalised by their own mean.
+            Mean loss without penalty. Dropout is that of the first step; batch normalisation uses the
+            statistics of these rows.
         grad_weights : list of ndarray, shape (n_in, n_out) each
         grad_biases : list of ndarray, shape (n_out,) each
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows are not what network and loss take.
         """
         rows = self._check_rows(x, y, sample_weight)
         cost, grads = self.core.gradient(rows.data, rows.n)

@@ -121,7 +121,7 @@ def test_two_calls_with_a_folder_each(tmp_path):
     fit(trainer, 3, checkpoint=first)
     fit(trainer, 3, checkpoint=second)
     assert_same(trainer, ref)
-    with pytest.raises(ValueError, match="are of another training: first epoch was 1, and is 9"):
+    with pytest.raises(ValueError, match="are of another training: first epoch was 1, but is now 9"):
         fit(trainer, 3, checkpoint=first)
 
 
@@ -148,15 +148,15 @@ def test_all_damaged(written):
 @pytest.mark.parametrize(
     ("options", "of_fit", "message"),
     [
-        ({"l2": 0.2}, {}, "l2 was 0.1, and is 0.2"),
-        ({"average": EMA(0.8)}, {}, r"average was EMA\(decay=0.9\), and is EMA\(decay=0.8\)"),
+        ({"l2": 0.2}, {}, "l2 was 0.1, but is now 0.2"),
+        ({"average": EMA(0.8)}, {}, r"average was EMA\(decay=0.9\), but is now EMA\(decay=0.8\)"),
         ({"average": None}, {}, "average was"),
         ({"accumulate": 1}, {}, "accumulate was 4"),
         ({"optimizer": "adam"}, {}, "optimizer was NAdam"),
         ({"schedule": "cosine"}, {}, "schedule was WarmUp"),
         ({"loss": fastnn.Loss("cross_entropy", label_smoothing=0.1)}, {}, "loss was"),
         ({"dtype": "float64"}, {}, "net was"),
-        ({}, {"early_stopping": None}, r"early_stopping was EarlyStopping\(.*\), and is None"),
+        ({}, {"early_stopping": None}, r"early_stopping was EarlyStopping\(.*\), but is now None"),
         ({}, {"sample_weight": None}, "data was"),
         ({}, {"validation_data": None, "early_stopping": None}, "early_stopping was"),
     ],
@@ -187,7 +187,7 @@ def test_any_random_generator(tmp_path, kind):
     fit(ref)
     with pytest.raises(CrashError):
         fit(make_trainer(seed=generator()), checkpoint=Checkpoint(tmp_path), callbacks=CrashAfter(20))
-    with pytest.raises(ValueError, match=f"random generator was {kind}, and is PCG64"):
+    with pytest.raises(ValueError, match=f"random generator was {kind}, but is now PCG64"):
         fit(make_trainer(), checkpoint=Checkpoint(tmp_path))
     trainer = make_trainer(seed=generator())
     fit(trainer, checkpoint=Checkpoint(tmp_path))
