@@ -1,9 +1,14 @@
 """Architecture: what is checked, and its JSON."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 
 import fastnn
+from fastnn.network.architecture import Architecture
+from network.networks import KEPT
 
 
 def test_residual_for_all_leaves_out_what_cannot_have_it():
@@ -47,3 +52,53 @@ def test_bad_architecture(arguments, error, message):
 def test_bad_option(option, message):
     with pytest.raises(ValueError, match=message):
         fastnn.MLP([4, 3, 2], **option)
+
+
+# --- JSON -------------------------------------------------------------------------------------------
+
+ALL_KINDS = KEPT | {
+    "embeddings": {"embeddings": {2: (6, 3), 0: (3, 2)}, "norm": "layer", "residual": [False, True, True]},
+    "float64": {"dtype": "float64", "init": "zeros"},
+    "numpy numbers": {"dropout": np.float32(0.25), "embeddings": {np.int64(1): (np.int64(4), 2)}},
+}
+
+
+@pytest.fixture(params=ALL_KINDS.values(), ids=ALL_KINDS)
+def architecture(request):
+    return fastnn.MLP([6, 9, 9, 9, 4], **request.param, seed=0).compiled.architecture
+
+
+def test_json_round_trip(architecture):
+    text = json.dumps(architecture.to_json(), allow_nan=False)
+    comp = Architecture.from_json(json.loads(text))
+    assert comp == architecture
+    assert repr(comp) == repr(architecture)
+    assert comp.init == architecture.init
+    assert json.dumps(comp.to_json()) == text
+    for field in dataclasses.fields(Architecture):
+        assert type(getattr(comp, field.name)) is type(getattr(architecture, field.name)), field.name
+    assert comp.make_layout().named_shapes() == architecture.make_layout().named_shapes()
+
+
+def test_json_holds_every_field(architecture):
+    names = {"activation" if f.name == "activations" else f.name for f in dataclasses.fields(Architecture)}
+    assert architecture.to_json().keys() == names
+    for name in names:
+        state = json.loads(json.dumps(architecture.to_json()))
+        del state[name]
+        with pytest.raises((KeyError, TypeError), match=name):
+            Architecture.from_json(state)
+
+
+def test_it_is_frozen(architecture):
+    for field in dataclasses.fields(Architecture):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(architecture, field.name, None)
+
+
+def test_arrays_that_were_given_as_weights_are_not_written():
+    given = [np.ones((3, 4)), np.ones((4, 2))]
+    architecture = fastnn.MLP([3, 4, 2], init=given).compiled.architecture
+    comp = Architecture.from_json(json.loads(json.dumps(architecture.to_json())))
+    assert comp.init is None
+    assert comp == architecture

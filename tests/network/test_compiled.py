@@ -4,8 +4,10 @@ import json
 import pickle
 
 import numpy as np
+import pytest
 
 import fastnn
+from fastnn.network.layout import ALIGN_BYTES
 from network.networks import KEPT
 
 
@@ -40,3 +42,47 @@ def test_network_pickles(model):
     net, _ = model
     x = np.ones((2, 5))
     assert np.array_equal(pickle.loads(pickle.dumps(net)).predict_proba(x), net.predict_proba(x))
+
+
+NETWORKS = KEPT | {"embeddings": {"embeddings": {2: (6, 3), 0: (3, 2)}, "norm": "batch"}}
+
+
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
+def test_shapes_are_those_of_the_views(options, dtype):
+    compiled = fastnn.MLP([6, 9, 9, 9, 4], **options, dtype=dtype, seed=0).compiled
+    views = compiled.layout.named_views(compiled.params, compiled.running)
+    assert {name: view.shape for name, view in views.items()} == compiled.layout.named_shapes()
+    assert list(views) == list(compiled.layout.named_shapes()) == list(compiled.parameters())
+    n_learnt = compiled.layout.n_learnt()
+    assert {name: views[name].size for name in n_learnt} == n_learnt
+    for number, view in enumerate(views.values()):
+        view[:] = number + 1  # all lie apart: none is overwritten by a later one
+    for number, (name, view) in enumerate(compiled.parameters().items()):
+        np.testing.assert_array_equal(view, np.full(view.shape, number + 1, dtype), name)
+        owner = compiled.running if "running" in name else compiled.params
+        assert np.shares_memory(view, owner), name
+
+
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
+def test_what_was_unpickled_is_aligned(options):
+    compiled = fastnn.MLP([6, 9, 9, 9, 4], **options, seed=0).compiled
+    comp = pickle.loads(pickle.dumps(compiled))
+    for array in (comp.params, comp.running):
+        assert array.ctypes.data % ALIGN_BYTES == 0
+    assert comp.architecture == compiled.architecture
+    for name, view in compiled.parameters().items():
+        np.testing.assert_array_equal(comp.parameters()[name], view, name)
+
+
+def test_weights_that_were_given_are_not_pickled_twice():
+    given = [np.ones((300, 400)), np.ones((400, 2))]
+    plain, comp = (fastnn.MLP([300, 400, 2], init=init, seed=0) for init in (None, given))
+    assert len(pickle.dumps(comp)) == pytest.approx(len(pickle.dumps(plain)), abs=1000)
+
+
+def test_parts_of_a_flat_vector():
+    net = fastnn.MLP([6, 9, 4], "prelu", norm="batch", seed=0)
+    weights, biases = net.compiled.split(net.params)
+    for comp, ref in zip([*weights, *biases], [*net.weights, *net.biases], strict=True):
+        np.testing.assert_array_equal(comp, ref)
+        assert np.shares_memory(comp, net.params)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.network.inputs import as_data, check_features
 
 
 def test_read_only_and_strided_rows_are_accepted_without_another_compilation():
@@ -53,3 +54,92 @@ def test_sparse_rows(form):
     rows = getattr(sparse, form)(x)
     np.testing.assert_array_equal(net.predict_proba(rows.tocsr()), net.predict_proba(x))
     np.testing.assert_array_equal(net.predict(rows.tocsr()[:1]), net.predict(x[:1]))
+
+
+# --- forms of the same rows -------------------------------------------------------------------------
+
+
+def frame(x):
+    return pytest.importorskip("pandas").DataFrame(x)
+
+
+def polars(x):
+    return pytest.importorskip("polars").DataFrame(x)
+
+
+def csr(x):
+    return pytest.importorskip("scipy.sparse").csr_matrix(x)
+
+
+FORMS = {
+    "list": np.ndarray.tolist,
+    "DataFrame": frame,
+    "polars": polars,
+    "csr": csr,
+    "Fortran": np.asfortranarray,
+    "float64": lambda x: x.astype(np.float64),
+    "strided": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "int8": lambda x: x.astype(np.int8),
+}
+
+
+@pytest.fixture
+def rows():
+    return np.random.default_rng(0).integers(-2, 3, (50, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_every_form_gives_the_same_bits(rows, form):
+    y = np.arange(50) % 4
+    nets = [fastnn.MLP([6, 5, 4], "tanh", seed=0) for _ in range(2)]
+    trainers = [fastnn.Trainer(net, loss="cross_entropy", batch_size=16, seed=0) for net in nets]
+    given = form(rows)
+    for trainer, x in zip(trainers, (rows, given), strict=True):
+        trainer.fit(x, y, epochs=3, verbose=0)
+    np.testing.assert_array_equal(nets[1].params, nets[0].params)
+    np.testing.assert_array_equal(nets[1].predict_raw(given), nets[0].predict_raw(rows))
+    assert trainers[1].evaluate(given, y) == trainers[0].evaluate(rows, y)
+    np.testing.assert_array_equal(trainers[1].losses(given, y), trainers[0].losses(rows, y))
+
+
+@pytest.mark.parametrize("writeable", [True, False])
+def test_what_is_as_it_should_be_is_not_copied(rows, writeable):
+    architecture = fastnn.MLP([6, 5, 4], seed=0).compiled.architecture
+    rows.flags.writeable = writeable
+    before = rows.copy()
+    checked = check_features("x", rows, architecture)
+    data = as_data(checked)
+    for array in (checked, data.x):
+        assert array.ctypes.data == rows.ctypes.data
+    assert data.x.flags.writeable  # or kernels would be compiled anew
+    assert rows.flags.writeable == writeable
+    net = fastnn.MLP([6, 5, 4], seed=0)
+    fastnn.Trainer(net, loss="cross_entropy", seed=0).fit(rows, np.arange(50) % 4, epochs=2, verbose=0)
+    np.testing.assert_array_equal(rows, before)
+
+
+def test_csr_is_not_copied(rows):
+    architecture, x = fastnn.MLP([6, 5, 4], seed=0).compiled.architecture, csr(rows)
+    for array in (x.data, x.indices, x.indptr):
+        array.flags.writeable = False
+    data = as_data(check_features("x", x, architecture))
+    assert data.x.ctypes.data == x.data.ctypes.data
+    assert data.columns.ctypes.data == x.indices.ctypes.data
+
+
+@pytest.mark.parametrize("form", [lambda x: x, csr], ids=["dense", "csr"])
+def test_records_for_kernels_have_the_same_types(rows, form):
+    architecture = fastnn.MLP([6, 5, 4], seed=0).compiled.architecture
+    data = as_data(check_features("x", form(rows), architecture))
+    types = {name: (array.dtype.name, array.ndim) for name, array in data._asdict().items()}
+    assert types == {
+        "x": ("float32", 2),
+        "labels": ("int32", 2),
+        "targets": ("float32", 2),
+        "indices": ("int64", 1),
+        "weights": ("float64", 1),
+        "starts": ("int64", 1),
+        "columns": ("int32", 1),
+    }
+    assert all(array.flags.c_contiguous for array in data)
+    assert (data.starts.size > 0) == (form is csr)

@@ -128,3 +128,12 @@ def test_change_lr_is_for_momentum():
         make_binary_trainer().change_lr(0.1)
     with pytest.raises(ValueError, match="lr must lie"):
         make_binary_trainer(optimizer="sgd").change_lr(0.0)
+
+
+@pytest.mark.xfail(strict=True, reason="it is set before everything has been checked")
+def test_a_fit_that_is_refused_does_not_change_the_number_of_rows(blobs):
+    trainer = make_blobs_trainer()
+    trainer.fit(*blobs, epochs=1, verbose=0)
+    with pytest.raises(ValueError, match="no validation_data"):
+        trainer.fit(blobs[0][:9], blobs[1][:9], early_stopping=EarlyStopping(), verbose=0)
+    assert trainer.n_rows == 400
