@@ -172,7 +172,7 @@ class MLP:
 
     @property
     def residual(self) -> tuple[bool, ...]:
-        """Whether each hidden layer has a residual connection."""
+        """Flag for each hidden layer: True if it has a residual connection."""
         return self.compiled.architecture.residual
 
     @property

@@ -77,7 +77,7 @@ class Run:
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is another epoch to train."""
+        """True if there is another epoch to train."""
         return self.state.stop_reason is None and len(self.state.history) < self.n_epochs
 
     def execute(self, driver: Callable[[Run], None]) -> None:

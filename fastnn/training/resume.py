@@ -64,7 +64,7 @@ class Checkpoints:
 
     @property
     def are_wanted(self) -> bool:
-        """Whether checkpoints are to be written."""
+        """True if checkpoints are to be written."""
         return self._rule is not None
 
     def restore(self, totals: np.ndarray, best: Best) -> bool:

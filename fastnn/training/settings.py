@@ -136,12 +136,12 @@ class Settings:
 
     @property
     def needs_full_gradient(self) -> bool:
-        """Whether an update needs the gradient of all parameters at once, instead of block by block."""
+        """True if an update needs the gradient of all parameters at once, instead of block by block."""
         return self.clip_norm is not None or self.accumulate > 1
 
     @property
     def skips_absent(self) -> bool:
-        """Whether weights without a gradient are skipped, because they would not or must not move."""
+        """True if weights without a gradient are skipped, because they would not or must not move."""
         optimizer = self.optimizer
         is_plain = isinstance(optimizer, SGD) and optimizer.momentum == optimizer.weight_decay == 0
         return self.lazy or (is_plain and self.l1 == self.l2 == 0 and not self.needs_full_gradient)
