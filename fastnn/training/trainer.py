@@ -311,7 +311,12 @@ class Trainer:
         self.lr = lr
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
-        """Give the network its averaged weights, if there are any, within a ``with`` block; for callbacks."""
+        """Give the network its averaged weights, if there are any, within a ``with`` block; for callbacks.
+
+        Returns
+        -------
+        context manager
+        """
         return self.state.averager.averaged()
 
     def evaluate(
