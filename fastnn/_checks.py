@@ -75,7 +75,7 @@ def check_dtype(dtype: Any) -> np.dtype:
 
 
 def is_sparse(x: Any) -> bool:
-    """Tell whether `x` is a sparse matrix or array of SciPy, without importing SciPy."""
+    """Return whether `x` is a sparse matrix or array of SciPy, without importing SciPy."""
     return hasattr(x, "tocsr") and hasattr(x, "nnz")
 
 

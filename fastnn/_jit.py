@@ -1,15 +1,15 @@
-"""The one place with compiler options, the compile cache and the compile notice.
+"""Compiler options, compile cache and compile notice, all in this one place.
 
-Every compiled function of fastnn is made by :func:`jit`, so that one decision holds everywhere:
+Every compiled function of fastnn is made by :func:`jit`, so these decisions hold everywhere:
 
-* ``error_model="numpy"``: a division by zero gives inf, as in NumPy, and costs no branch.
-* ``nogil``: a training step holds no interpreter lock, so Python threads can train side by side.
-* No ``fastmath``: LLVM computes what the source says, in its order. Left to reorder sums and contract
-  products, it decides by context, and the same kernel gave other bits when it came from the cache than
-  when it had just been compiled. Where a fused multiply-add is worth having, the source says so.
-* ``cache``: compiled code is kept on disk. numba's own cache looks at the modification time of the one
-  file a function stands in; a kernel that inlines another file would go stale. Here every entry
-  carries a stamp of all kernel sources, so an edit or an upgrade anywhere in them is seen.
+* ``error_model="numpy"``: division by zero gives inf, as in NumPy, without a branch.
+* ``nogil``: a training step does not hold the interpreter lock, so Python threads can train in parallel.
+* No ``fastmath``: LLVM computes what the source says, in its order. Free to reorder sums and contract
+  products, it decides by context, and the same kernel gave different bits from the cache than freshly
+  compiled. Where a fused multiply-add is worth having, the source requests it.
+* ``cache``: compiled code is kept on disk. numba's own cache checks the modification time of the file that
+  defines a function, so a kernel that inlines code of another file would go stale. Here every entry has a
+  stamp of all kernel sources, which detects every edit and upgrade.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _PACKAGE = Path(__file__).parent
 
 @functools.cache
 def _source_stamp(module: str) -> tuple[str, str]:
-    """Digest of every source that compiled code of a module is made from, and numba's version.
+    """Return a digest of all sources that a module's compiled code depends on, and numba's version.
 
-    The core does not know the hooks, so a change of a hook does not compile the core anew.
+    The core does not depend on the hooks, so an edited hook does not recompile the core.
     """
     digest = hashlib.sha256()
     sources = [Path(__file__), *(_PACKAGE / "kernels").glob("*.py")]
@@ -46,9 +46,9 @@ def _source_stamp(module: str) -> tuple[str, str]:
 
 
 class _CacheFile(caching.IndexDataCacheFile):
-    """numba's file of cached forms, which also gets over an index that another version has written.
+    """numba's file of cached forms, which also tolerates an index written by another version.
 
-    numba unpickles the types in it before it looks at the stamp, and fails where one of them is gone.
+    numba unpickles the types in it before it checks the stamp, and fails if one of them no longer exists.
     """
 
     def _load_index(self) -> dict[Any, str]:
@@ -61,7 +61,7 @@ class _CacheFile(caching.IndexDataCacheFile):
 
 
 def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False, inline: bool = False) -> Any:
-    """Compile `function` with the options that hold for all of fastnn.
+    """Compile `function` with the options common to all of fastnn.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False, i
     parallel : bool
         Whether its ``prange`` loops run on several threads.
     inline : bool
-        Whether its source is inlined into callers. numba optimises everything that a function calls anew at
+        Whether its source is inlined into callers. numba optimises everything that a function calls again at
         every level of calls, so one level less shortens compilation; the machine code is the same.
 
     Returns
@@ -98,14 +98,14 @@ def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False, i
             source_stamp=_source_stamp(function.__module__),
         )
     except (AttributeError, RuntimeError):
-        # RuntimeError: no folder on this machine can be written to (numba has tried the package's
-        # own and the user's). AttributeError: a numba whose cache is built otherwise keeps its own.
+        # RuntimeError: no cache folder can be written (numba has tried the package's and the user's).
+        # AttributeError: the cache of this version of numba is built differently, and is used as it is.
         pass
     return dispatcher
 
 
 def compiled_form(function: Any, args: tuple[Any, ...]) -> Any:
-    """Compiled form of a jitted function for these arguments or numba types, compiled if need be."""
+    """Return the compiled form of a function for these arguments or numba types; compile it if needed."""
     types = tuple(arg if isinstance(arg, numba.types.Type) else numba.typeof(arg) for arg in args)
     function.compile(types)
     return function.overloads[types]
@@ -113,17 +113,17 @@ def compiled_form(function: Any, args: tuple[Any, ...]) -> Any:
 
 @jit
 def span(start: Any, stop: Any) -> Any:
-    """``range(start, stop)`` of unsigned numbers, for loops over elements.
+    """Return ``range(start, stop)`` of unsigned numbers, for loops over elements.
 
-    numba lets an index be negative, as Python does. Where it cannot prove that a start is not, it tests at
-    every access, and LLVM then gives up vectorising the loop: an update ran 9 times slower. Index with
-    these, do no arithmetic: unsigned with signed makes a float.
+    numba allows negative indices, as Python does. Unless it can prove that a start is not negative, it tests
+    every access, and LLVM then fails to vectorise the loop: an update ran 9 times slower. Use the numbers as
+    indices only: arithmetic of unsigned with signed numbers gives a float.
     """
     return range(np.uint64(start), np.uint64(stop))
 
 
 class _CompileNotice(event.Listener):
-    """Print once per process that fastnn is being compiled, and add up the seconds."""
+    """Listener that prints once per process that fastnn is being compiled, and adds up the seconds."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -153,7 +153,7 @@ class _CompileNotice(event.Listener):
 
 def _is_ours(event: Any) -> bool:
     module = event.data["dispatcher"].py_func.__module__
-    return module is not None and module.startswith("fastnn.")  # code given to exec has none
+    return module is not None and module.startswith("fastnn.")  # code run by exec has none
 
 
 _notice = _CompileNotice()
@@ -161,5 +161,5 @@ event.register("numba:compile", _notice)
 
 
 def compile_seconds() -> float:
-    """Seconds this process has spent compiling fastnn's kernels; what the cache held adds nothing."""
+    """Return the seconds that this process has spent compiling fastnn's kernels; loading is not counted."""
     return _notice.seconds

@@ -73,11 +73,12 @@ def evaluate_predictions(
     Notes
     -----
     Rows are resampled with replacement, and the interval lies between percentiles of the resamples' scores
-    (Efron and Tibshirani 1993, *An Introduction to the Bootstrap*, chapter 13). With so many rows that only
-    few resamples are taken, it is the normal interval with their standard deviation (chapter 12). Accuracy,
-    a share of independent hits, has the score interval of Wilson (1927, *Journal of the American Statistical
-    Association* 22), which also holds if every row is right. ROC AUC of more than two classes is the mean of
-    each class against the rest. A class that is missing from a resample keeps its score of all rows.
+    (Efron and Tibshirani 1993, *An Introduction to the Bootstrap*, chapter 13). If there are so many rows
+    that only few resamples are taken, it is the normal interval with their standard deviation (chapter 12).
+    Accuracy, a share of independent hits, has the score interval of Wilson (1927, *Journal of the American
+    Statistical Association* 22), which also holds if every row is right. ROC AUC of more than two classes is
+    the mean of each class against the rest. A class that is missing from a resample keeps its score of all
+    rows.
 
     The interval covers the random choice of test rows, not that of training rows or of the seed.
 
@@ -342,9 +343,9 @@ def _classification(labels: _Labels) -> tuple[dict[str, float], dict[str, Weight
 
 
 def _auc_curves(labels: _Labels) -> dict[int, tuple[np.ndarray, ...]]:
-    """Return, for each class, what its ROC AUC against the rest needs of the sorted rows.
+    """Return, for each class, the facts on the sorted rows that its ROC AUC against the rest needs.
 
-    Of two classes the second is enough; a class with no rows, or with all of them, has no AUC.
+    For two classes, the second is enough; a class with no rows, or with all of them, has no AUC.
     """
     scores = labels.scores
     assert scores is not None

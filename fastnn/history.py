@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Figures that every training has, or has with validation rows, by which it can be steered.
 MONITORS = ("val_cost", "val_metric", "cost", "metric")
-_MOST_SHOWN = 20  # rows of a history in a notebook; of a longer one, the first and last half as many
+_MOST_SHOWN = 20  # rows of a history in a notebook: of a longer one, half from each end
 
 
 class Epoch(NamedTuple):

@@ -164,7 +164,7 @@ class Metric:
 
 
 def _is_scorer(function: Callable[..., float]) -> bool:
-    """Tell whether a function was made by ``sklearn.metrics.make_scorer``."""
+    """Return whether a function was made by ``sklearn.metrics.make_scorer``."""
     return hasattr(function, "_score_func")
 
 

@@ -186,7 +186,7 @@ class Model:
 
     @property
     def gives_probabilities(self) -> bool:
-        """Whether :meth:`predict_proba` can be called."""
+        """True if :meth:`predict_proba` can be called."""
         return self.target.classes is not None and self.net.output in ("softmax", "sigmoid")
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -39,7 +39,7 @@ _RANGES = {
 
 
 class _Form(NamedTuple):
-    """Kernel of an optimiser's step, and what it needs."""
+    """Kernel of an optimiser's step, and its requirements."""
 
     kernel: str  # name in kernels.hooks.updates
     n_states: int

@@ -57,7 +57,7 @@ class Schedule:
         n_seen : int
             Number of rows trained on before this epoch; a row counts once per epoch.
         state : dict
-            What the schedule remembers; JSON must be able to hold it.
+            State of the schedule; JSON must be able to hold it.
 
         Returns
         -------
@@ -66,7 +66,7 @@ class Schedule:
         raise NotImplementedError
 
     def observe(self, record: Epoch, state: Json) -> bool:
-        """Take note of an epoch that has ended; return True to stop training."""
+        """Record an epoch that has ended; return True to stop training."""
         return False
 
     def _monitored(self, record: Epoch) -> float:

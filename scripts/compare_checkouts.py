@@ -4,9 +4,9 @@
     python scripts/compare_checkouts.py ../before .
 
 Each checkout trains every case of its ``tests/problems.py`` through its Trainer, and its estimators on the
-data sets that come with scikit-learn, in a process of its own. Parameters, history (seconds left out),
+data sets that come with scikit-learn, in its own process. Parameters, history (seconds left out),
 predictions and scores are compared. Bits differ between CPUs, so they are compared, not stored. The exit code
-is 1 where anything differs.
+is 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SECONDS = ("seconds", "samples_per_second")
 
 
 def digest_of(*arrays) -> str:
-    """A digest of arrays: of their types, their shapes and every bit."""
+    """Return a digest of arrays: of their types, their shapes and every bit."""
     import hashlib
 
     import numpy as np
@@ -38,7 +38,7 @@ def digest_of(*arrays) -> str:
 
 
 def figures_of(history) -> str:
-    """The figures of every epoch, seconds left out."""
+    """Return the figures of every epoch, without the seconds."""
     epochs = [{k: v for k, v in epoch._asdict().items() if k not in _SECONDS} for epoch in history.epochs]
     return json.dumps(epochs, default=float, sort_keys=True)
 
@@ -130,7 +130,7 @@ def train_estimators() -> dict[str, dict[str, str]]:
 
 
 def run_all(cases_only: bool) -> dict[str, dict[str, str]]:
-    """Everything, in the checkout that this process imports."""
+    """Compute all results with the checkout that this process imports."""
     import problems
 
     import fastnn
@@ -156,7 +156,7 @@ def run_all(cases_only: bool) -> dict[str, dict[str, str]]:
 
 
 def results_of(checkout: Path, cases_only: bool) -> dict[str, dict[str, str]]:
-    """What a checkout computes, in a process of its own."""
+    """Return the results of a checkout, computed in its own process."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "results.json")
         path = os.pathsep.join([str(checkout), str(checkout / "tests")])

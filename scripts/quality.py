@@ -62,7 +62,7 @@ def make_tasks(fashion: Path | None) -> list[Task]:
 
 
 def split(task: Task, seed: int) -> list[np.ndarray]:
-    """Return float32 training and test rows, standardised by the former, as are targets of a regression."""
+    """Return float32 training and test rows, standardised by the former, like targets of a regression."""
     is_regression = task.estimator == "MLPRegressor"
     x, x_test, y, y_test = train_test_split(
         task.x, task.y, random_state=seed, stratify=None if is_regression else task.y

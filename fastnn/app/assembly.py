@@ -1,7 +1,7 @@
 """From a configuration to the objects that train: loss, optimiser, network, trainer, early stopping.
 
-A setting reaches the parameter of its name by itself. Only settings whose name or form differs from the
-parameter's are mentioned here.
+A setting is passed to the parameter of the same name automatically. Only settings whose name or form differs
+from the parameter's are mentioned here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _given_settings(names: Collection[str], config: Config) -> dict[str, Any]:
 
 
 def choose_loss(config: Config, target: Target) -> Loss:
-    """Make the loss that is asked for, or else the one of the task.
+    """Make the configured loss or, without one, the loss of the task.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def _generators(config: Config) -> list[np.random.Generator]:
 def make_network(
     config: Config, n_in: int, n_out: int, embeddings: Mapping[int, tuple[int, int]] | None = None
 ) -> MLP:
-    """Make an untrained network for so many features and outputs."""
+    """Make an untrained network with these numbers of features and outputs."""
     activation = config.activation[0] if len(config.activation) == 1 else config.activation
     differing = {"activation": activation, "embeddings": embeddings, "seed": _generators(config)[0]}
     return MLP([n_in, *config.hidden, n_out], **_settings_of(MLP, config) | differing)

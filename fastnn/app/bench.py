@@ -1,7 +1,7 @@
 """Speed of training a network on this machine, alone or beside other libraries: ``fastnn bench``.
 
 This is a quick look, all in one process. ``scripts/compare.py`` is the thorough comparison: there each
-library has a process of its own, and its fastest form.
+library runs in its own process and in its fastest configuration.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def measure(
         Peers are measured with "adam" and "sgd" only.
     dtype : {"float32", "float64"}, default="float32"
     n_threads : int, optional
-        At most this many; all usable cores by default.
+        Largest number of threads; all usable cores by default.
     seconds : float, default=2.0
         Time for each library, without compiling and the first epochs.
     peers : iterable of {"sklearn", "torch"}, default=()

@@ -54,12 +54,12 @@ _FEWEST_EPOCHS = 5  # that say something of a course
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that can be said of a run.
+    """One statement about a run.
 
     Attributes
     ----------
     kind : str
-        What it is about: "score", "baseline", "better", "chance", "worse", ...
+        Subject: "score", "baseline", "better", "chance", "worse", ...
     sentence : str
     severity : {"fact", "limit"}
         A limit is something that a user of the model should know before relying on it.
@@ -74,7 +74,7 @@ class Finding:
 
 
 class Findings:
-    """Content of a run's folder, and what can be said of it.
+    """Content of a run's folder, and statements about it.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Findings:
         The test rows with the largest loss.
     config : str
     truth, prediction : ndarray of str of shape (n,) or (n, n_out)
-        Of the test rows. A file that is missing leaves its attribute empty.
+        Answers for the test rows. A missing file leaves its attribute empty.
 
     Raises
     ------
@@ -323,7 +323,7 @@ class Findings:
     # The training.
 
     def course(self) -> list[Finding]:
-        """Return how training went, and what that says of its settings."""
+        """Return statements on how training went, and on what that implies for its settings."""
         reason = str(self.training.get("stop_reason") or "epochs")
         epochs = as_count(self.training.get("epochs", "?"))
         ending = (
@@ -349,7 +349,7 @@ class Findings:
         return values if isinstance(values, list) and all(map(is_number, values)) else []
 
     def advice(self) -> list[Finding]:
-        """Return what the course of training says of its settings."""
+        """Return statements on what the course of training implies for its settings."""
         if not self.n_rows("validation"):
             text = "There were no validation rows, so overfitting would go unnoticed."
             return [Finding("no validation", text, "limit")]

@@ -39,7 +39,7 @@ ConfigFile = Annotated[
 
 
 def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command a flag for each field of :class:`Config` but its source.
+    """Add to a command a flag for each field of :class:`Config` except `source`.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
     Returns
     -------
     callable
-        What ``typer.Typer.command`` takes.
+        Function for ``typer.Typer.command``.
     """
     flags = [_flag(name, field) for name, field in Config.model_fields.items() if name != "source"]
     annotations = typing.get_type_hints(command, include_extras=True)
@@ -72,7 +72,7 @@ def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _flag(name: str, field: FieldInfo) -> inspect.Parameter:
-    """Make the flag of a field; its default is None, which tells that it was not given."""
+    """Make the flag of a field; its default, None, shows that it was not given."""
     default = field.get_default()
     types = {field.annotation, *typing.get_args(field.annotation)}
     is_plain = not isinstance(default, (list, dict))

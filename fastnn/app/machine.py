@@ -178,7 +178,7 @@ def describe() -> dict[str, Any]:
 
 
 def advice(facts: dict[str, Any]) -> list[str]:
-    """Tell what slows training down on a machine that :func:`describe` described, and the remedy.
+    """List what slows training down on a machine that :func:`describe` described, with remedies.
 
     Examples
     --------

@@ -46,9 +46,9 @@ class Part:
     numbers : ndarray of shape (n,)
         Numbers of the rows in their source.
     rows, labels
-        As they were read.
+        Raw rows and labels.
     x, y
-        As the network takes them.
+        Features and targets for the network.
     stream : Stream or None
         All rows of the part where they do not fit into memory. The other attributes then hold a sample, and x
         is None.
@@ -82,7 +82,7 @@ class Prepared:
     validation : Part or None
     test : Part
     notes : list of str
-        Sentences on the data that a person should know.
+        Sentences on the data that the user should read.
     """
 
     dataset: Dataset
@@ -125,7 +125,7 @@ def prepare(config: Config) -> Prepared:
 
 
 def _is_streamed(config: Config) -> bool:
-    """Tell whether the rows come in blocks: if that is set, from folders of tables, and from large files."""
+    """Return whether rows are streamed: if so configured, for folders of tables, and for large files."""
     path = Path(config.source)
     if config.stream is not None or not path.exists():
         return bool(config.stream)
@@ -306,5 +306,5 @@ def make_encoder(config: Config, dataset: Dataset) -> Encoder:
 
 
 def _column_notes(encoder: Encoder, rows: Any, labels: np.ndarray) -> list[str]:
-    """Say which columns of a table are left out, and which ones tell the target."""
+    """Report the columns of a table that are left out, and those that reveal the target."""
     return [*encoder.notes(), *leaks(rows, labels)] if isinstance(encoder, TableEncoder) else []

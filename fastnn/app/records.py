@@ -1,4 +1,4 @@
-"""What a run keeps of its training: model, history, summary, test predictions and the worst of them."""
+"""Records of a run's training: model, history, summary, test predictions and the worst of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def record_model(run: Run, model: Model, history: History) -> None:
 
 
 def record(run: Run, prepared: Prepared, model: Model, trainer: Trainer, seconds: float) -> None:
-    """Write the model, and facts on data, training and test, of a training that took so many seconds."""
+    """Write the model of a finished training, and the facts on data, training and test."""
     record_model(run, model, trainer.history)
     scores = _record_test(run, prepared, model, trainer)
     summary = {

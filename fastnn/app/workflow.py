@@ -30,7 +30,7 @@ def train(
     verbose: int = 1,
     begin: Callable[[Prepared, Trainer], None] | None = None,
 ) -> tuple[Run, History]:
-    """Train as a configuration says, and write down the result.
+    """Train as a configuration specifies, and write the results.
 
     Parameters
     ----------

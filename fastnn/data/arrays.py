@@ -65,7 +65,7 @@ def read_arrays(source: str | Path | Sequence[str | Path], *, labelled: bool = T
     Returns
     -------
     Dataset
-        Of kind "array"; rows keep their shape and dtype.
+        Data set of kind "array"; rows keep their shape and dtype.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _pair(x: np.ndarray, y: np.ndarray, ending: str = "") -> tuple[np.ndarray, n
     """Return both if they have the same number of rows."""
     _not_empty(f"x{ending}", x)
     if y.ndim == 0:
-        raise ValueError(f"y{ending} is a single value: expected one a row.")
+        raise ValueError(f"y{ending} is a single value: expected one per row.")
     _checks.check_lengths(f"x{ending}", len(x), f"y{ending}", len(y))
     return x, y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
@@ -210,17 +210,17 @@ def _reason(error: Exception) -> str:
 
 
 def is_array_folder(folder: Path) -> bool:
-    """Tell whether a folder holds ``.npy`` or IDX files."""
+    """Return whether a folder holds ``.npy`` or IDX files."""
     return _is_idx_folder(folder) or any(folder.glob("*.npy"))
 
 
 def _is_idx_folder(folder: Path) -> bool:
-    """Tell whether a folder holds files with MNIST's names."""
+    """Return whether a folder holds files with MNIST's names."""
     return any(any(folder.glob(f"{part}-images*")) for part in ("train", "t10k"))
 
 
 def is_idx_file(path: Path) -> bool:
-    """Tell whether a file has a name as MNIST's files have."""
+    """Return whether a file has a name as MNIST's files have."""
     return path.is_file() and re.search(r"[-.]idx\d-", path.name) is not None
 
 
@@ -255,7 +255,7 @@ def _read_idx(path: Path) -> np.ndarray:
         data = np.frombuffer(content, _IDX_DTYPES[code], offset=4 + 4 * n_axes)
         return data.reshape(shape)
     except (ValueError, struct.error, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{str(path)!r} is damaged or no IDX file: {_reason(error)}.") from error
+        raise ValueError(f"{str(path)!r} is damaged or not an IDX file: {_reason(error)}.") from error
 
 
 def row_blocks(rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
@@ -267,7 +267,7 @@ def row_blocks(rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 class ArrayEncoder:
-    """Standardises every feature of numeric arrays: mean 0 and variance 1 over the rows it learns from.
+    """Encoder that standardises every feature of numeric arrays to mean 0 and variance 1.
 
     Means and variances are found by scikit-learn's StandardScaler and applied block by block: memory-mapped
     rows stay on disk, and bytes are never converted all at once.
@@ -275,7 +275,7 @@ class ArrayEncoder:
     Parameters
     ----------
     dtype : {"float32", "float64"}, default="float32"
-        Of the vectors.
+        Data type of the vectors.
     feature_names : sequence of str, optional
         Names of the features; by default x[0], x[1], ..., or x[0, 0], x[0, 1], ... of rows that are matrices.
 
@@ -323,7 +323,9 @@ class ArrayEncoder:
         rows = self._check(rows)
         n_features = math.prod(rows.shape[1:])
         if self._given_names is not None and len(self._given_names) != n_features:
-            raise ValueError(f"{len(self._given_names)} feature_names came with {n_features} features.")
+            raise ValueError(
+                f"feature_names has {len(self._given_names)} names, but the rows have {n_features} features."
+            )
         scaler = _checks.require("sklearn.preprocessing", "sklearn").StandardScaler()
         for part, block in row_blocks(rows):
             _check_finite(block, part.start)

@@ -26,9 +26,9 @@ class Dataset:
     target : str
         Name of the target.
     test : tuple (rows, y) or None
-        Test rows, where the source itself says which these are.
+        Test rows, if the source itself defines them.
     feature_names : list of str or None
-        Of an array's features, where they have names.
+        Names of an array's features, if they have any.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class Encoder(Protocol):
     Attributes
     ----------
     kind : str
-        Of the rows, as in :class:`Dataset`.
+        Kind of the rows, as in :class:`Dataset`.
     """
 
     kind: ClassVar[str]

@@ -98,9 +98,9 @@ def read_classes(
         With a folder for each class; or with a folder "train" and one "test" or "val" that hold them. If all
         three are there, the rows of "val" are training rows, too.
     suffixes : collection of str
-        Of the files, in lower case.
+        Suffixes of the files, in lower case.
     noun : str
-        What the files hold, for messages.
+        Name of the files' content in error messages.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Images from folders, and their encoder, which brings them to one size and standardises pixels."""
+"""Images from folders, and their encoder, which resizes them and standardises pixels."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MODES = {"L": 1, "RGB": 3}  # and their channels
 
 _KEPT_SIDE = 128  # images of the same size keep it if no side is longer
 _LONGEST_SIDE = 64  # of resized images
-_SAMPLE = 2_000  # images, spread over all, from which mean and scale are found; but
-_SAMPLE_PIXELS = 1 << 24  # no more than hold so many pixels, which are 64 MiB
+_SAMPLE = 2_000  # images, spread over all, for mean and scale; but
+_SAMPLE_PIXELS = 1 << 24  # no more than hold this many pixels, 64 MiB
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")  # and those that begin with "I;16"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, Pillow's
 _EXIF_ORIENTATION = 0x0112
@@ -45,7 +45,7 @@ def read_images(source: str | Path, *, labelled: bool = True) -> Dataset:
     Returns
     -------
     Dataset
-        Of kind "images"; rows are a list of paths, none of which is opened yet.
+        Data set of kind "images"; rows are a list of paths, none of which is opened yet.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def read_images(source: str | Path, *, labelled: bool = True) -> Dataset:
     path = find_path(source)
     if path.is_file():
         if path.suffix.lower() not in SUFFIXES:
-            raise ValueError(f"{str(path)!r} is no image: expected {', '.join(SUFFIXES)}, or a folder.")
+            raise ValueError(f"{str(path)!r} is not an image: expected {', '.join(SUFFIXES)}, or a folder.")
         if labelled:
             raise ValueError(f"{str(path)!r} is a single image: expected a folder with one for each class.")
         return Dataset(name_of(path), "images", [path], None)
@@ -84,7 +84,7 @@ def read_images(source: str | Path, *, labelled: bool = True) -> Dataset:
 
 
 class ImageEncoder:
-    """Brings images to one size, grey or colour, and standardises their pixels.
+    """Encoder that resizes images, grey or colour, to one size and standardises their pixels.
 
     Pixels are scaled to [0, 1] (16 bits are kept), then standardised by the mean and the standard deviation
     of all pixels together. EXIF orientations are followed, transparent images laid on white, and images
@@ -98,7 +98,7 @@ class ImageEncoder:
     mode : {"L", "RGB"}, optional
         Grey or colour; by default grey if all images are grey.
     dtype : {"float32", "float64"}, default="float32"
-        Of the vectors.
+        Data type of the vectors.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ class ImageEncoder:
         Parameters
         ----------
         rows : list of paths, or array of shape (n, height, width) or (n, height, width, 3)
-            Of any size; they are brought to that of :meth:`fit`.
+            Images of any size; they are resized to that of :meth:`fit`.
 
         Returns
         -------
@@ -337,12 +337,12 @@ class _Files:
             raise ValueError(f"{str(path)!r} cannot be read: {damage}; remove or replace it{n}.") from None
 
     def _damage(self, path: Path) -> str:
-        """Say what is wrong with a file; "" if nothing is."""
+        """Describe what is wrong with a file; "" if nothing is."""
         try:
             self._open(path, _LONGEST_SIDE)
         except Exception as error:  # decoders raise all kinds of errors on damaged files
             text = str(error).strip().rstrip(".") or type(error).__name__
-            return "it is no image" if "cannot identify" in text else text
+            return "it is not an image" if "cannot identify" in text else text
         return ""
 
     def _header(self, path: Path) -> tuple[tuple[int, int], bool]:

@@ -29,9 +29,9 @@ class Kind(NamedTuple):
     encoder : type
         Encodes such rows by default.
     suffixes : tuple of str
-        Of files that are of this kind and no other; "" of files without one, which count in folders only.
+        Suffixes of files of this kind alone; "" stands for files without one, which count in folders only.
     noun : str
-        The rows in messages, with their article.
+        Noun for the rows in messages, with its article.
     has_columns : bool
         True if `read` also takes `target`, `drop` and `drop_missing`, which name columns.
     """

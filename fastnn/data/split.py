@@ -26,7 +26,7 @@ class Split(NamedTuple):
     train, validation, test : ndarray of shape (n_part,), int64
         Row numbers, none of them in two parts; in ascending order or, by time, from the earliest on.
     notes : tuple of str
-        Sentences on what the user should know of the split.
+        Sentences on the split that the user should read.
     """
 
     train: np.ndarray
@@ -135,7 +135,7 @@ def _of_rows(name: str, values: Any, n: int, rows: Any) -> np.ndarray:
     shown = name
     if isinstance(values, str):
         if not hasattr(rows, "columns"):
-            raise ValueError(f"{name}={values!r} names a column, but the rows are no table.")
+            raise ValueError(f"{name}={values!r} names a column, but the rows are not a table.")
         _checks.check_name(name, values, list(rows.columns))
         shown, values = f"the column {values!r}", rows[values]
     elif not hasattr(values, "dtype"):

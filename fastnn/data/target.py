@@ -71,7 +71,7 @@ class Target:
     Attributes
     ----------
     name, task
-        As given; :meth:`fit` sets a task that is None.
+        Name and task as given; :meth:`fit` chooses a task that is None.
     classes : list or None
         The label of each class number, sorted; None for a regression.
     mean, scale : list of float or None
@@ -268,8 +268,8 @@ class Target:
         except (TypeError, ValueError):
             wrong = next(value for value in y.ravel().tolist() if not _is_number(value))
             raise ValueError(
-                f"the target {self.name!r} holds {wrong!r}, which is no number: a regression needs numbers; "
-                "labels are predicted by a classification."
+                f"the target {self.name!r} holds {wrong!r}, which is not a number: a regression needs "
+                "numbers; labels are predicted by a classification."
             ) from None
         values = values[:, np.newaxis] if values.ndim == 1 else values
         wrong = int((~np.isfinite(values)).any(axis=1).sum())

@@ -30,8 +30,8 @@ def read_text(source: str | Path, *, labelled: bool = True) -> Dataset:
         - A folder with a folder for each class, with a ``.txt`` file (or one without an ending) for each
           text, as 20 newsgroups and IMDB come. If it holds a folder "train" and one "test" or "val" with
           the folders of the classes, they say which rows are test rows.
-        - A file with a text a line, after its label and a tab or, in fastText's format, after ``__label__``
-          and the label; "-" for the standard input.
+        - A file with one text per line, after its label and a tab or, in fastText's format, after
+          ``__label__`` and the label; "-" for the standard input.
 
         Files are UTF-8, UTF-16 with its byte order mark, or else taken for Latin-1.
     labelled : bool, default=True
@@ -41,7 +41,7 @@ def read_text(source: str | Path, *, labelled: bool = True) -> Dataset:
     Returns
     -------
     Dataset
-        Of kind "text"; rows are a list of str.
+        Data set of kind "text"; rows are a list of str.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def read_text(source: str | Path, *, labelled: bool = True) -> Dataset:
     if not lines[-1]:
         lines.pop()  # after the end of the last line
     if not any(line.strip() for line in lines):
-        raise ValueError(f"{str(path)!r} is empty: expected a text a line.")
+        raise ValueError(f"{str(path)!r} is empty: expected one text per line.")
     if not labelled:
         return Dataset(name_of(path), "text", lines, None)
     pairs = list(_split_lines(path, lines))
@@ -90,7 +90,7 @@ def _read_file(path: Path) -> str:
         if content.startswith(mark):
             return content.decode(encoding, "replace")
     if b"\0" in content:
-        raise ValueError(f"{str(path)!r} is no text: it holds bytes that are 0.")
+        raise ValueError(f"{str(path)!r} is not text: it holds bytes that are 0.")
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -145,13 +145,13 @@ class TextEncoder:
     ngrams : (int, int), default=(1, 1)
         Least and greatest number of neighbouring words that make a term.
     max_features : int or None, default=50_000
-        Keep so many of the most frequent terms.
+        Number of terms to keep, the most frequent ones.
     min_count : int, default=2
-        Keep terms that occur in at least so many texts.
+        Keep terms that occur in at least this many texts.
     lower : bool, default=True
         Convert texts to lower case.
     dtype : {"float32", "float64"}, default="float32"
-        Of the vectors.
+        Data type of the vectors.
 
     Attributes
     ----------

@@ -47,7 +47,7 @@ class Rows(NamedTuple):
 
 
 class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
-    """What classifier and regressor share, apart from training.
+    """Base class of classifier and regressor, without training.
 
     ``coefs_`` and ``intercepts_`` are views of the parameters of a network, see :meth:`_fitted_network`.
     """
@@ -80,7 +80,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         """Return the loss that is minimised, the mean over several outputs."""
 
     def _check_known_labels(self, y: np.ndarray, incremental: bool) -> None:
-        """Refuse labels that the present network was not made for."""
+        """Raise ValueError for labels that the present network was not made for."""
 
     def _weigh_rows(self, rows: Rows) -> np.ndarray | None:
         """Return the weights of rows in training: sample weights times those of the classes."""

@@ -118,7 +118,7 @@ class MLPClassifier(ClassifierMixin, FittableMLP):
     ) -> MLPClassifier:
         """Train for one epoch on a part of the data, from the present weights.
 
-        The optimiser goes on where the call before left off, unless parameters have been set in between.
+        The optimiser continues from the previous call, unless parameters have been set in between.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class MLPClassifier(ClassifierMixin, FittableMLP):
         if self._is_multilabel:
             if y.ndim != 2 or type_of_target(y) != "multilabel-indicator":
                 raise ValueError(
-                    f"y must hold {self.n_outputs_} labels of 0 or 1 a row, got shape {y.shape}."
+                    f"y must hold {self.n_outputs_} labels of 0 or 1 per row, got shape {y.shape}."
                 )
             return y
         encoder = LabelEncoder()

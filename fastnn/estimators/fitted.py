@@ -37,7 +37,7 @@ class FittedNetwork:
 
     @functools.cached_property
     def predictor(self) -> Predictor:
-        """The network made ready for few rows."""
+        """The network prepared to predict a few rows."""
         return self.net.predictor()
 
     def holds(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> bool:

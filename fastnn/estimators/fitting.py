@@ -245,7 +245,7 @@ class FittableMLP(BaseMLP):
         for name, given in {"callbacks": self.callbacks, "X_val": validation}.items():
             if given:
                 raise ValueError(f"solver='lbfgs' cannot be combined with {name}: it has no epochs.")
-        # A line search tells costs apart that differ by less than float32 can hold.
+        # A line search compares costs that differ by less than float32 can resolve.
         double = net
         if net.dtype != np.float64:
             double = self._new_network(list(net.sizes), np.dtype(np.float64))

@@ -194,8 +194,8 @@ out_activation_ : str
 t_ : int
     Rows trained on, counted once an epoch.
 stopped_ : bool
-    Whether training has stopped by itself; "lbfgs" does not tell. A partial_fit with early_stopping that has
-    stopped changes nothing any more."""
+    Whether training has stopped by itself; "lbfgs" does not report it. Once stopped, a partial_fit with
+    early_stopping changes nothing."""
 
 _PART = """\
 X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -232,7 +232,7 @@ AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 
 
 def documented(thing: AnyCallable) -> AnyCallable:
-    """Put what both estimators share in the place of its name in braces, in a docstring of one of them."""
+    """Replace names in braces in an estimator's docstring by the text that both estimators share."""
     if thing.__doc__ is not None:  # as under python -OO
         thing.__doc__ = inspect.cleandoc(thing.__doc__).format(**_SECTIONS)
     return thing

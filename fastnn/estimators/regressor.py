@@ -107,7 +107,7 @@ class MLPRegressor(RegressorMixin, FittableMLP):
     ) -> MLPRegressor:
         """Train for one epoch on a part of the data, from the present weights.
 
-        The optimiser goes on where the call before left off, unless parameters have been set in between.
+        The optimiser continues from the previous call, unless parameters have been set in between.
 
         Parameters
         ----------

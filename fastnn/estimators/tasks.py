@@ -15,7 +15,7 @@ try:
 except ImportError:  # before scikit-learn 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for scikit-learn's."""
+        """Substitute for scikit-learn's class."""
 
 
 class FitTasks(Callback):
@@ -24,9 +24,9 @@ class FitTasks(Callback):
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        One whose class supports callbacks.
+        Estimator whose class supports callbacks.
     X, y, sample_weight
-        What its ``fit`` was given, which callbacks get as it is.
+        Arguments of its ``fit``, which are passed on to the callbacks unchanged.
     """
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
@@ -57,7 +57,7 @@ class FitTasks(Callback):
         Raises
         ------
         StopIteration
-            If a callback wants training to stop, as SciPy's minimiser is told.
+            If a callback wants training to stop: this ends SciPy's minimiser.
         """
         if self._end_epoch(trainer):
             raise StopIteration
@@ -65,7 +65,7 @@ class FitTasks(Callback):
 
     def end_fit(self, net: MLP) -> None:
         """Tell the callbacks that the fit has ended."""
-        if self._epoch_context is not None:  # an epoch that began, but was broken off
+        if self._epoch_context is not None:  # an epoch that began, but was interrupted
             self._epoch_context.call_on_fit_task_end(estimator=self._arguments["estimator"])
         self._end_task(self._fit_context, net)
 

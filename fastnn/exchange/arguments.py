@@ -71,7 +71,7 @@ def content_errors(source: Any, form: str) -> Iterator[None]:
     ----------
     source : path-like or bytes
     form : str
-        What the file should be, such as "Keras model".
+        Expected kind of file, such as "Keras model".
     """
     try:
         yield

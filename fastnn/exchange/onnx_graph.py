@@ -17,7 +17,7 @@ class Graph:
     Parameters
     ----------
     dtype : dtype
-        Of constants, unless they say otherwise.
+        Data type of constants that do not specify one.
 
     Attributes
     ----------

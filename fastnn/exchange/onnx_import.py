@@ -366,7 +366,7 @@ def _python_value(value: Any) -> Any:
 
 
 def _are_equal(form: tuple[tuple[Any, ...], ...], operators: list[tuple[Any, ...]]) -> bool:
-    """Tell whether operators and their constants are those of a form."""
+    """Return whether operators and their constants are those of a form."""
     return len(form) == len(operators) and all(
         a[0] == b[0] and len(a) == len(b) and np.allclose(a[1:], b[1:], rtol=1e-5)
         for a, b in zip(form, operators, strict=True)

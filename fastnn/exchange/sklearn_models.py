@@ -180,7 +180,7 @@ def _labels(model: Any, net: MLP, classes: Sequence[Any] | None, n_out: int, out
 
 
 def _set_classes(model: Any, labels: np.ndarray, n_out: int, output: str) -> None:
-    """Set what a fitted classifier of scikit-learn knows of its labels."""
+    """Set the attributes in which a fitted classifier of scikit-learn stores its labels."""
     from sklearn.preprocessing import LabelBinarizer
 
     model.classes_ = labels

@@ -1,7 +1,8 @@
 """Networks as lists of simple steps, the common form between fastnn and all other formats.
 
 A reader describes what it finds as steps, in any order that another program allows; :func:`network_of` makes
-an MLP with the same outputs of them, or tells why there is none. A writer starts from :func:`steps_of`.
+an MLP with the same outputs of them, or raises an error that says why it cannot. A writer starts from
+:func:`steps_of`.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def steps_of(net: MLP, form: str, *, chain_only: bool = True) -> list[Step]:
     ----------
     net : MLP
     form : str
-        What it is written to, for the messages.
+        Name of the target format in error messages.
     chain_only : bool
         Refuse embeddings and residual connections.
 
@@ -159,7 +160,7 @@ class _Layer:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether an activation can still be added."""
+        """Return whether an activation can still be added."""
         return self.activation is None and not self.residual
 
 
@@ -358,7 +359,7 @@ def _parameters(layer: _Layer) -> dict[str, np.ndarray]:
 
 
 def has_one_label(net: MLP) -> bool:
-    """Tell whether a classifier's outputs are the classes of one label; several sigmoids are labels each."""
+    """Return whether a classifier's outputs are classes of one label; several sigmoids are labels each."""
     return net.output != "sigmoid" or net.sizes[-1] == 1
 
 

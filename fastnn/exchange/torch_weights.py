@@ -158,7 +158,7 @@ def from_state_dict(
     state : dict of str to Tensor or ndarray, or path-like
         A state dict, or a safetensors file with one.
     activation : str, Activation or sequence of them, default="relu"
-        Of the hidden layers, one for all or one each; layers with entries of a PReLU have "prelu".
+        Activation of the hidden layers, one for all or one each; layers with entries of a PReLU have "prelu".
     output : str, optional
         Activation of the output layer, "identity" by default; pass "softmax" for a classifier that was
         trained with ``CrossEntropyLoss``.
@@ -261,7 +261,7 @@ def _network(
 
 
 def _kind(module: str, entries: dict[str, np.ndarray]) -> str:
-    """Return the class of a module, which its entries and their dimensions tell."""
+    """Return the class of a module, inferred from its entries and their dimensions."""
     shapes = {kind: array.ndim for kind, array in entries.items()}
     known = {
         "Linear": ({"weight": 2}, {"weight": 2, "bias": 1}),

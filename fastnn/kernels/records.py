@@ -1,6 +1,6 @@
 """The records that the kernels share: the layer table, the network, a batch's buffers, the data, the update.
 
-What is a vector here is one long buffer; where a layer's part of it stands, its row of the layer table says.
+Vectors here are long buffers; a layer's row of the layer table locates its part of each.
 The functions below give that part as a matrix, without a copy.
 """
 
@@ -56,7 +56,7 @@ NOT_FINITE, NOT_TOGETHER = 1, 2
 
 
 class Network(NamedTuple):
-    """A network as the kernels see it; hooks stand in it by address, 0 where there is none.
+    """A network as the kernels see it; it holds hooks by address, 0 where there is none.
 
     The transposed weights are a copy, which a training step keeps up to date and `transpose_weights` renews.
     """
@@ -99,7 +99,7 @@ class Workspace(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Rows to train on, to score or to predict; what is absent has size 0."""
+    """Rows to train on, to score or to predict; absent arrays have size 0."""
 
     x: np.ndarray  # (n, n_in), or (1, number of entries) if sparse
     labels: np.ndarray  # (n, n_labels) int32

@@ -23,7 +23,7 @@ ALIAS_BYTES = 2048
 # 128 KiB, an eighth of L2, and stay there while all row tiles pass. From 256 to 768 the same within 3 %.
 K_BLOCK = 512
 
-# While a tile is summed, the next panel is fetched: a row of it every so many steps of the sum. Panels
+# While a tile is summed, the next panel is fetched: one row of it every few steps of the sum. Panels
 # start on other pages, where no hardware prefetcher follows. GFLOP/s without and with: forward at
 # 252 x 2048 x 2048 101 and 109; backward_weights at 4096 x 1024 x 4096 91 and 104; where all fits L2 the
 # same within 1 %.
@@ -37,14 +37,14 @@ FETCHED_LEFT_BYTES = 32768
 # weights are read once per that many rows. A multiple of TILE_ROWS.
 ROW_BLOCK = 240
 
-# How far ahead of the row that is copied into the batch others are fetched: at most so many rows or bytes.
-# Data of fewer bytes is near enough: fetching costs 10 ns a row.
+# Prefetch distance, in rows and in bytes, ahead of the row that is copied into the batch.
+# Smaller data is not prefetched: prefetching costs 10 ns a row.
 ROWS_AHEAD = 32
 BYTES_AHEAD = 16384
 FETCHED_BYTES = 1 << 21
 
-# While a sparse row is multiplied, the weights of entries so far ahead are fetched, and while a row of
-# weights is updated by itself, those of so many entries later: they may be anywhere. 128 rows of 76 entries,
+# While a sparse row is multiplied, the weights of this many entries ahead are fetched; while single rows of
+# weights are updated, those of this many entries ahead: they may be anywhere. 128 rows of 76 entries,
 # 30,000 x 112 weights: 420 us without, 130 with; an update by Adam of their 5,800 rows 1010 us, and 610.
 ENTRIES_AHEAD = 8
 WEIGHTS_AHEAD = 4
@@ -58,7 +58,7 @@ ROW_GROUP = 16
 BLOCK_ROWS = 96
 BLOCK_COLS = 256
 
-# Threads share a layer's columns in multiples of this many, and the penalty is summed by as many.
+# Threads share a layer's columns in multiples of this number, and the penalty is summed in the same units.
 GRAIN_COLS = 64
 
 # A step of fewer floating-point operations starts on one thread: two gain little even where their cores are
@@ -83,9 +83,9 @@ CHUNK_SECONDS = 0.1
 FIRST_CHUNK_SECONDS = 0.005
 GUESSED_FLOPS = 2e10  # a second
 
-# Another number of threads is tried for so long, first after so many seconds of training (the compiled form
-# for it may have to be loaded, 0.2 s), then again after so many times what the last trials took: 2 % of the
-# time. It is taken if a step takes less than this share of the time.
+# Length of a trial with another number of threads; seconds of training before the first (its compiled form
+# may have to be loaded, 0.2 s); interval to the next, in units of the last trials' length: 2 % of the time.
+# The number is adopted if a step takes less than this share of the time.
 TRIAL_SECONDS = 0.01
 FIRST_TRIAL_SECONDS = 1.0
 TRIAL_SPACING = 50

@@ -64,7 +64,7 @@ def atomic_load(typingctx, array, index):
 
 @intrinsic
 def atomic_decide(typingctx, array, index, value):
-    """Write `value` to ``array[index]`` if it is still 0; return what stands there then."""
+    """Write `value` to ``array[index]`` if it is still 0; return the value it then has."""
 
     def codegen(context, builder, signature, args):
         word = _word(context, builder, array, *args[:2])
@@ -96,7 +96,7 @@ def pause(typingctx):
 
 @intrinsic
 def give_way(typingctx):
-    """Let another thread have this core."""
+    """Yield this core to another thread."""
 
     def codegen(context, builder, signature, args):
         kind = ir.FunctionType(ir.IntType(32), [])
@@ -157,7 +157,7 @@ def _call(typingctx, function, a, b, c, d):
     return types.void(n, n, n, n, n), codegen
 
 
-if numba.config.DISABLE_JIT:  # one thread only: nobody to wait for
+if numba.config.DISABLE_JIT:  # one thread only: no other to wait for
 
     def atomic_add(array, index, value):
         """NumPy form."""
@@ -194,7 +194,7 @@ def owned_columns(part, n_parts, n_cols):
 
 
 def new_team() -> np.ndarray:
-    """The shared words of one parallel region; make them anew for each."""
+    """Return the shared words of a parallel region; each region needs new ones."""
     return np.zeros(TEAM_WORDS, dtype=np.int64)
 
 

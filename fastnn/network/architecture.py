@@ -209,7 +209,12 @@ class Architecture:
             "embeddings": self.embeddings or None,
         }
         given = "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
-        names = [activation.name for activation in self.activations]
+        names = [
+            activation.name
+            if activation.is_own or activation == as_activation(activation.name)
+            else activation
+            for activation in self.activations
+        ]
         return f"MLP({list(self.sizes)}, activation={names}{given}, dtype={self.dtype.name!r})"
 
 

@@ -38,7 +38,13 @@ def write(
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Replace the file at `path` in one step; on failure, an existing file stays as it was."""
+    """Replace the file at `path` in one step; on failure, an existing file stays as it was.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; the error names `path`.
+    """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name!r} in.")

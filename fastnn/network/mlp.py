@@ -172,7 +172,7 @@ class MLP:
 
     @property
     def residual(self) -> tuple[bool, ...]:
-        """Whether each hidden layer has a residual connection."""
+        """Flag for each hidden layer: True if it has a residual connection."""
         return self.compiled.architecture.residual
 
     @property
@@ -229,6 +229,10 @@ class MLP:
 
     def summary(self) -> str:
         """Describe layers, shapes, parameters, memory and FLOPs of a prediction in a table of text.
+
+        Returns
+        -------
+        str
 
         Examples
         --------
@@ -297,7 +301,17 @@ class MLP:
         return np.hstack([1 - p, p]) if self.output == "sigmoid" and p.shape[1] == 1 else p
 
     def predict_raw(self, x: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
-        """Compute the activations of the output layer, (n, n_out); arguments as in :meth:`predict_proba`."""
+        """Compute the activations of the output layer; arguments as in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n, n_out), of the network's dtype
+
+        Raises
+        ------
+        ValueError, TypeError
+            If x is not what the network takes.
+        """
         if self.embeddings and hasattr(x, "toarray"):
             x = x.toarray()
         checked = check_features("x", x, self.compiled.architecture)
@@ -349,6 +363,11 @@ class MLP:
         ndarray
             With a softmax output the most probable class, (n,); with a sigmoid output 0 or 1, (n,) or
             (n, n_out); otherwise the outputs themselves, (n,) or (n, n_out).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If x is not what the network takes.
         """
         out = self.predict_raw(x, n_threads=n_threads)
         if self.output == "softmax":

@@ -19,7 +19,7 @@ def check_vector(name: str, values: ArrayLike) -> np.ndarray:
         array = array[:, 0]
     if array.ndim != 1:
         raise ValueError(
-            f"{name} must have shape (n,), one number a row, got {array.shape}: draw one output."
+            f"{name} must have shape (n,), one number per row, got {array.shape}: draw one output."
         )
     if array.size == 0:
         raise ValueError(f"{name} is empty: expected at least one row.")
@@ -34,7 +34,7 @@ def check_labels(name: str, values: ArrayLike) -> np.ndarray:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        raise ValueError(f"{name} must have shape (n,), one label a row, got {array.shape}.")
+        raise ValueError(f"{name} must have shape (n,), one label per row, got {array.shape}.")
     if array.size == 0:
         raise ValueError(f"{name} is empty: expected at least one row.")
     return array

@@ -202,7 +202,7 @@ def _draw_heights(ax: Axes, surface: Surface, x: np.ndarray, y: np.ndarray | Non
 
 
 def _row_look(n_rows: int) -> dict[str, Any]:
-    """Size and edges of the markers of so many rows."""
+    """Return size and edges of the markers for a number of rows."""
     size = float(np.clip(600 / math.sqrt(n_rows), 8, 28))
     return {"s": size, "linewidths": 0.5, "edgecolors": "white"}
 

@@ -56,7 +56,7 @@ def permutation_importance(
     ----------
     estimator_or_model_or_net : estimator, Model or MLP
     x : array or data frame of shape (n, n_features)
-        What it predicts from; rows that it was not trained on tell more.
+        Features; rows that the model was not trained on are more informative.
     y : array-like of shape (n,)
     names : sequence of str, optional
         Names of the features; those of the data frame by default.

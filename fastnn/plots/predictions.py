@@ -166,7 +166,7 @@ class Outcomes(NamedTuple):
     hits : ndarray of bool of shape (n,)
         True where the row is of the class that the probability is for.
     p : ndarray of shape (n,)
-        Of two classes the probability of the second, of more that of the predicted class; at most 1.
+        For two classes the probability of the second, for more that of the predicted class; at most 1.
     binary : bool
         True for two classes.
     """

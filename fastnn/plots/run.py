@@ -1,4 +1,4 @@
-"""All pictures that go with a run, each with its title and its content in words."""
+"""Pictures of a run, each with its title and its content in words."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Picture(NamedTuple):
         A name that can be that of a file.
     title : str
     alt : str
-        What the picture shows, in words and figures.
+        Content of the picture, in words and figures.
     draw : callable
         ``draw(ax)`` draws it. The figure should have ``layout="constrained"``.
     size : tuple of float

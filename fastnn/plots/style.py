@@ -1,7 +1,7 @@
 """The look of all pictures: colours, axes, tick marks, numbers and labels.
 
 The first colours are those of Okabe and Ito (2008) that stand out from both white and black and that
-colour-blind readers can tell apart. Text and frames keep matplotlib's own colours, so that dark styles work.
+colour-blind readers can distinguish. Text and frames keep matplotlib's own colours, so that dark styles work.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
 
 
 def set_number_ticks(axis: Any, integers: bool = False) -> None:
-    """Give the x or y axis as many ticks as fit, with thousands separated."""
+    """Set as many ticks on the x or y axis as fit, with thousands separated."""
     ticker = _checks.require("matplotlib.ticker", "plots")
     width, height = size_in_points(axis.axes)
     n = int(np.clip(width / 50 if axis.axis_name == "x" else height / 30, 3, 8))
@@ -92,7 +92,7 @@ def set_number_ticks(axis: Any, integers: bool = False) -> None:
 
 
 def format_tick(value: float, _position: int | None = None) -> str:
-    """Return a number as it stands beside an axis.
+    """Format a number for the tick marks of an axis.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def format_tick(value: float, _position: int | None = None) -> str:
 
 
 def format_number(value: float) -> str:
-    """Return a number as it stands in a sentence or a headline.
+    """Format a number for a sentence or a headline.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def spans_decades(values: np.ndarray) -> bool:
 
 
 def set_log_scale(ax: Axes) -> None:
-    """Make the y axis logarithmic; where it spans few decades, numbers between the powers are shown, too."""
+    """Make the y axis logarithmic; if it spans few decades, also label values between the powers."""
     ticker = _checks.require("matplotlib.ticker", "plots")
     ax.set_yscale("log")
     low, high = ax.get_ylim()

@@ -86,7 +86,7 @@ class Averager:
 
     @property
     def is_averaging(self) -> bool:
-        """Whether training is running and there is already an average."""
+        """True if training is running and there is already an average."""
         return self._is_training and self._has_average
 
     @property

@@ -82,7 +82,16 @@ class Checkpoint:
         return folder
 
     def write(self, step: int, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Write a checkpoint, then remove all but the newest `keep`."""
+        """Write a checkpoint, then remove all but the newest `keep`.
+
+        Parameters
+        ----------
+        step : int
+            Number of steps done, which names the file.
+        state : dict
+            Values that JSON can hold, NumPy's numbers included.
+        arrays : dict of str to ndarray
+        """
         folder = self.make_folder()
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         # The checksum must be that of what is read: random generators and schedules may hold NumPy numbers.
@@ -99,6 +108,10 @@ class Checkpoint:
 
     def read(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         """Return the newest intact checkpoint, or None if there are no checkpoints.
+
+        Returns
+        -------
+        tuple (state, arrays) or None
 
         Raises
         ------

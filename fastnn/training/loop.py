@@ -77,7 +77,7 @@ class Run:
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is another epoch to train."""
+        """True if there is another epoch to train."""
         return self.state.stop_reason is None and len(self.state.history) < self.n_epochs
 
     def execute(self, driver: Callable[[Run], None]) -> None:
@@ -110,7 +110,6 @@ class Run:
         is_resumed = self.checkpoints.restore(self.totals, self.best)
         n_done = len(state.history)
         self.source.start(n_done, self.n_epochs, None if is_resumed else state.rng)
-        self.core.align_transposed()
         self.display = make_display(self._verbose, self.n_epochs - n_done, self.source.n_rows, state.history)
 
     def _finish(self) -> None:
@@ -178,6 +177,7 @@ class Run:
         batch_size = rows_per_update // self.settings.accumulate
         pace = core.pace(batch_size)
         network, work = core.records(rows.data, batch_size)
+        core.align_transposed()  # a callback may have written to the parameters
         update, rates = self._update_of_block(rows)
         lr = state.lr
         while state.n_done < end and state.stop_reason is None:
@@ -208,6 +208,7 @@ class Run:
                 cost = float((self.totals - before)[COST_SUM] / n_rows)
                 batch = Batch(state.epoch, state.n_batches, n_rows, cost, self._lr)
                 callbacks.on_batch_end(self.trainer, batch)
+                core.align_transposed()
             if state.n_done < self.source.n_rows:
                 self._checkpoint(None)
 

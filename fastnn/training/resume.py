@@ -51,9 +51,19 @@ class Checkpoints:
         rule.make_folder()  # now, so that it does not fail only after the first epoch
         self._found = rule.read() if rule.resume else None
         if self._found is not None:
-            self._check_digest(self._found[0]["digest"], rule)
+            self._check(*self._found, rule)
 
-    def _check_digest(self, found: dict[str, Any], rule: Checkpoint) -> None:
+    def _check(self, state: dict[str, Any], arrays: dict[str, np.ndarray], rule: Checkpoint) -> None:
+        """Raise, before anything is restored, if a checkpoint is of another training or lacks a part."""
+        needed_of_state = {*self._state.to_json(), "source", "best", "digest"}
+        needed_of_arrays = {*self._state.arrays(), *self._source.arrays(), "totals"}
+        missing = sorted(needed_of_state - state.keys() | needed_of_arrays - arrays.keys())
+        if missing:
+            raise ValueError(
+                f"the newest checkpoint in {str(rule.folder)!r} lacks {', '.join(missing)}: another version "
+                "of fastnn has written it. Use another folder, or pass resume=False."
+            )
+        found = state["digest"]
         for name, value in self._digest.items():
             if found.get(name) != value:
                 raise ValueError(
@@ -63,7 +73,7 @@ class Checkpoints:
 
     @property
     def are_wanted(self) -> bool:
-        """Whether checkpoints are to be written."""
+        """True if checkpoints are to be written."""
         return self._rule is not None
 
     def restore(self, totals: np.ndarray, best: Best) -> bool:
@@ -112,8 +122,6 @@ def _digest(
 ) -> dict[str, Any]:
     """Return the facts by which a training recognises its own checkpoints."""
     state = core.state
-    # A random part of the training rows is restored from the checkpoint instead.
-    is_part = held_out is not None and not held_out.is_streamed and held_out.rows.x is source.rows.x
     digest: dict[str, Any] = {"net": text_of(core.network.architecture)} | core.settings.digest()
     digest |= {
         "early_stopping": text_of(early_stopping),
@@ -121,7 +129,7 @@ def _digest(
         "rows": source.n_rows,
         "data": source.fingerprint(),
         "validation rows": 0 if held_out is None else held_out.n_rows,
-        "validation data": None if held_out is None or is_part else held_out.fingerprint(),
+        "validation data": None if held_out is None else held_out.fingerprint(),
         "first epoch": state.epoch,
     }
     return json.loads(json.dumps(digest))  # in the form in which it is read back

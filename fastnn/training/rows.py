@@ -41,7 +41,7 @@ class Rows:
 
     @property
     def is_sparse(self) -> bool:
-        """Whether the features are sparse."""
+        """True if the features are sparse."""
         return self.data.starts.size > 0
 
     @property

@@ -140,12 +140,12 @@ class Settings:
 
     @property
     def needs_full_gradient(self) -> bool:
-        """Whether an update needs the gradient of all parameters at once, instead of block by block."""
+        """True if an update needs the gradient of all parameters at once, instead of block by block."""
         return self.clip_norm is not None or self.accumulate > 1
 
     @property
     def skips_absent(self) -> bool:
-        """Whether weights without a gradient are skipped, because they would not or must not move."""
+        """True if weights without a gradient are skipped, because they would not or must not move."""
         optimizer = self.optimizer
         is_plain = isinstance(optimizer, SGD) and optimizer.momentum == optimizer.weight_decay == 0
         return self.lazy or (is_plain and self.l1 == self.l2 == 0 and not self.needs_full_gradient)
@@ -203,13 +203,14 @@ def _check_rate_factors(given: Mapping[Any, Any], n_layers: int) -> dict[int | s
     checked: dict[int | str, float] = {}
     for key, value in given.items():
         factor = _checks.check_number(f"rate_factors[{key!r}]", value, 0.0)
-        is_layer = isinstance(key, (int, np.integer)) and -n_layers <= key < n_layers
+        is_number = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
+        is_layer = is_number and -n_layers <= key < n_layers
         if not is_layer and key not in ("bias", "embeddings"):
             raise ValueError(
                 f"rate_factors has the key {key!r}: expected 'bias', 'embeddings' or a layer from "
                 f"{-n_layers} to {n_layers - 1}."
             )
-        checked[key] = factor
+        checked[int(key) if is_layer else key] = factor
     return checked
 
 
@@ -225,8 +226,9 @@ def _check_class_weight(class_weight: Any, loss: Loss, n_out: int) -> dict[int, 
             f"class_weight must be 'balanced' or a dict of weights by class, got {class_weight!r}."
         )
     n_classes = max(2, n_out)
+    checked = {}
     for label, weight in class_weight.items():
         if _checks.check_count("a class of class_weight", label, 0) >= n_classes:
             raise ValueError(f"class_weight names class {label}, but the classes are 0 to {n_classes - 1}.")
-        _checks.check_number(f"class_weight[{label}]", weight, 0.0)
-    return dict(class_weight)
+        checked[int(label)] = _checks.check_number(f"class_weight[{label}]", weight, 0.0)
+    return checked

@@ -245,6 +245,7 @@ class Trainer:
             If an argument is not what is described here.
         """
         _checks.check_count("epochs", epochs)
+        _checks.check_count("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0)
         if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
             raise TypeError(f"early_stopping must be a fastnn.EarlyStopping, got {early_stopping!r}.")
         core, state = self.core, self.state
@@ -300,7 +301,12 @@ class Trainer:
         self.lr = lr
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
-        """Give the network its averaged weights, if there are any, within a ``with`` block; for callbacks."""
+        """Give the network its averaged weights, if there are any, within a ``with`` block; for callbacks.
+
+        Returns
+        -------
+        context manager
+        """
         return self.state.averager.averaged()
 
     def evaluate(

@@ -30,7 +30,7 @@ class SearchDisplay(OnTerminal, SilentSearch):
     ----------
     n_trials : int
     stop_at : float
-        Of ``time.monotonic``; no trial starts after it.
+        Time by ``time.monotonic`` after which no trial starts.
     """
 
     def __init__(self, n_trials: int, stop_at: float) -> None:

@@ -76,7 +76,7 @@ class LRCurve:
         Raises
         ------
         ImportError
-            Where matplotlib is not installed.
+            If matplotlib is not installed.
         """
         from ..plots.style import BLUE, VERMILLION, new_axes
 

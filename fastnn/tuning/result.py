@@ -26,9 +26,9 @@ class TuneResult:
     Attributes
     ----------
     settings : dict
-        Of the best trial, with the names of ``fastnn.tuning.space.DEFAULTS``.
+        Settings of the best trial, named as in ``fastnn.tuning.space.DEFAULTS``.
     score : float
-        Of the best trial; lower is better.
+        Score of the best trial; lower is better.
     best : Trial
     default : Trial
         The first one, with the default settings or those closest to them.
@@ -75,8 +75,8 @@ class TuneResult:
         x, y : array-like
             As in :func:`tune`.
         validation_data : tuple (x_val, y_val), optional
-            With it, the network is trained like the trial: at most as many epochs, early stopping, the
-            weights of the best epoch. Without it, training takes as many epochs as the trial's best one.
+            With it, the network is trained like the trial, with its limit of epochs, early stopping and the
+            weights of the best epoch. Without it, training ends after the number of the trial's best epoch.
         seed : int, optional
             That of the search by default.
         verbose, callbacks

@@ -30,8 +30,8 @@ from .trial import Trial, TrialMonitor, TrialPlan
 if TYPE_CHECKING:
     import optuna
 
-N_REPORTS = 25  # about as many reports to the pruner per training, at most: each is a write to the storage
-POLL_SECONDS = 0.05  # between looks at the workers, so that Ctrl-C is noticed
+N_REPORTS = 25  # approximate limit on reports to the pruner per training: each is a write to the storage
+POLL_SECONDS = 0.05  # between checks of the workers, so that Ctrl-C is noticed
 N_RANDOM_TRIALS = 10  # before Optuna's model of the costs takes over
 
 
@@ -63,7 +63,7 @@ def tune(
 
     The first trial has the default settings, so the result is never worse than those. Optuna (Akiba et al.,
     2019) proposes the others: first at random, later by the tree-structured Parzen estimator (Bergstra et
-    al., 2011). Every trial is trained with early stopping and judged by its best epoch; all start from the
+    al., 2011). Every trial is trained with early stopping and scored by its best epoch; all start from the
     same seed. A trial whose costs are worse than those of the others at the same epoch is pruned.
 
     Parameters
@@ -85,7 +85,7 @@ def tune(
     timeout : float, optional
         Seconds after which no further trial starts.
     epochs : int, default=50
-        Of a trial, at most.
+        Largest number of epochs per trial.
     patience : int, optional
         Epochs without improvement after which a trial ends; by default a fifth of `epochs`, at least 5.
     storage : path-like, optional
@@ -95,7 +95,7 @@ def tune(
     study_name : str, default="fastnn"
         Name of the search in the file, which may hold several.
     space : mapping, optional
-        What differs from :func:`default_space`, by name: a list of choices; a tuple ``(low, high)`` or
+        Differences from :func:`default_space`, by name: a list of choices; a tuple ``(low, high)`` or
         ``(low, high, "log")``; or one value, which is then not searched. Names are those of
         ``fastnn.tuning.space.DEFAULTS``: n_layers, width, activation, dropout, input_dropout, norm, residual,
         init, optimizer, lr, weight_decay, schedule, batch_size, l1, l2, clip_norm, class_weight,
@@ -109,7 +109,7 @@ def tune(
     seed : int, default=0
         With n_jobs=1, the same seed gives the same trials, even if the search was resumed.
     n_threads : int, optional
-        Of a training, at most.
+        Largest number of threads per training.
     n_jobs : int, default=1
         Number of trials that are trained at the same time, on one core each: faster for small networks.
     callbacks : callable or sequence of callables
@@ -205,7 +205,7 @@ def _stable_repr(value: Any) -> str:
 
 
 class Search:
-    """The loop of a search: asks Optuna for settings, trains, and tells it the cost.
+    """Loop of a search, which asks Optuna for settings, trains, and reports the cost.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ class Search:
     Attributes
     ----------
     trials : list of Trial
-        All that have ended, starting with those of the storage.
+        Trials that have ended, starting with those in the storage.
     """
 
     def __init__(
@@ -310,7 +310,7 @@ class Search:
             return self._study.ask(self._space.searched), self._n_started
 
     def _run_trial(self, trial: optuna.Trial, number: int) -> bool:
-        """Train with the settings of a trial and tell Optuna the score; return False if interrupted."""
+        """Train with the settings of a trial and report the score to Optuna; return False if interrupted."""
         settings = self._space.settings(trial.params)
         every = max(1, self._plan.epochs // N_REPORTS)
         start = time.perf_counter()

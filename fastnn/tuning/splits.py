@@ -37,7 +37,7 @@ def check_rows(
     Parameters
     ----------
     x_name, y_name : str
-        What messages call them.
+        Names of x and y in error messages.
     x : array-like or sparse matrix of shape (n, n_in)
     y : array-like of shape (n,) or (n, n_out)
     loss : Loss

@@ -130,7 +130,7 @@ def open_study(
     study_name : str
     pruner : BasePruner
     facts : mapping
-        What a search must be given again to continue with the trials of the storage.
+        Arguments that a search must repeat to continue with the trials in the storage.
     searched : collection of str
         Names of the settings that are searched.
 
@@ -178,7 +178,7 @@ def _check_facts(study_name: str, stored: Mapping[str, Any], facts: Mapping[str,
 
 
 def make_pruner(name: str, epochs: int) -> BasePruner:
-    """Return the pruner of that name for trials of so many epochs."""
+    """Return the pruner of that name for trials of a number of epochs."""
     pruners = import_optuna().pruners
     if name == "median":
         return pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=epochs // 5)

@@ -1,7 +1,7 @@
 """A loss of your own: underestimates cost three times as much as overestimates.
 
 A plain Python function of two numbers, the output and the target, is compiled into the training; a derivative
-may be given, but is not needed. Here the network rather overestimates the progression of diabetes.
+may be given, but is not needed. Here the network tends to overestimate the progression of diabetes.
 
     python scripts/examples/custom_loss.py
 """

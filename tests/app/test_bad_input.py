@@ -81,9 +81,9 @@ def trained(run, tmp_path):
         ("t.csv", "a,y\n1,u\n".encode("utf-16"), "'t.csv' is UTF-16: save it as UTF-8"),
         ("t.csv", "a,y\n" + "".join(f"{i % 7},k{i}\n" for i in range(60)), "has 60 different labels in 60"),
         ("t.parquet", b"", "'t.parquet' is empty"),
-        ("t.parquet", b"PAR1nonsense", "'t.parquet' is cut short, damaged or no Parquet file"),
-        ("t.feather", b"ARROW1nonsense", "'t.feather' is cut short, damaged or no Arrow file"),
-        ("t.xlsx", b"PKnonsense", "'t.xlsx' is cut short, damaged or no .xlsx file"),
+        ("t.parquet", b"PAR1nonsense", "'t.parquet' is cut short, damaged or not a valid Parquet file"),
+        ("t.feather", b"ARROW1nonsense", "'t.feather' is cut short, damaged or not a valid Arrow file"),
+        ("t.xlsx", b"PKnonsense", "'t.xlsx' is cut short, damaged or not a valid .xlsx file"),
         ("t.jsonl", '{"a": 1}\n{"a":\n', "'t.jsonl' is no JSON"),
     ],
 )
@@ -98,7 +98,7 @@ def test_a_parquet_file_cut_in_half(refused, tmp_path):
     table().to_parquet(tmp_path / "t.parquet")
     whole = (tmp_path / "t.parquet").read_bytes()
     (tmp_path / "t.parquet").write_bytes(whole[: len(whole) // 2])
-    message = "'t.parquet' is cut short, damaged or no Parquet file"
+    message = "'t.parquet' is cut short, damaged or not a valid Parquet file"
     assert message in refused("train", "t.parquet", "--target", "y")
     (tmp_path / "parts").mkdir()
     table().to_parquet(tmp_path / "parts" / "0.parquet")
@@ -141,7 +141,7 @@ def test_no_such_file(refused, tmp_path):
         (["--target", "y", "--columns", "c=number"], "columns must be one of Alpha, b, got 'c'"),
         (["--target", "y", "--columns", "b=numbr"], "Did you mean 'number'?"),
         (["--target", "y", "--columns", "b"], "expected COLUMN=KIND, got 'b'."),
-        (["--target", "y", "--task", "regression"], "which is no number: a regression needs numbers"),
+        (["--target", "y", "--task", "regression"], "which is not a number: a regression needs numbers"),
         (["--target", "y", "--group", "nobody"], "group must be one of Alpha, b"),
         (["--target", "y", "--group", "b", "--time", "Alpha"], "group and time cannot be combined"),
         (["--target", "y", "--patience", "3", "--validation", "0"], "validation is 0: set rows aside"),

@@ -172,7 +172,7 @@ def test_damaged_npz_and_npy(tmp_path, ending, damage):
 def test_damaged_idx(idx_folder, damage):
     path = next(idx_folder.glob("train-images*"))
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match="damaged or no IDX file"):
+    with pytest.raises(ValueError, match="damaged or not an IDX file"):
         read_arrays(idx_folder)
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"no train-images.* four IDX files"):
@@ -255,7 +255,7 @@ def test_bad_rows_to_transform(rng):
         encoder.transform([[0] * 6, [np.inf] * 6])
     with pytest.raises(ValueError, match="dtype must be float32 or float64"):
         ArrayEncoder("int8")
-    with pytest.raises(ValueError, match="1 feature_names came with 6 features"):
+    with pytest.raises(ValueError, match="feature_names has 1 names, but the rows have 6 features"):
         ArrayEncoder(feature_names=["a"]).fit(np.ones((4, 6)))
 
 

@@ -251,7 +251,7 @@ def test_damaged_files(tmp_path, rng, ending):
         with pytest.raises(ValueError, match=message):
             call(paths)
     with pytest.raises(
-        ValueError, match=rf"6\.{ending}' cannot be read: it is no image; remove or replace it\.$"
+        ValueError, match=rf"6\.{ending}' cannot be read: it is not an image; remove or replace it\.$"
     ):
         encoder.transform([str(paths[6])])
     with pytest.raises(ValueError, match=r"gone.png' cannot be read: .*No such file"):
@@ -278,7 +278,7 @@ def test_bad_folders(tmp_path, shapes):
     with pytest.raises(ValueError, match="is a single image"):
         read_images(shapes / "left" / "00.png")
     (empty / "notes.txt").touch()
-    with pytest.raises(ValueError, match=r"notes.txt' is no image"):
+    with pytest.raises(ValueError, match=r"notes.txt' is not an image"):
         read_images(empty / "notes.txt")
     (empty / "a").mkdir()
     (empty / "b").mkdir()

@@ -166,7 +166,7 @@ def test_rows_that_the_source_tests_with():
         ({"groups": np.arange(10), "times": np.arange(10)}, "split is by group: expected by='time'"),
         ({"groups": np.arange(9)}, "the data has 10 rows and groups has 9"),
         ({"y": np.arange(9)}, "the data has 10 rows and y has 9"),
-        ({"groups": "who"}, "rows are no table"),
+        ({"groups": "who"}, "rows are not a table"),
         ({"times": [1.0, np.nan] * 5}, "times lacks 5 of 10 values"),
         ({"y": np.arange(10), "task": "regresion"}, "Did you mean 'regression'"),
     ],

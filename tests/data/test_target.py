@@ -118,7 +118,7 @@ def test_task_by_choice():
         ([1.0, np.nan, 0.0], None, "missing in 1 of 3 rows"),
         ([1.5, np.inf, 2.5], None, "missing or infinite in 1 of 3 rows"),
         ([1.5, np.nan, 2.5], "regression", "missing or infinite in 1 of 3 rows"),
-        (["cheap", "2.5"], "regression", "holds 'cheap', which is no number"),
+        (["cheap", "2.5"], "regression", "holds 'cheap', which is not a number"),
         ([-1.7e308, 1.7e308], "regression", "overflows"),
         ([], None, "no rows"),
         (np.zeros((4, 2, 2)), None, r"got shape \(4, 2, 2\)"),
@@ -148,7 +148,7 @@ def test_bad_new_rows():
     price = Target("price").fit([1.5, 2.5])
     with pytest.raises(ValueError, match="use decode_values"):
         price.decode_labels([0])
-    with pytest.raises(ValueError, match="holds 'x', which is no number"):
+    with pytest.raises(ValueError, match="holds 'x', which is not a number"):
         price.encode(["x"])
     with pytest.raises(ValueError, match="has 2 columns, but 1 in training"):
         price.encode(np.ones((3, 2)))

@@ -86,15 +86,15 @@ def test_unlabelled(tmp_path, reviews):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "empty: expected a text a line"),
-        ("\n \n", "empty: expected a text a line"),
+        ("", "empty: expected one text per line"),
+        ("\n \n", "empty: expected one text per line"),
         ("spam\tfree\nno tab here\n", "line 2 of .* has no tab: expected a label, a tab"),
         ("spam\tfree\n\nham\t \n", "line 3 of .* has an empty text"),
         ("\tfree\n", "line 1 of .* has an empty label"),
         ("__label__a x\nham y\n", "line 2 of .* does not begin with __label__"),
         ("__label__a __label__b x\n", "line 1 of .* has several labels"),
         ("__label__a x\n__label__a y\n", r"one class only \('a'\)"),
-        ("a\tx\0\n", "no text: it holds bytes that are 0"),
+        ("a\tx\0\n", "is not text: it holds bytes that are 0"),
     ],
 )
 def test_bad_files(tmp_path, content, message):

@@ -15,7 +15,7 @@ from fastnn.kernels.address import address_of, call_at, no_codes, no_words, poin
 
 
 class Numbers(NamedTuple):
-    """Such a tuple as kernels take: of an array, a whole number and a float."""
+    """A tuple like those that kernels take: an array, an integer and a float."""
 
     values: np.ndarray
     count: int
@@ -41,7 +41,7 @@ def call(address, out, numbers, place, factor, flag):
 
 @jit
 def call_with_narrow(address, out, numbers, factor, flag):
-    # Whole numbers of any width come as intp: of one form of the function there need be no other.
+    # Integers of any width arrive as intp, so one compiled form of the function suffices.
     call_at(address, (out, numbers, np.int32(1), factor, flag))
     call_at(address, (out, numbers, np.uint64(2), factor, flag))
     call_at(address, (out, numbers, 3, factor, flag))
@@ -81,7 +81,7 @@ def arguments(dtype):
 
 
 def figures(dtype):
-    """Numbers that calls of two functions write, to be repeated without compilation."""
+    """Return numbers that calls of two functions write, to repeat without compilation."""
     dtype, result = np.dtype(dtype), []
     for function in (note, note_place):
         out, numbers, place, factor, flag = arguments(dtype)
@@ -98,7 +98,7 @@ def figures(dtype):
 
 
 def noted_at(dtype):
-    """Numbers that calls by pointer write, and the number of new references to the arrays."""
+    """Return numbers that calls by pointer write, and the number of new references to the arrays."""
     out, numbers, *_ = arguments(dtype)
     pointer = numba.types.CPointer(numba.typeof(numbers))
     address = address_of(note_at, (pointer, out, 0))
@@ -149,7 +149,7 @@ def test_another_address_compiles_nothing():
 
 
 def test_a_function_lives_as_long_as_its_address(dtype):
-    """One that nobody else holds, as a user's own activation may be."""
+    """The function has no other reference, as may be the case for a user's own activation."""
     like = arguments(dtype)
 
     def make(value):

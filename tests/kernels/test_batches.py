@@ -1,4 +1,4 @@
-"""The order of the rows, and their way into a batch."""
+"""The order of the rows, and their copies into a batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastnn.network.inputs import as_data
 
 @pytest.fixture
 def make_data(rng, dtype):
-    """Make 30 rows with labels or targets, in an order of their own or in none."""
+    """Make 30 rows with labels or targets, in a random order or without one."""
 
     def make(n_in, n_labels, n_targets, shuffled):
         return as_data(rng.standard_normal((30, n_in)).astype(dtype))._replace(

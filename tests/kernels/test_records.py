@@ -1,4 +1,4 @@
-"""Records: a layer's views are its own part of each buffer, and its tiles have places of their own."""
+"""Records: a layer's views are its own part of each buffer, and its tiles have separate places."""
 
 from __future__ import annotations
 

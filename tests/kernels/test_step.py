@@ -25,7 +25,7 @@ def assert_close(comp, ref, dtype, steps):
 
 
 def check_training(problem, dtype, **options):
-    """Train beside the twin: some rows of the order in batches of 16, the first counted as the third."""
+    """Train and compare with the twin: some rows of the order in batches of 16, counted from the third."""
     comp = problem(**options)
     ref = reference.doubled(comp)
     # Rows 4 to 45, the last batch of 9; updates of several batches can only begin with the first.
@@ -181,7 +181,7 @@ def test_clipping(problem, dtype):
     free, loose, tight = moves
     np.testing.assert_array_equal(loose, free)
     norm = np.linalg.norm(free) / 0.1
-    # Weights of size 1 are rounded at every step, and what is left of the step of one is some eps.
+    # Weights of size 1 are rounded at every step, so the step of one has an error of some eps.
     atol = 4 * np.finfo(dtype).eps * max(np.abs(array).max() for array in before[:n_arrays])
     np.testing.assert_allclose(tight, free * 1e-3 / (norm + 1e-6), rtol=1e-6, atol=atol)
 
@@ -221,7 +221,7 @@ def test_average(problem, dtype):
 
 
 def train_together(problem, run, n_parts):
-    """Train by `run`; on a busy machine the threads may not come together at once."""
+    """Train by `run`; on a busy machine, the threads may not assemble at the first attempt."""
     for _ in range(20):
         comp, totals = problem(), np.zeros(records.N_TOTALS)
         run(n_parts, new_team(), *comp, (0, N_ROWS, 16, 1), totals)

@@ -1,4 +1,4 @@
-"""Threads that keep step: atomics, the handshake at the start, the barrier."""
+"""Synchronised threads: atomics, the handshake at the start, the barrier."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def count(words, times):
 
 
 def together(function, n_threads):
-    """Call ``function(k)`` on Python threads; the kernels let go of the interpreter lock."""
+    """Call ``function(k)`` on Python threads; the kernels release the interpreter lock."""
     results = [None] * n_threads
 
     def work(k):
@@ -78,7 +78,7 @@ def test_assemble(n_parts):
     for _ in range(20):
         words = team.new_team()
         verdicts.add(tuple(together(lambda _, words=words: team.team_assemble(words, n_parts), n_parts)))
-    # All go or none does; on a busy machine some teams may not come together in time.
+    # All threads go on or none does; on a busy machine, some teams may not assemble in time.
     assert (True,) * n_parts in verdicts
     assert verdicts <= {(True,) * n_parts, (False,) * n_parts}
 
@@ -87,7 +87,7 @@ def test_who_stays_alone_gives_up_and_whoever_comes_late_too():
     words = team.new_team()
     assert not team.team_assemble(words, 3)
     assert not team.team_assemble(words, 3)
-    assert not team.team_assemble(words, 3)  # all have come by now, and all do not go
+    assert not team.team_assemble(words, 3)  # all have arrived by now, but none goes on
 
 
 @pytest.mark.parametrize("n_parts", [2, 3])
@@ -98,7 +98,7 @@ def test_meet(n_parts):
         for turn in range(1, 301):
             done[k] = turn
             team.team_meet(words, n_parts)
-            behind.append(done.min() < turn)  # nobody may be through before all have come
+            behind.append(done.min() < turn)  # no thread may pass before all have arrived
             team.team_meet(words, n_parts)
 
     together(work, n_parts)

@@ -1,4 +1,4 @@
-"""Optimiser updates of a block of a matrix, and what happens to weights beside them."""
+"""Optimiser updates of a block of a matrix, and the terms that also change the weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHAPE = (5, 37)
 
 
 def core_settings(optimizer):
-    """Settings that the core reads of an optimiser that it knows itself."""
+    """Return the settings that the core reads for an optimiser of its own."""
     record = np.zeros(1, updates.UPDATE_SETTINGS)
     for name in set(updates.UPDATE_SETTINGS.names) & set(vars(optimizer)):
         record[name] = getattr(optimizer, name)
@@ -52,14 +52,14 @@ def compiled_update(w, g, m, v, record, rates, index, decay, i0, i1, o0, o1):
 
 
 def run_update(matrices, optimizer, step, decay, *block):
-    """Update number `step` of a block, by default of all that there is."""
+    """Run update number `step` of a block, by default the whole matrix."""
     n_rows, n_cols = matrices[0].shape
     block = block or (0, n_rows, 0, n_cols)
     compiled_update(*matrices, core_settings(optimizer), table(optimizer, step), step - 1, decay, *block)
 
 
 def table(optimizer, n_steps):
-    """The rates of the first steps, the learning rate growing to what it is in the last."""
+    """Return the rates of the first steps, in which the learning rate grows to its last value."""
     return optimizer.rates(optimizer.lr * np.linspace(1 / n_steps, 1, n_steps), 0)
 
 

@@ -130,7 +130,7 @@ def test_tables_of_embeddings(dtype):
     first, second = layout.layers[2:]
     assert layout.n_layers == 2
     assert layout.layers["column"].tolist() == [-1, -1, 0, 4]
-    assert [first["place"], second["place"]] == [5, 8]
+    assert [first["input_start"], second["input_start"]] == [5, 8]
     assert layout.layers["t_cols"][0] >= padded(28)  # vectors learn, so that something flows back
     flat = np.zeros(layout.n_params, dtype)
     views = layout.weights(flat)

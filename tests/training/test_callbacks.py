@@ -174,7 +174,6 @@ def test_all_that_they_may_use_changes_nothing_in_any_event(three_classes, optio
     np.testing.assert_array_equal(used.net.params, ref.net.params)
 
 
-@pytest.mark.xfail(strict=True, reason="the transposed weights stay those of the average")
 def test_a_gradient_of_the_average_changes_nothing(three_classes):
     def look(trainer, epoch):
         with trainer.averaged():

@@ -1,6 +1,7 @@
 """Sources: rows in memory and streamed ones, in their order."""
 
 import inspect
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,7 +46,10 @@ def open_source(kind, n_rows=100, **options):
     given = x if kind is InMemory else ArrayStream(x, y, block_rows=32)
     targets = y if kind is InMemory else None
     rng = np.random.default_rng(0)
-    source, held_out = open_sources(given, targets, None, None, None, architecture, settings, rng)
+    core = SimpleNamespace(
+        network=SimpleNamespace(architecture=architecture), settings=settings, state=SimpleNamespace(rng=rng)
+    )
+    source, held_out = open_sources(core, (given, targets, None), None, None)
     assert type(source) is kind
     assert held_out is None
     return source

@@ -130,7 +130,6 @@ def test_change_lr_is_for_momentum():
         make_binary_trainer(optimizer="sgd").change_lr(0.0)
 
 
-@pytest.mark.xfail(strict=True, reason="it is set before everything has been checked")
 def test_a_fit_that_is_refused_does_not_change_the_number_of_rows(blobs):
     trainer = make_blobs_trainer()
     trainer.fit(*blobs, epochs=1, verbose=0)

@@ -1,4 +1,4 @@
-"""Streams of arrays: ``.npy`` files, memory maps, and what can be sliced."""
+"""Streams of arrays: ``.npy`` files, memory maps, and anything else that can be sliced."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .order import Runs, Span
 from .runs import BLOCK_ROWS, RUNS_OF_BLOCK, RunStream, in_order
 from .stream import read_ahead
 
-# A block holds about so many bytes of features: malloc then reuses its memory. Beyond 32 MiB every block
-# gets new pages, and reading took twice the time. And how many bytes of a file are read at once.
+# Approximate bytes of features in a block: malloc reuses memory of this size. Beyond 32 MiB every block
+# gets new pages, and reading took twice the time. The second is the bytes of a file that are read at once.
 BLOCK_BYTES, RUN_BYTES = 2**24, 2**18
 
 
@@ -34,7 +34,7 @@ def store_rows(stream: RunStream, folder: str | os.PathLike[str], seed: int | No
         Made if there is none. Gets x.npy, y.npy and, if there are weights, weight.npy, in place of existing
         files of these names.
     seed : int or None, default=0
-        Of the order in which rows are written. None: as they stand.
+        Seed for the order in which rows are written; None keeps their order.
 
     Returns
     -------
@@ -65,21 +65,20 @@ class ArrayStream(RunStream):
     Parameters
     ----------
     x : path-like, memory map or array-like of shape (n, ...)
-        Of any type of numbers; or anything that has a shape and a dtype and can be sliced. Rows of more
+        Numbers of any type; any object that has a shape and a dtype and can be sliced will do. Rows of more
         dimensions are flattened.
     y : path-like, memory map or array-like of shape (n,) or (n, n_out)
     sample_weight : path-like, memory map or array-like of shape (n,), optional
     encoder : Encoder or callable, optional
-        Fitted: returns features of rows as they stand in x. By default the numbers are the features.
+        Fitted encoder of raw rows of x. By default, the numbers are the features.
     target_encoder : Target, optional
-        Fitted: encodes y.
+        Fitted target that encodes y.
     block_rows : int, optional
-        About how many rows are in memory and shuffled at once; by default what 16 MiB hold, at most 131,072.
+        Approximate number of rows in memory and shuffled at once; by default 16 MiB, at most 131,072.
     run_rows : int, optional
-        How many neighbouring rows are read at once; by default what 256 KiB hold, at most a sixteenth of a
-        block.
+        Number of neighbouring rows that are read at once; by default 256 KiB, at most a sixteenth of a block.
     dtype : {"float32", "float64"}, default="float32"
-        Of the features: that of the network.
+        Data type of the features, which must be the network's.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Arrays whose rows are read by number: ``.npy`` files, memory maps, and what can be sliced."""
+"""Arrays whose rows are read by number: ``.npy`` files, memory maps, and anything else that can be sliced."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RowArray:
     Parameters
     ----------
     name : str
-        Of the argument, for messages.
+        Name of the argument in error messages.
     source : path-like, memory map or array-like
         A file, or a map of one that is stored row by row, is read without being mapped.
 
@@ -79,7 +79,7 @@ class RowArray:
         try:
             file = open(self._path, "rb", buffering=0)  # noqa: SIM115
         except FileNotFoundError:
-            raise FileNotFoundError(f"there is no file {self._path!r} any more.") from None
+            raise FileNotFoundError(f"the file {self._path!r} no longer exists.") from None
         with file:
 
             def read(rows: np.ndarray) -> np.ndarray:
@@ -110,12 +110,12 @@ def write_rows(paths: list[Path], blocks: Iterable[tuple[np.ndarray, ...]], n_ro
         A file for each part that a block may have.
     blocks : iterable of tuple of ndarray
     n_rows : int
-        Of all blocks together.
+        Number of rows of all blocks together.
 
     Returns
     -------
     list of Path
-        Those that were written: one for each part.
+        Files that were written, one for each part.
 
     Raises
     ------

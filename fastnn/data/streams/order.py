@@ -15,7 +15,7 @@ import numpy as np
 
 from ...kernels.random_bits import GOLDEN, mix_bits
 
-# A sample comes from at least so many runs, and from so many pieces, if there are as many.
+# Smallest numbers of runs and of pieces that a sample comes from, if there are that many.
 SAMPLE_RUNS, SAMPLE_PIECES = 256, 32
 # Rows whose share is looked up at a time.
 _COUNTED_ROWS = 2**20
@@ -46,14 +46,14 @@ class Share(NamedTuple):
     high: float
 
     def contains(self, rows: np.ndarray) -> np.ndarray:
-        """Tell which rows are in the share."""
+        """Return a mask of the rows that are in the share."""
         bits = mix_bits((rows.astype(np.uint64) + np.uint64(1)) * GOLDEN + np.uint64(self.salt))
         number = (bits >> np.uint64(11)) * 2.0**-53
         return (number >= self.low) & (number < self.high)
 
 
 def make_salt(*numbers: int) -> int:
-    """Make 64 random bits that depend on all of the numbers."""
+    """Return 64 random bits that depend on all the numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
@@ -105,7 +105,7 @@ class Runs:
     def cut(
         cls, piece_rows: Sequence[int], run_rows: int, n_open: int = 1, *, spans_are_pieces: bool = False
     ) -> Runs:
-        """Cut pieces with so many rows each into runs of at most `run_rows`."""
+        """Cut pieces with these numbers of rows into runs of at most `run_rows`."""
         ends = np.cumsum(np.asarray(piece_rows, np.int64))
         of_pieces = [np.arange(end - n, end, run_rows) for n, end in zip(piece_rows, ends, strict=True)]
         pieces = np.repeat(np.arange(len(piece_rows)), [len(starts) for starts in of_pieces])
@@ -200,7 +200,7 @@ class Runs:
     def _cut_spans(
         self, pieces: np.ndarray, rows: np.ndarray, counts: np.ndarray, is_last: np.ndarray
     ) -> list[Span]:
-        """Cut the rows of some runs, so many of each, into spans."""
+        """Cut a number of rows of each of some runs into spans."""
         if self.spans_are_pieces:
             pieces, first, of_runs = np.unique(pieces, return_index=True, return_inverse=True)
             is_last = is_last[first]
@@ -211,7 +211,7 @@ class Runs:
         return [Span(int(p), part, bool(d)) for p, part, d in zip(pieces, parts, is_last, strict=True)]
 
     def sample(self, n: int, seed: int) -> Window:
-        """Choose n rows from random places, which must be fewer than there are."""
+        """Choose n rows from random places; n must be smaller than the number of rows."""
         rng = np.random.default_rng(seed)
         turns = rng.permutation(len(self.piece_starts))
         of_piece = np.bincount(self.pieces, self.counts, len(turns))

@@ -46,7 +46,7 @@ class PieceFile:
 
     @contextlib.contextmanager
     def refusing(self) -> Generator[None]:
-        """Convert errors of Arrow to a sentence that says what is wrong with the file."""
+        """Convert errors of Arrow to a sentence on what is wrong with the file."""
         pyarrow = _checks.require("pyarrow", "tables")
         try:
             yield
@@ -54,11 +54,11 @@ class PieceFile:
             raise FileNotFoundError(f"there is no file {self.path!r}.") from None
         except (pyarrow.ArrowException, OSError) as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
-            message = f"{self.path!r} is cut short, damaged or no {self.kind} file: {reason}."
+            message = f"{self.path!r} is cut short, damaged or not a valid {self.kind} file: {reason}."
             raise ValueError(message) from error
 
     def check_rows(self, piece: int, table: Any) -> Any:
-        """Return the table of a piece if it has as many rows as before."""
+        """Return the table of a piece if its number of rows has not changed."""
         if table.num_rows != self.piece_rows[piece]:
             raise ValueError(f"{self.path!r} has changed: it had other rows when the stream was made.")
         return table
@@ -218,5 +218,5 @@ def _compare(first: PieceFile, file: PieceFile) -> None:
 
 
 def is_text(kind: Any) -> bool:
-    """Tell whether a type of Arrow is text, dictionary-encoded or not."""
+    """Return whether a type of Arrow is text, dictionary-encoded or not."""
     return str(getattr(kind, "value_type", kind)) in ("string", "large_string", "string_view")

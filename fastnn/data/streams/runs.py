@@ -1,6 +1,6 @@
 """The base class of streams of files: blocks in a shuffled order, splits, samples.
 
-Which rows come when is decided in `order.py`; a subclass says how they are read.
+Which rows come when is decided in `order.py`; a subclass defines how they are read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ... import _checks
 from .order import Runs, Share, Span, make_salt
 from .stream import Stream
 
-# Most rows of a block; and from how many runs they come at least, which lie in as many places.
+# Largest number of rows of a block, and smallest number of runs, anywhere in the files, that they come from.
 BLOCK_ROWS, RUNS_OF_BLOCK = 2**17, 16
 
 _Stream = TypeVar("_Stream", bound="RunStream")
@@ -72,11 +72,11 @@ class RunStream(Stream):
 
     @abstractmethod
     def _read_raw(self, source: Any, spans: list[Span]) -> tuple[Any, np.ndarray]:
-        """Return rows and targets as they stand in the files."""
+        """Return rows and targets as stored in the files."""
 
     @abstractmethod
     def _read_raw_labels(self, source: Any, spans: list[Span]) -> np.ndarray:
-        """Return targets alone, as they stand in the files."""
+        """Return targets alone, as stored in the files."""
 
     @abstractmethod
     def _encode_labels(self, y: np.ndarray) -> np.ndarray:
@@ -133,7 +133,7 @@ class RunStream(Stream):
         -------
         rows : ndarray of shape (n, ...) or pandas.DataFrame
         y : ndarray
-            As it stands in the files.
+            Targets as stored in the files.
         """
         with self._open() as source:
             spans = [span for of_block in self._spans(n, seed) for span in of_block]
@@ -293,7 +293,7 @@ class RunStream(Stream):
         return counts
 
     def distinct_labels(self) -> np.ndarray:
-        """Return all labels that occur, sorted, as they stand in the files."""
+        """Return all labels that occur, sorted, as stored in the files."""
         seen: set[Any] = set()
         with self._open() as source:
             for spans in self._spans():
@@ -301,7 +301,7 @@ class RunStream(Stream):
         return np.array(sorted(seen))
 
     def fingerprint(self) -> str:
-        """Tell this data from others, for checkpoints: by sizes, and a few of the rows."""
+        """Identify this data for checkpoints, by its sizes and a few of its rows."""
         runs = self._runs
         encoder = self.encoder.to_dict() if hasattr(self.encoder, "to_dict") else None
         first = np.flatnonzero(runs.counts)[:1]

@@ -100,10 +100,10 @@ class Stream(ABC):
         Parameters
         ----------
         seed : int or None
-            Of the order: the same seed gives the same rows in the same order. None: as they stand.
+            Seed of the order: the same seed gives the same order of rows. None keeps their own order.
         first : int, default=0
-            The row of the epoch to begin with, a multiple of `multiple`: rows before it are passed over, and
-            the others are not changed by that.
+            First row of the epoch to yield, a multiple of `multiple`: rows before it are skipped, which does
+            not change the others.
         multiple : int, default=1
             The size of every block but the last is a multiple of it. The trainer asks for whole batches.
 
@@ -118,5 +118,5 @@ class Stream(ABC):
         return None
 
     def fingerprint(self) -> str:
-        """Tell this data from others, for checkpoints."""
+        """Return a text that identifies this data for checkpoints."""
         return f"{type(self).__name__} {self.n_rows} x {self.n_features}"

@@ -32,7 +32,8 @@ class TableStream(RunStream):
     Parameters
     ----------
     source : path, folder, sequence of paths or pyarrow.dataset.FileSystemDataset
-        Of a folder, all files in and below it, in the order of their names; all must have the same columns.
+        A folder stands for all files in and below it, in the order of their names. All files must have the
+        same columns.
     target : str
         The column that is predicted.
     columns : sequence of str, optional
@@ -50,7 +51,7 @@ class TableStream(RunStream):
         How many row groups are open at once: by default what 128 MiB hold once decoded, and at least 2. The
         more there are, the better rows of different places mix, which matters where files are sorted.
     dtype : {"float32", "float64"}, default="float32"
-        Of the features if there is no encoder.
+        Data type of the features if there is no encoder.
 
     Raises
     ------
@@ -104,7 +105,7 @@ class TableStream(RunStream):
             _checks.check_name("sample_weight", sample_weight, names)
         self._columns = others if columns is None else list(columns)
         if not self._columns:
-            raise ValueError(f"{files[0].path!r} has no columns beside the target {target!r}.")
+            raise ValueError(f"{files[0].path!r} has no columns besides the target {target!r}.")
         self._target, self._weight = target, sample_weight
         self._files = files
         self._pieces = [(file, piece) for file in files for piece in range(len(file.piece_rows))]
@@ -196,7 +197,7 @@ class TableStream(RunStream):
             column = column.cast("uint8")
         if not (types.is_integer(column.type) or types.is_floating(column.type)):
             raise ValueError(
-                f"column {name!r} holds {column.type}, which is no number: give the stream an encoder."
+                f"column {name!r} holds {column.type}, which is not a number: give the stream an encoder."
             )
         return column.to_numpy()  # integers, some of them missing, become float64
 
@@ -212,7 +213,7 @@ class TableStream(RunStream):
             return self.target_encoder.encode(y)
         if y.dtype.kind not in "iufb":
             raise ValueError(
-                f"column {self._target!r} holds {y[0]!r}, which is no number: give the stream a "
+                f"column {self._target!r} holds {y[0]!r}, which is not a number: give the stream a "
                 "target_encoder."
             )
         return y
@@ -238,7 +239,7 @@ class TableStream(RunStream):
         return tuple(block)
 
     def fingerprint(self) -> str:
-        """Tell this data from others, for checkpoints: also by the names of files and columns."""
+        """Identify this data for checkpoints, also by the names of files and columns."""
         files = [[Path(file.path).name, file.piece_rows] for file in self._files]
         facts = [files, self._columns, self._target, self._weight]
         return f"{super().fingerprint()} {zlib.crc32(json.dumps(facts).encode()):08x}"

@@ -16,7 +16,7 @@ from .dates import CYCLES, NUMBER_FORMS, phase, read_dates
 from .numbers import center_and_scale, read_numbers, smooth_clip
 from .values import distinct_values, is_date, is_numeric
 
-# So many values that cannot be read, and none that can, make a column one of another kind.
+# With this many unreadable values, and no readable one, a column is of another kind.
 _FEWEST_UNREAD = 10
 
 
@@ -30,7 +30,7 @@ class Column:
     missing, distinct : int
         Number of rows without a value in training, and of different values.
     note : str
-        What the user should know of the column; empty if nothing.
+        Remark on the column for the user; may be empty.
     """
 
     kind: ClassVar[str]
@@ -99,7 +99,7 @@ class Number(Column):
     fill, center, scale : float
         A feature is ``smooth_clip((value - center) / scale)``, `fill` being the value where it is missing.
     indicator : bool
-        True if values were missing in training: a second feature says where.
+        True if values were missing in training: a second feature marks them.
     """
 
     kind = "number"
@@ -179,7 +179,7 @@ class Date(Number):
         if len(present):
             days = np.ptp(present) / 86400
             phases = {cycle: np.unique(phase(present, cycle)) for cycle in CYCLES}
-            # Less than half of a cycle is told by the time that has passed.
+            # Within less than half a cycle, the time elapsed carries the same information.
             self.cycles = [c for c, length in CYCLES.items() if days >= length / 2 and len(phases[c]) > 1]
             if days >= CYCLES["month"] and len(phases["month"]) == 1 and "week" in self.cycles:
                 self.cycles.remove("week")  # the weekday on which a month begins means nothing
@@ -238,7 +238,7 @@ class Category(Column):
         min_count : int
             Number of rows that a category must have.
         keep_rare : bool
-            Keep all categories if none has so many rows.
+            Keep all categories if none has that many rows.
         """
         counts: dict[str | None, int] = {}
         of_value = np.bincount(codes + 1, minlength=len(values) + 1).tolist()

@@ -40,7 +40,7 @@ def find_date_form(series: Any) -> str | None:
 
 
 def guess_date_form(values: list[Any]) -> str | None:
-    """Guess the format of distinct values, text or Python's dates; None if they are no dates."""
+    """Guess the format of distinct values, text or Python's dates; None if they are not dates."""
     from pandas.tseries.api import guess_datetime_format
 
     if all(not isinstance(value, str) for value in values):

@@ -1,4 +1,4 @@
-"""The encoder of tables: what each column is, and the features that are made of it."""
+"""The encoder of tables: the kind of each column, and the features made from it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TableEncoder:
     Parameters
     ----------
     columns : dict, optional
-        What columns are, by name, where their values mislead: "number", "category" (or "one_hot" or
+        Kinds of columns, by name, where their values mislead: "number", "category" (or "one_hot" or
         "embedding", to say how), "date", "text", "ignore".
     max_one_hot : int, default=30
         Most categories of a one-hot column; a column with more is embedded.
@@ -113,7 +113,7 @@ class TableEncoder:
         Raises
         ------
         ValueError
-            If there are no rows, no column is fit to learn from, or one is not what `columns` says.
+            If there are no rows, no column is fit to learn from, or one is not of the kind in `columns`.
         """
         frame = as_frame(rows)
         if len(frame) == 0:
@@ -197,7 +197,7 @@ class TableEncoder:
         ]
 
     def notes(self) -> list[str]:
-        """Return a sentence for each column that was left out, or that the user should know something of."""
+        """Return a sentence for each column that was left out or has a remark for the user."""
         return [
             f"the column {column.name!r} is left out: it {column.reason}."
             if isinstance(column, Ignored)

@@ -45,7 +45,7 @@ def read_table(source: Any) -> Any:
     ValueError
         If it is damaged or empty, has rows of different lengths, or two columns of the same name.
     TypeError
-        If the source is no table.
+        If the source is not a table.
     ImportError
         If pandas, or openpyxl for .xlsx, is not installed.
 
@@ -148,7 +148,9 @@ def _read_arrow_table(path: Path, kind: str, read: Callable[[], Any]) -> Any:
         return from_arrow(table)
     except (pyarrow.ArrowException, OSError, ValueError) as error:  # pyarrow's EOF is an OSError
         reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise ValueError(f"{str(path)!r} is cut short, damaged or no {kind} file: {reason}.") from error
+        raise ValueError(
+            f"{str(path)!r} is cut short, damaged or not a valid {kind} file: {reason}."
+        ) from error
 
 
 def _read_excel(path: Path) -> Any:
@@ -157,7 +159,9 @@ def _read_excel(path: Path) -> Any:
     try:
         return pandas.read_excel(path, engine="openpyxl")
     except Exception as error:  # openpyxl passes on all errors of zip and XML
-        raise ValueError(f"{str(path)!r} is cut short, damaged or no .xlsx file: {error}.") from error
+        raise ValueError(
+            f"{str(path)!r} is cut short, damaged or not a valid .xlsx file: {error}."
+        ) from error
 
 
 def _read_json(path: Path) -> Any:
@@ -171,7 +175,7 @@ def _read_json_lines(path: Path) -> Any:
 
 
 def _parse_json(path: Path, text: str, n_before: int = 0) -> Any:
-    """Parse JSON that begins after so many lines of a file."""
+    """Parse JSON that begins after a number of lines of a file."""
     try:
         return json.loads(text) if text.strip() else []
     except json.JSONDecodeError as error:

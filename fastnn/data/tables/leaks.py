@@ -1,4 +1,4 @@
-"""Columns that give the target away."""
+"""Columns that reveal the target."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .frames import as_frame
 from .numbers import read_numbers
 from .values import distinct_values, is_date, plain_column, unusable_content
 
-_MOST_EXCEPTIONS = 0.001  # to a column that tells the target
-_MOST_ROWS = 100_000  # about; of more rows some are looked at
+_MOST_EXCEPTIONS = 0.001  # to a column that determines the target
+_MOST_ROWS = 100_000  # about; of more rows, a sample is examined
 _FEWEST_ROWS = 20
 
 
 def leaks(frame: Any, y: ArrayLike) -> list[str]:
-    """Find columns that tell the target (nearly) alone, which a column known beforehand seldom does.
+    """Find columns that (nearly) determine the target alone, as columns known beforehand seldom do.
 
-    A column tells a regression's target by a correlation, of values or of ranks, above 0.999; it tells
-    classes by a few values, each in at least ten rows on average, that come with one class only.
+    A column determines a regression's target if the correlation of values or of ranks is above 0.999; it
+    determines classes if its few values, each in at least ten rows on average, occur with one class only.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def leaks(frame: Any, y: ArrayLike) -> list[str]:
 
 
 def _share_of_classes(series: Any, y: np.ndarray) -> str:
-    """Say in words in which share of the rows a column tells the class; "" if it does not."""
+    """Describe the share of rows in which a column determines the class; "" if it does not."""
     import pandas
 
     if unusable_content(series):
@@ -77,7 +77,7 @@ def _share_of_classes(series: Any, y: np.ndarray) -> str:
 
 
 def _share_of_values(series: Any, y: np.ndarray) -> str:
-    """Say in words in which share of the rows a column tells the value; "" if it does not."""
+    """Describe the share of rows in which a column determines the value; "" if it does not."""
     if unusable_content(series) or is_date(series):
         return ""
     values, _ = read_numbers(series)

@@ -21,7 +21,7 @@ def read_numbers(series: Any) -> tuple[np.ndarray, np.ndarray]:
     values : ndarray of shape (n,), float64
         NaN where missing or infinite.
     unread : ndarray of shape (n,), bool
-        The rows whose text is no number.
+        Mask of the rows whose text is not a number.
     """
     import pandas
 
@@ -43,9 +43,9 @@ def parse_numbers(values: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     numbers : ndarray of shape (n,), float64
-        NaN for those that are no numbers.
+        NaN for those that are not numbers.
     readable : ndarray of shape (n,), bool
-        Those that are numbers, or text for a missing one.
+        Mask of the values that are numbers, or text for a missing one.
     """
     import pandas
 

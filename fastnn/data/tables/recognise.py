@@ -36,14 +36,14 @@ def learn_column(
     series : pandas.Series
         As :func:`.values.plain_column` returns it.
     choice : str or None
-        One of CHOICES, if the user says what the column is.
+        One of CHOICES, if the user specifies the kind.
     min_count, max_one_hot, max_words : int
-        As of :class:`.encoder.TableEncoder`.
+        Parameters of :class:`.encoder.TableEncoder`.
 
     Raises
     ------
     ValueError
-        If the column is not what `choice` says.
+        If the column is not of the kind `choice`.
     """
     if choice == "ignore":
         return Ignored(name, reason="was to be left out")
@@ -69,7 +69,7 @@ def learn_column(
 
 
 def _learn_objects(name: str, series: Any, min_count: int, max_one_hot: int, max_words: int) -> Column:
-    """Learn from a column of text or objects, whose dtype does not tell what they are."""
+    """Learn from a column of text or objects, whose dtype does not determine the kind."""
     codes, values = distinct_values(series)
     counts = np.bincount(codes + 1, minlength=len(values) + 1)[1:]
     if not _has_numeric_categories(series) and _are_numbers(values, counts):
@@ -94,7 +94,7 @@ def _learn_objects(name: str, series: Any, min_count: int, max_one_hot: int, max
 
 
 def _has_numeric_categories(series: Any) -> bool:
-    """Tell whether the dtype is one of categories that are numbers."""
+    """Return whether the dtype is one of categories that are numbers."""
     import pandas
 
     if not isinstance(series.dtype, pandas.CategoricalDtype):
@@ -106,7 +106,7 @@ def _has_numeric_categories(series: Any) -> bool:
 
 
 def _are_numbers(values: list[Any], counts: np.ndarray) -> bool:
-    """Tell whether distinct values, each with its number of rows, are numbers."""
+    """Return whether distinct values, each with its number of rows, are numbers."""
     numbers, readable = parse_numbers(values)
     is_number = ~np.isnan(numbers)
     if (counts * ~readable).sum() > _MOST_UNREADABLE * counts.sum() or not (counts * is_number).any():
@@ -129,12 +129,12 @@ def _learn_number(name: str, series: Any, *, is_chosen: bool) -> Column:
     if not is_chosen and _is_identifier(name, present, distinct, n_missing):
         reason = "numbers the rows, and says nothing of others"
         return Ignored(name, n_missing, len(distinct), reason=reason)
-    note = f"values that are no numbers, taken as missing: {n_unread}" if n_unread else ""
+    note = f"values that are not numbers, taken as missing: {n_unread}" if n_unread else ""
     return Number(name, n_missing, len(distinct), note).learn(values)
 
 
 def _is_identifier(name: str, present: np.ndarray, distinct: np.ndarray, n_missing: int) -> bool:
-    """Tell whether numbers count the rows: integers, all different, with few gaps or a name that says so.
+    """Return whether numbers count the rows: integers, all different, with few gaps or a name that says so.
 
     Training rows are some of all rows, so gaps are to be expected.
     """
@@ -148,7 +148,7 @@ def _is_identifier(name: str, present: np.ndarray, distinct: np.ndarray, n_missi
 
 
 def _are_dates(values: list[Any], counts: np.ndarray, form: str) -> bool:
-    """Tell whether distinct values, each with its number of rows, are dates of a format."""
+    """Return whether distinct values, each with its number of rows, are dates of a format."""
     texts = [value.strip() if isinstance(value, str) else value for value in values]
     is_date = np.isfinite(parse_dates(texts, form, "UTC"))
     missing = np.array([is_missing_word(text) for text in texts])

@@ -1,4 +1,4 @@
-"""A table as a data set: the target taken apart from the columns that predict it."""
+"""A table as a data set: the target separated from the columns that predict it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_dataset(
     drop: Iterable[str] = (),
     drop_missing: bool = False,
 ) -> Dataset:
-    """Read a table, and take the target apart from the columns that predict it.
+    """Read a table, and separate the target from the columns that predict it.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def read_dataset(
     Returns
     -------
     Dataset
-        Of kind "table"; y has shape (n,), or (n, n_out) for several targets.
+        Data set of kind "table"; y has shape (n,), or (n, n_out) for several targets.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_dataset(
     rows = frame.drop(columns=[*targets, *drop])
     if rows.shape[1] == 0:
         found = "one column only" if len(columns) == 1 else "no column left"
-        raise ValueError(f"{where} has {found}: expected some beside the target {target!r}.")
+        raise ValueError(f"{where} has {found}: expected some besides the target {target!r}.")
     missing = frame[targets].isna().any(axis=1).to_numpy()
     if missing.any():
         if not drop_missing:

@@ -1,4 +1,4 @@
-"""Values of a column: the distinct ones, what the dtype says of them, and text for missing ones."""
+"""Values of a column: the distinct ones, their kind by dtype, and text for missing ones."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def distinct_values(series: Any) -> tuple[np.ndarray, list[Any]]:
 
 
 def is_numeric(series: Any) -> bool:
-    """Tell whether the dtype is one of numbers, booleans or durations."""
+    """Return whether the dtype is one of numbers, booleans or durations."""
     import pandas
 
     types = pandas.api.types
@@ -85,7 +85,7 @@ def is_numeric(series: Any) -> bool:
 
 
 def is_date(series: Any) -> bool:
-    """Tell whether the dtype is one of dates or periods."""
+    """Return whether the dtype is one of dates or periods."""
     import pandas
 
     return pandas.api.types.is_datetime64_any_dtype(series.dtype) or isinstance(
@@ -94,5 +94,5 @@ def is_date(series: Any) -> bool:
 
 
 def is_missing_word(value: Any) -> bool:
-    """Tell whether a value is text that stands for a missing one."""
+    """Return whether a value is text that stands for a missing one."""
     return isinstance(value, str) and value.strip().lower() in MISSING_WORDS

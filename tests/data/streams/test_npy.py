@@ -62,7 +62,7 @@ def test_a_file_that_is_harmed_while_training(npy, harm):
     error = {"cut": ValueError, "gone": FileNotFoundError}[harm]
     message = {
         "cut": r"x\.npy' ends before row \d+, but it had 1000 rows",
-        "gone": "there is no file .* any more",
+        "gone": "the file .* no longer exists",
     }
     with pytest.raises(error, match=message[harm]):
         trainer.fit(ArrayStream(*npy, block_rows=64), epochs=9, callbacks=Harm(), verbose=0)

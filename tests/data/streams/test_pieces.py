@@ -43,7 +43,9 @@ def test_tables_that_cannot_be_read(arrow, folder, tmp_path):
     content = (folder / "1.parquet").read_bytes()
     for n in (0, 10, len(content) // 2, len(content) - 1):
         (folder / "1.parquet").write_bytes(content[:n])
-        with pytest.raises(ValueError, match=r"1\.parquet' is cut short, damaged or no Parquet file"):
+        with pytest.raises(
+            ValueError, match=r"1\.parquet' is cut short, damaged or not a valid Parquet file"
+        ):
             TableStream(folder, "label")
     table = make_table(arrow, 0, 10)
     write_table(table.rename_columns(["number", "LETTER", "unique", "label", "weight"]), folder / "1.parquet")
@@ -60,7 +62,7 @@ def test_tables_that_cannot_be_read(arrow, folder, tmp_path):
         TableStream(tmp_path / "t.xls", "label")
     with pytest.raises(ValueError, match=r"holds (string|dictionary)"):
         TableStream(tmp_path / "table" / "0.parquet", "weight").load()
-    with pytest.raises(ValueError, match="column 'label' holds 'yes', which is no number"):
+    with pytest.raises(ValueError, match="column 'label' holds 'yes', which is not a number"):
         TableStream(tmp_path / "table" / "0.parquet", "label", encoder=Plain()).load()
 
 

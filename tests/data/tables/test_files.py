@@ -68,7 +68,7 @@ def test_files_whose_text_is_damaged(tmp_path):
     with pa.ipc.new_file(tmp_path / "t.feather", table.schema) as file:
         file.write_table(table)
     for ending in ("parquet", "feather"):
-        with pytest.raises(ValueError, match=r"damaged or no .* file: .*UTF8"):
+        with pytest.raises(ValueError, match=r"damaged or not a valid .* file: .*UTF8"):
             read_table(tmp_path / f"t.{ending}")
 
 

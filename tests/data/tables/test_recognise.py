@@ -92,5 +92,5 @@ def test_a_few_values_that_are_no_numbers():
     values = [str(i % 30) for i in range(99)] + ["broken"]
     encoder = TableEncoder().fit({"x": values})
     assert column(encoder, "x")["kind"] == "number"
-    assert encoder.notes() == ["the column 'x': values that are no numbers, taken as missing: 1."]
+    assert encoder.notes() == ["the column 'x': values that are not numbers, taken as missing: 1."]
     assert encoder.feature_names == ["x", "x is missing"]

@@ -1,4 +1,4 @@
-"""The hook after an update: norms are limited, and the average of the weights over steps moves."""
+"""The hook after an update, which limits norms and updates the average of the weights over steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastnn.kernels.team import new_team
 def test_limit_norms(rng, dtype, poisoned, has_t):
     n_in, n_out, limit = 30, 21, 5.0
     w = poisoned(rng.standard_normal((n_in + 2, n_out)), dtype)
-    w[:, 3] = 0  # of which there is no direction
+    w[:, 3] = 0  # a vector without direction
     w_t = poisoned(np.full((n_out, n_in), np.nan), dtype)
     before = w.copy()
     limit_norms(w, w_t, has_t, limit, n_in, 2, 19)
@@ -27,14 +27,14 @@ def test_limit_norms(rng, dtype, poisoned, has_t):
     norms = np.linalg.norm(old, axis=0)
     is_long = (norms > limit) & (np.arange(n_out) >= 2) & (np.arange(n_out) < 19)
     assert 0 < is_long.sum() < 17
-    # The factor is rounded, and the product.
+    # Factor and product are rounded.
     ref = old[:, is_long] * limit / norms[is_long]
     np.testing.assert_allclose(w[:n_in, :n_out][:, is_long], ref, rtol=2 * np.finfo(dtype).eps)
     if has_t:
         np.testing.assert_array_equal(w_t[:n_out, :n_in][is_long], w[:n_in, :n_out][:, is_long].T)
         w_t[:n_out, :n_in][is_long] = np.nan
     assert np.isnan(w_t).all()
-    # What is short, below the weights, or another part's, is not touched.
+    # Short vectors, rows below the weights, and another part's columns are not touched.
     w[:n_in, :n_out][:, is_long] = before[:n_in, :n_out][:, is_long]
     np.testing.assert_array_equal(w, before)
 
@@ -65,7 +65,7 @@ def test_an_average_of_equal_weights_stays(dtype):
 
 
 def updated(dtype, n_parts, name="kept, blocks"):
-    """A problem after an update that nothing came before: the parts one after the other."""
+    """Return a problem after its first update, with the parts run one after the other."""
     problem = make_problem(CASES[name], dtype, max_norm=1.2, keep=0.9)
     problem.network.params[:] *= 1.5
     for part in reversed(range(n_parts)):
@@ -87,7 +87,7 @@ def test_after_update_against_the_twin(dtype, name):
         w_t = comp.network.params_t[layer["t_start"] :][: layer["n_out"] * layer["t_cols"]]
         w = reference_step.weights(layer, comp.network.params)[: layer["n_in"]]
         norms = np.linalg.norm(w.astype(np.float64), axis=0)
-        is_long = np.abs(norms - 1.2) < 1e-5  # those that were scaled, in the transposed weights as well
+        is_long = np.abs(norms - 1.2) < 1e-5  # the scaled ones, in the transposed weights as well
         scaled = w_t.reshape(layer["n_out"], -1)[:, : layer["n_in"]][is_long]
         np.testing.assert_array_equal(scaled, w[:, is_long].T)
 
@@ -98,7 +98,7 @@ def test_parts_change_no_bit(dtype, n_parts):
 
 
 def figures(dtype):
-    """To be repeated without compilation."""
+    """Return figures to repeat without compilation."""
     return [float(np.abs(array).sum(dtype="f8")) for array in updated(np.dtype(dtype), 2, "deep").matrices()]
 
 

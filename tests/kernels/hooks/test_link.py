@@ -1,4 +1,4 @@
-"""Addresses of hooks: their argument types are those of the records that training makes."""
+"""Addresses of hooks, whose argument types are those of the records made by training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of hooked layers by themselves: normalisation, learned slopes, dropout, residual connections."""
+"""Hooked layers in isolation: normalisation, learned slopes, dropout, residual connections."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def net():
 
 
 def dropped(net, shape, rate, seed=0, number=1, depth=0, parts=None):
-    """Ones after dropout."""
+    """Return ones after dropout."""
     a = np.ones(shape, net.dtype)
     for r0, r1 in parts or [(0, shape[0])]:
         context = context_of(net.compiled.view(seed), net.compiled.layout.workspace(0, 0), number)
@@ -61,7 +61,7 @@ def test_share_that_is_dropped(net, rate):
 
 
 def test_masks_are_independent(net):
-    """Masks of different steps, layers, seeds, rows and columns differ, and tell nothing of each other."""
+    """Masks of different steps, layers, seeds, rows and columns are independent of each other."""
     shape, plain = (200, 500), {"seed": 3, "number": 5, "depth": 2}
     one = dropped(net, shape, 0.5, **plain) - 1  # ones and minus ones
     np.testing.assert_array_equal(dropped(net, shape, 0.5, **plain) - 1, one)

@@ -1,4 +1,4 @@
-"""Sparse rows: what dense rows give, to the bit; lazy updates; and what an embedding bag does."""
+"""Sparse rows: equality with dense rows, to the bit; lazy updates; and embedding bags."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SPARSE = {name: case for name, case in CASES.items() if "embeddings" not in case
 
 
 def make_csr(rng, n_rows, n_in, share=0.2, dtype="float64", longest=None):
-    """Rows of many lengths, some empty, and a column that no row has."""
+    """Return rows of many lengths, some empty, and a column that no row has."""
     x = rng.standard_normal((n_rows, n_in)) * (rng.random((n_rows, n_in)) < share)
     x[0] = x[n_rows // 2] = 0
     if n_in > 1:
@@ -38,7 +38,7 @@ def make_csr(rng, n_rows, n_in, share=0.2, dtype="float64", longest=None):
 
 
 class Rows:
-    """A network's first layer and sparse rows in an order of their own, in poisoned buffers."""
+    """A network's first layer and sparse rows in a random order, in poisoned buffers."""
 
     def __init__(self, rng, dtype, n_in, n_out, *, n_rows=23, n_parts=1, n_more=0, **options):
         self.net = fastnn.MLP([n_in, n_out, 3], "tanh", dtype=dtype, seed=0, **options)
@@ -80,7 +80,7 @@ def test_forward(rng, dtype, n_in, n_out):
 
 
 def test_forward_of_columns_in_disorder(rng, dtype):
-    """Whatever the order and however often a column comes: the sum is that of its values."""
+    """Unsorted and repeated columns: the values of a column are added."""
     rows = Rows(rng, dtype, 12, 20)
     columns = rng.integers(0, 12, rows.x.nnz).astype(np.int32)
     data = rows.data._replace(columns=columns)
@@ -93,7 +93,7 @@ def test_forward_of_columns_in_disorder(rng, dtype):
 
 
 def entries_of(rows, part=0):
-    """Features, rows and values, as they were sorted."""
+    """Return features, rows and values in sorted order."""
     counts = rows.work.counts[part]
     half, n = 2 * part + counts[kernels.HALF], counts[kernels.N_SORTED]
     entries = rows.work.entries[half, :n]
@@ -115,7 +115,7 @@ def test_sort(rng, dtype, n_in):
 
 
 def test_sort_of_many_features(rng):
-    """Three passes: numbers of 23 bits."""
+    """Numbers of 23 bits need three passes of the sort."""
     n_in, n_entries = 2**23 - 5, 4000
     columns = np.sort(rng.integers(0, n_in, n_entries)).astype(np.int32)
     layout = fastnn.MLP([2, 2], seed=0).compiled.layout
@@ -134,7 +134,7 @@ def test_sort_of_many_features(rng):
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(1, 1), (5, 3), (40, 16), (33, 100), (300, 128), (9, 300)])
 def test_gradient(rng, dtype, n_in, n_out):
-    """Blocks of it, the bias in the last, from deltas of the whole batch."""
+    """Blocks of the gradient, with the bias in the last, from the deltas of the whole batch."""
     rows = Rows(rng, dtype, n_in, n_out)
     delta = records.delta_of(rows.layer, rows.work)[: rows.n_rows]
     delta[:] = rng.standard_normal(delta.shape)
@@ -172,7 +172,7 @@ def test_dropout_is_that_of_dense_rows(rng, dtype, rate):
     np.testing.assert_allclose(comp, twin, atol=40 * np.finfo(dtype).eps)
 
 
-# --- what is given ----------------------------------------------------------------------------------
+# --- matrices ---------------------------------------------------------------------------------------
 
 
 def test_a_canonical_matrix_is_not_copied(rng, dtype):
@@ -186,7 +186,7 @@ def test_a_canonical_matrix_is_not_copied(rng, dtype):
 
 
 def test_any_csr_matrix_will_do(rng, dtype):
-    """Columns in disorder and twice, long indices, explicit zeros: as the dense matrix that it stands for."""
+    """Unsorted and repeated columns, long indices and explicit zeros equal the dense matrix."""
     starts = np.array([0, 4, 4, 7, 8])
     columns, values = np.array([3, 1, 3, 0, 2, 2, 2, 1]), np.array([1, 2, 4, -1, 0.5, 1, 2, 0])
     x = scipy_sparse.csr_matrix((values, columns.astype("i8"), starts.astype("i8")), (4, 5))
@@ -200,7 +200,7 @@ def test_any_csr_matrix_will_do(rng, dtype):
         pair.append(net.params)
     np.testing.assert_array_equal(pair[0], pair[1])
     np.testing.assert_array_equal(pair[2], pair[1])
-    np.testing.assert_array_equal(x.indices, kept)  # the caller's matrix is as it was
+    np.testing.assert_array_equal(x.indices, kept)  # the caller's matrix is unchanged
 
 
 @pytest.mark.parametrize(
@@ -232,14 +232,14 @@ def test_rows_without_any_entry(dtype):
 
 
 def test_many_features_take_no_room(rng):
-    """A million of them: the dense rows of a block would be a gigabyte."""
+    """With a million features, the dense rows of a block would take a gigabyte."""
     n_in = 1_000_000
     net = fastnn.MLP([n_in, 2], output="softmax", init="zeros", seed=0)
     columns = np.sort(rng.integers(0, n_in, (500, 3))).ravel()
     x = scipy_sparse.csr_matrix((np.ones(1500, "f4"), columns, np.arange(0, 1501, 3)), (500, n_in))
     trainer = fastnn.Trainer(net, loss="cross_entropy", optimizer="sgd", seed=0, n_threads=1)
     y = columns[::3] % 2
-    for warm in (False, True):  # compiling takes room, too
+    for warm in (False, True):  # compilation takes memory, too
         if warm:
             tracemalloc.start()
         trainer.fit(x, y, epochs=1, verbose=0)
@@ -252,7 +252,7 @@ def test_many_features_take_no_room(rng):
 
 
 def test_dense_and_sparse_in_turn(rng):
-    """One trainer takes either, whatever it has made room for."""
+    """A trainer takes either kind, whichever it allocated its workspace for."""
     x, y = make_csr(rng, 40, 6, dtype="float32"), rng.integers(0, 3, 40)
     kinds = (x, x.toarray())
     results = []
@@ -266,7 +266,7 @@ def test_dense_and_sparse_in_turn(rng):
     np.testing.assert_array_equal(results[2], results[0])
 
 
-# --- trained on, they are dense rows ----------------------------------------------------------------
+# --- equality with dense rows -----------------------------------------------------------------------
 
 FEATURES = {
     "plain": ({}, {}),
@@ -370,7 +370,7 @@ def test_gradient_against_differences(rng, feature):
             np.testing.assert_allclose(grad[place], (sides[0] - sides[1]) / (2 * h), rtol=1e-6, atol=1e-9)
 
 
-# --- weights that are left alone --------------------------------------------------------------------
+# --- lazy updates -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=SPARSE.values(), ids=SPARSE)
@@ -390,7 +390,7 @@ def problem(request, dtype):
 
 
 def states(problem):
-    """First layer's weights and all that the optimiser keeps of them."""
+    """Return the first layer's weights and the optimiser's states for them."""
     layer, opt = problem.network.layers[0], problem.state
     vectors = problem.network.params, opt.m, opt.v, opt.u
     return [reference_step.weights(layer, flat)[: layer["n_in"]] for flat in vectors if flat.size]
@@ -399,7 +399,7 @@ def states(problem):
 @pytest.mark.parametrize("options", [{}, {"optimizer": "adamw", "l1": 0.2}, {"optimizer": "nesterov"},
                                      {"optimizer": "rmsprop", "keep": 0.9}], ids=str)  # fmt: skip
 def test_lazy_moves_the_weights_of_a_batch_and_no_others(problem, options):
-    """Beside steps that move all, of which the rest is taken back."""
+    """Comparison with steps that move all weights, in which those of absent features are then restored."""
     comp, ref = problem(skip=1, **options), problem(skip=0, **options)
     moved = np.zeros(comp.network.layers[0]["n_in"], bool)
     for number, first in enumerate(range(0, N_ROWS, 16), 1):
@@ -430,7 +430,7 @@ def test_lazy_moves_the_weights_of_a_batch_and_no_others(problem, options):
 
 
 def test_plain_descent_skips_what_has_no_slope(problem):
-    """With the same bits: without momentum and penalty it has no reason to move."""
+    """Equality of bits: without momentum and penalty, such weights would not move."""
     comp, ref = (problem(skip=skip, optimizer="sgd", l2=0, l1=0) for skip in (1, 0))
     totals, ref_totals = (each.train(0, N_ROWS, 16, 1) for each in (comp, ref))
     comp.assert_same_bits(ref)
@@ -497,13 +497,13 @@ def test_lazy_is_for_sparse_rows():
         fastnn.Trainer(net, loss="cross_entropy", lazy=True)
 
 
-# --- beside PyTorch ---------------------------------------------------------------------------------
+# --- comparison with PyTorch ------------------------------------------------------------------------
 
 WORDS, WIDTH, N_TEXTS, BATCH = 50, 7, 96, 12
 
 
 def texts(rng):
-    """Word numbers of each text, and the mean of their indicators as CSR: 1 / n for each word."""
+    """Return the word numbers of each text, and the mean of their indicators as CSR: 1 / n per word."""
     words = [rng.choice(WORDS, rng.integers(1, 9), replace=False) for _ in range(N_TEXTS)]
     x = scipy_sparse.lil_matrix((N_TEXTS, WORDS))
     for number, text in enumerate(words):
@@ -512,7 +512,7 @@ def texts(rng):
 
 
 def bag_of(net, torch, mode, sparse):
-    """The network's layers in PyTorch; the first without its bias, which there is a parameter of its own."""
+    """Return the network's layers in PyTorch; the first without its bias, a separate parameter there."""
     bag = torch.nn.EmbeddingBag(WORDS, WIDTH, mode=mode, sparse=sparse, dtype=torch.float64)
     bag.weight.data = torch.from_numpy(net.weights[0].copy())
     linear = torch.nn.Linear(WIDTH, 3, dtype=torch.float64)
@@ -524,7 +524,7 @@ def bag_of(net, torch, mode, sparse):
 @pytest.mark.peers
 @pytest.mark.parametrize("lazy", [False, True])
 def test_an_embedding_bag(rng, lazy):
-    """Values of 1 / number of words, and no activation: the mean of the words' vectors, then a layer."""
+    """Values of 1 / number of words without activation give the mean of the words' vectors, then a layer."""
     torch = pytest.importorskip("torch")
     words, x, y = texts(rng)
     net = fastnn.MLP([WORDS, WIDTH, 3], "identity", dtype="float64", seed=0)

@@ -1,4 +1,4 @@
-"""Optimisers as kernels: beside their twins, the core, and PyTorch."""
+"""Optimisers as kernels, compared with their twins, the core and PyTorch."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ SHAPE, N_STEPS = (5, 37), 8
 
 
 def make_matrices(optimizer, dtype, shape=SHAPE):
-    """w, g and three states, of which those that the optimiser does not keep are empty, as in training."""
+    """Return w, g and three states; those that the optimiser does not use are empty, as in training."""
     w, g = np.random.default_rng(7).standard_normal((2, *shape)).astype(dtype)
     w[0, :2] = 0  # where l1 has no slope
     return [w, g, *(np.zeros(shape if k < optimizer.n_states else (0, 0), dtype) for k in range(3))]
 
 
 def run(matrices, optimizer, terms=PLAIN, rates=None, block=None, update=None):
-    """One update, by default the first, of all that there is, by the optimiser's own kernel."""
+    """Run one update, by default the first, of the whole block, by the optimiser's own kernel."""
     w = matrices[0]
     rates = optimizer.rates(np.array([optimizer.lr]), 0)[0] if rates is None else rates
     block = block or (0, w.shape[0], 0, w.shape[1])
@@ -64,7 +64,7 @@ def run(matrices, optimizer, terms=PLAIN, rates=None, block=None, update=None):
 
 
 def rounded(terms, dtype):
-    """The terms in the dtype: what is compared with a twin is a kernel's own rounding."""
+    """Return the terms in the dtype, so that comparisons with a twin show the kernel's own rounding."""
     return Terms(*(dtype.type(term) for term in terms))
 
 
@@ -78,7 +78,7 @@ def test_against_the_twin(rng, dtype, optimizer, terms):
         comp[1][:] = rng.standard_normal(SHAPE)
         ref[1][:] = comp[1]
         run(comp, optimizer, terms, rates)
-        # A state that is not there is one that the twin does not look at either.
+        # The twin does not use a state that is absent here.
         run(ref, optimizer, rounded(terms, dtype), rates, update=ref_update)
     # Eight steps of a dozen roundings each, of numbers below 5.
     eps = np.finfo(dtype).eps
@@ -203,7 +203,7 @@ def test_worked_by_hand(dtype):
 
 
 def figures(dtype):
-    """Results of two steps of every optimiser with every term, to be repeated without compilation."""
+    """Return results of two steps of every optimiser with every term, to repeat without compilation."""
     result = []
     for optimizer in OPTIMIZERS.values():
         matrices = make_matrices(optimizer, np.dtype(dtype))
@@ -219,12 +219,12 @@ def test_without_compilation(run_python, dtype):
     np.testing.assert_allclose(json.loads(done.stdout), figures(dtype), rtol=20 * np.finfo(dtype).eps)
 
 
-# --- beside PyTorch ---------------------------------------------------------------------------------
+# --- comparison with PyTorch ------------------------------------------------------------------------
 
 BETAS = {"betas": (0.85, 0.98)}
 OURS = {"beta1": 0.85, "beta2": 0.98}
 DECOUPLED = {"weight_decay": 0.1, "decoupled_weight_decay": True}
-# The optimiser, the terms beside it, PyTorch's name and options.
+# Optimiser, further terms, PyTorch's name and options.
 PEERS = {
     "sgd": (fastnn.SGD(), {"l2": 0.1}, "SGD", {"weight_decay": 0.1}),
     "momentum": (fastnn.SGD(momentum=0.9), {"l2": 0.1}, "SGD", {"momentum": 0.9, "weight_decay": 0.1}),
