@@ -209,12 +209,7 @@ class Architecture:
             "embeddings": self.embeddings or None,
         }
         given = "".join(f", {name}={value!r}" for name, value in options.items() if value is not None)
-        names = [
-            activation.name
-            if activation.is_own or activation == as_activation(activation.name)
-            else activation
-            for activation in self.activations
-        ]
+        names = [a.name if a.is_own or a == as_activation(a.name) else a for a in self.activations]
         return f"MLP({list(self.sizes)}, activation={names}{given}, dtype={self.dtype.name!r})"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._threads import Pace, launch, parts_for
+from .._threads import launch, parts_for
 from ..kernels import step as kernels
 from ..kernels.hooks import link
 from ..kernels.records import Data, Network, Objective, UpdateState, Workspace
@@ -16,6 +16,7 @@ from ..kernels.updates import N_RATES, UPDATE_SETTINGS
 from ..losses import Loss
 from ..network.compiled import CompiledNetwork
 from ..network.layout import aligned_zeros
+from .pace import Pace
 from .settings import Settings
 from .state import State
 

@@ -12,6 +12,7 @@ from training.resuming import CrashAfter, CrashError
 import fastnn
 from fastnn import EMA, SGD, Checkpoint, EarlyStopping, _threads
 from fastnn.kernels.records import FAILED
+from fastnn.training import pace
 from network.networks import assert_same_network, rewrite
 
 SIZES = (4, 9, 9, 3)
@@ -237,7 +238,7 @@ def test_two_threads_give_the_same_bits(monkeypatch):
         real(address, n_parts, args)
         came.append(n_parts == 2 and not (args[-1].ndim == 1 and args[-1][FAILED]))
 
-    monkeypatch.setattr(_threads, "PARALLEL_STEP_FLOPS", 0)
+    monkeypatch.setattr(pace, "PARALLEL_STEP_FLOPS", 0)
     monkeypatch.setattr("fastnn.training.core.PARALLEL_CALL_FLOPS", 0)
     for _ in range(20):  # on a busy machine threads may not meet in time
         net = make_net()

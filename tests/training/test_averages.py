@@ -8,7 +8,6 @@ import pytest
 import fastnn
 from fastnn import EMA, SWA, Callback, EarlyStopping
 from fastnn.training import loop
-from fastnn.training.core import Core
 from fastnn.training.resume import Checkpoints
 from fastnn.training.sources import InMemory
 from training.examples import make_binary_rows, make_binary_trainer
@@ -171,7 +170,7 @@ def fail(*_):
     raise RuntimeError("at the start")
 
 
-@pytest.mark.parametrize("where", ["on_fit_begin", "restore", "start", "align_transposed", "make_display"])
+@pytest.mark.parametrize("where", ["on_fit_begin", "restore", "start", "make_display"])
 @pytest.mark.parametrize("average", AVERAGES, ids=repr)
 def test_an_error_before_the_first_epoch_leaves_weights_and_average(data, average, where, monkeypatch):
     trainer, ref = make(average), make(average)
@@ -189,7 +188,6 @@ def test_an_error_before_the_first_epoch_leaves_weights_and_average(data, averag
             owner = {
                 "restore": Checkpoints,
                 "start": InMemory,
-                "align_transposed": Core,
                 "make_display": loop,
             }[where]
             patch.setattr(owner, where, fail)

@@ -17,6 +17,7 @@ from fastnn import _threads
 from fastnn._jit import compile_seconds
 from fastnn._threads import usable_cores
 from fastnn.kernels import records, step
+from fastnn.training import pace
 from training.examples import (
     fit_network,
 )
@@ -47,7 +48,7 @@ def test_calls_of_any_length_are_the_same(four_classes, monkeypatch):
     """Training is cut into calls by the clock, which must not show."""
     ref = fit_network(four_classes)
     for name in ("CHUNK_SECONDS", "FIRST_CHUNK_SECONDS"):
-        monkeypatch.setattr(_threads, name, 0)
+        monkeypatch.setattr(pace, name, 0)
     assert_same_bits(fit_network(four_classes), ref)
 
 
@@ -82,8 +83,8 @@ def test_changing_the_number_of_threads_changes_no_bit(four_classes, spy, monkey
     """As trials do while training goes on: here after every chunk, and every chunk is a step."""
     ref = fit_network(four_classes, n_threads=1)
     for name in ("CHUNK_SECONDS", "FIRST_CHUNK_SECONDS", "FIRST_TRIAL_SECONDS", "TRIAL_SPACING"):
-        monkeypatch.setattr(_threads, name, 0)
-    monkeypatch.setattr(_threads, "TRIAL_SECONDS", 0)
+        monkeypatch.setattr(pace, name, 0)
+    monkeypatch.setattr(pace, "TRIAL_SECONDS", 0)
     assert_parallel_gives(ref, spy, four_classes, n_threads=2)
 
 
@@ -109,7 +110,7 @@ def test_two_threads_give_the_same_bits(dtype, rng, spy):
 def test_two_threads_on_little_work(four_classes, spy, monkeypatch, sizes, batch_size, optimizer):
     arguments = {"sizes": sizes, "batch_size": batch_size, "optimizer": optimizer, "l2": 0.1}
     ref = fit_network(four_classes, n_threads=1, **arguments)
-    monkeypatch.setattr(_threads, "PARALLEL_STEP_FLOPS", 0)
+    monkeypatch.setattr(pace, "PARALLEL_STEP_FLOPS", 0)
     assert_parallel_gives(ref, spy, four_classes, n_threads=2, **arguments)
 
 
@@ -155,7 +156,7 @@ def as_given(request, four_classes):
 def test_two_threads_with_every_feature(as_given, dtype, spy, monkeypatch, feature):
     arguments = {"sizes": (20, 40, 40, 4), "dtype": dtype, **FEATURES[feature]}
     ref = fit_network(as_given, n_threads=1, **arguments)
-    monkeypatch.setattr(_threads, "PARALLEL_STEP_FLOPS", 0)
+    monkeypatch.setattr(pace, "PARALLEL_STEP_FLOPS", 0)
     assert_parallel_gives(ref, spy, as_given, n_threads=2, **arguments)
 
 
@@ -165,7 +166,7 @@ def test_calls_of_one_step_are_the_same(four_classes, monkeypatch, feature):
     plain = fit_network(four_classes, (20, 40, 40, 4))
     assert (ref[0].weights[0] != plain[0].weights[0]).any()  # it does make a difference
     for name in ("CHUNK_SECONDS", "FIRST_CHUNK_SECONDS"):
-        monkeypatch.setattr(_threads, name, 0)
+        monkeypatch.setattr(pace, name, 0)
     assert_same_bits(fit_network(four_classes, (20, 40, 40, 4), **FEATURES[feature]), ref)
 
 
@@ -185,7 +186,7 @@ def n_compiled():
 def test_another_network_compiles_nothing(dtype, four_classes, monkeypatch):
     reference.train_everything(dtype.name)
     with monkeypatch.context() as patch:  # what starts threads is loaded when it is first needed
-        patch.setattr(_threads, "PARALLEL_STEP_FLOPS", 0)
+        patch.setattr(pace, "PARALLEL_STEP_FLOPS", 0)
         reference.train_everything(dtype.name, 2)
     before = n_compiled(), compile_seconds()
     assert len(step.train_part.signatures) > 0
@@ -199,11 +200,11 @@ def test_another_network_compiles_nothing(dtype, four_classes, monkeypatch):
 
 CODE = """
 import json, reference
-from fastnn import _threads
+from fastnn.training import pace
 from fastnn.network import predictor
 from fastnn.training import core
 from fastnn._jit import compile_seconds
-_threads.PARALLEL_STEP_FLOPS = core.PARALLEL_CALL_FLOPS = predictor.PARALLEL_CALL_FLOPS = 0
+pace.PARALLEL_STEP_FLOPS = core.PARALLEL_CALL_FLOPS = predictor.PARALLEL_CALL_FLOPS = 0
 figures = [reference.train_everything(dtype, n) for dtype in {dtypes} for n in {threads}]
 print(json.dumps([figures, compile_seconds()]))
 """

@@ -321,10 +321,11 @@ for n_killed in range(26):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 def test_killed_at_any_moment_and_started_again(tmp_path, start):
     folder = tmp_path / "run"
-    epochs = 600  # several times as long as all processes that are killed
+    epochs = 1500  # several times as long as all processes that are killed
     command = [sys.executable, "-c", KILLED.replace("{epochs}", str(epochs)), str(folder)]
     process = start(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(PATH)})
     out, err = process.communicate(timeout=120)

@@ -335,7 +335,7 @@ def test_two_threads_give_the_same_bits(rng, dtype, feature, monkeypatch):
     x, y = make_csr(rng, 70, 12, dtype=dtype), rng.integers(0, 3, 70)
     ref = train(x, y, dtype, of_net, of_trainer)
     for name in (
-        "_threads.PARALLEL_STEP_FLOPS",
+        "training.pace.PARALLEL_STEP_FLOPS",
         "training.core.PARALLEL_CALL_FLOPS",
         "network.predictor.PARALLEL_CALL_FLOPS",
     ):
