@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -246,6 +247,10 @@ class MLP:
         a step about 336 FLOPs per row.
         """
         return summary(self.compiled.architecture, self.compiled.layout)
+
+    def __copy__(self) -> MLP:
+        """Copy the network with parameters of its own."""
+        return copy.deepcopy(self)
 
     def __repr__(self) -> str:
         return repr(self.compiled.architecture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ class Averager:
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:
         """Give the network the weights being trained within the block, and their average at its end."""
-        if self._rule is None:
+        if self._rule is None or self._is_training:  # a callback may call fit
             yield
             return
         if self.shadow.size == 0:
@@ -139,3 +140,11 @@ class Averager:
     def _swap(self) -> None:
         params = self._network.params
         params[:], self.shadow[:] = self.shadow.copy(), params.copy()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickle; one made during training becomes an averager between two trainings."""
+        self.__dict__.update(state)
+        self.shadow = aligned_copy(self.shadow)  # pickle does not keep the alignment
+        if self.is_averaging:
+            self._swap()
+        self._is_training = False

@@ -74,6 +74,7 @@ class Run:
         self._rates: tuple[float, np.ndarray] | None = None  # base rate, and the epoch's learning rates
         self._lr: float | None = None  # of the last step
         self._pressed: Sequence[int] = ()  # Ctrl-C, once for each time
+        self._n_done_before = 0
 
     @property
     def goes_on(self) -> bool:
@@ -100,12 +101,15 @@ class Run:
             state.stop_reason = "error"
             raise
         finally:
+            self.source.close()
+            state.history.stop_reason = state.stop_reason or "epochs"
             if has_begun:
                 self._finish()
 
     def _start(self) -> None:
         """Restore a checkpoint, if there is one, and prepare rows and display."""
         state = self.state
+        self._n_done_before = state.n_done  # by a call of fit whose callback calls this one
         state.n_rows, state.n_done, state.stop_reason = self.source.n_rows, 0, None
         is_resumed = self.checkpoints.restore(self.totals, self.best)
         n_done = len(state.history)
@@ -113,13 +117,11 @@ class Run:
         self.display = make_display(self._verbose, self.n_epochs - n_done, self.source.n_rows, state.history)
 
     def _finish(self) -> None:
-        """Record how training has ended; the network already has its averaged weights."""
-        state, history = self.state, self.state.history
-        self.source.close()
-        self._count(state.n_done)  # of an interrupted epoch
-        state.n_done = 0
-        history.stop_reason = state.stop_reason or "epochs"
-        history.best_epoch = self.best.restore(state.epoch_params())
+        """Restore the best epoch and count the rows; the network already has its averaged weights."""
+        state = self.state
+        self._count(state.n_done)  # the rows of an unfinished epoch
+        state.n_done = self._n_done_before
+        state.history.best_epoch = self.best.restore(state.epoch_params())
         self.callbacks.on_fit_end(self.trainer)
 
     def train_epochs(self) -> None:

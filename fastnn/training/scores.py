@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -136,11 +137,15 @@ class Scores:
         """Return the metrics of the validation rows or, without any, of the training rows."""
         if not self._metrics:
             return {}
-        blocks = [
-            (rows.answers, self._predict(rows), np.empty(0) if rows.weights is None else rows.weights)
-            for rows in (self._held_out or self._source).blocks()
-        ]
-        truth, output, weights = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        judged = self._held_out or self._source
+        with contextlib.closing(judged.blocks()) as blocks:
+            parts = [
+                (rows.answers, self._predict(rows), np.empty(0) if rows.weights is None else rows.weights)
+                for rows in blocks
+            ]
+        truth, output, weights = (
+            arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for arrays in zip(*parts, strict=True)
+        )
         if self._net.output == "identity" and self._task in ("binary", "multilabel"):
             output = 0.5 + 0.5 * np.tanh(0.5 * output)  # margins, mapped to the order of probabilities
         given = weights if weights.size else None
@@ -163,12 +168,13 @@ class Scores:
 def cost_and_metric(core: Core, source: Source) -> tuple[float, float]:
     """Compute the mean loss and the metric (accuracy or R squared) over all rows of a source."""
     cost_sum = score_sum = weight_sum = 0.0
-    for rows in source.blocks():
-        losses, scores = core.score(rows.data, rows.n)
-        weights = np.ones(rows.n) if rows.weights is None else rows.weights
-        cost_sum += (losses * weights).sum()
-        score_sum += weights @ scores
-        weight_sum += weights.sum()
+    with contextlib.closing(source.blocks()) as blocks:
+        for rows in blocks:
+            losses, scores = core.score(rows.data, rows.n)
+            weights = np.ones(rows.n) if rows.weights is None else rows.weights
+            cost_sum += (losses * weights).sum()
+            score_sum += weights @ scores
+            weight_sum += weights.sum()
     return float(cost_sum / weight_sum), _metric(core, score_sum, weight_sum, source)
 
 

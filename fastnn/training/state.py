@@ -131,4 +131,3 @@ class State:
         self.__dict__.update(state)
         for name in _VECTORS:  # pickle does not keep the alignment
             setattr(self, name, aligned_copy(getattr(self, name)))
-        self.averager.shadow = aligned_copy(self.averager.shadow)

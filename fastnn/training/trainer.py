@@ -106,6 +106,9 @@ class Trainer:
     array([0, 1, 1, 0])
     """
 
+    # A setting that is assigned to the trainer itself is an error: it would have no effect.
+    __slots__ = ("__weakref__", "core", "net", "settings", "state")
+
     def __init__(
         self,
         net: MLP,
@@ -175,10 +178,10 @@ class Trainer:
         return self.state.n_rows
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "core"}
+        return {name: getattr(self, name) for name in ("net", "settings", "state")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.net, self.settings, self.state = state["net"], state["settings"], state["state"]
         self.core = Core(self.net.compiled, self.settings, self.state)
 
     def fit(

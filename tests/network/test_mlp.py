@@ -1,5 +1,7 @@
 """MLP: what it is made of, and what it predicts."""
 
+import copy
+
 import numpy as np
 import pytest
 import reference_step
@@ -80,3 +82,10 @@ def test_layer_outputs_of_wrong_rows():
     with pytest.raises(ValueError, match="x has 2 features, but the network takes 3"):
         net.layer_outputs(np.zeros((1, 2)))
     assert [len(out) for out in net.layer_outputs([[1, 2, 3]])] == [1, 1]
+
+
+def test_a_copy_has_parameters_of_its_own():
+    net = fastnn.MLP([3, 4, 2], seed=0)
+    for other in (copy.copy(net), copy.deepcopy(net)):
+        other.params[:] = 0
+        assert net.params.any()

@@ -200,3 +200,19 @@ def test_an_error_before_the_first_epoch_leaves_weights_and_average(data, averag
         each.fit(*data, epochs=1, verbose=0)
     for comp, expected in zip(kept(trainer), kept(ref), strict=True):
         np.testing.assert_array_equal(comp, expected)
+
+
+def test_a_pickle_made_during_training_trains_on_from_the_weights(data):
+    """Unpickled, the trainer has the average in its network, as after any training."""
+    taken = []
+    trainer = make(EMA(0.9), shuffle=False)
+
+    def note(trainer, epoch):
+        taken.append((pickle.dumps(trainer), trainer.net.params.copy()))
+
+    trainer.fit(*data, epochs=2, callbacks=note, verbose=0)
+    again, trained = pickle.loads(taken[0][0]), taken[0][1]
+    np.testing.assert_array_equal(again.state.averager.shadow, trained)
+    assert (again.net.params != trained).any()
+    again.fit(*data, epochs=1, verbose=0)
+    np.testing.assert_array_equal(again.net.params, trainer.net.params)

@@ -307,3 +307,21 @@ def test_divergence_keeps_finite_weights(four_classes, dtype, kind):
     assert np.isfinite(net.params).all()
     assert np.abs(net.params).max() > 1e6  # it did diverge in training
     assert diverging.history.stop_reason == "diverged"
+
+
+def test_fit_within_a_callback_of_fit(blobs):
+    """The outer training goes on where it was: no row is trained on twice."""
+
+    class Inner(Callback):
+        n_calls = 0
+
+        def on_batch_end(self, trainer, batch):
+            self.n_calls += 1
+            if self.n_calls == 2:
+                trainer.fit(blobs[0][:32], blobs[1][:32], epochs=1, verbose=0)
+
+    trainer = make_blobs_trainer(batch_size=100)
+    trainer.fit(*blobs, epochs=1, callbacks=Inner(), verbose=0)
+    assert trainer.state.n_batches == 4 + 1
+    assert len(trainer.history) == 2
+    assert trainer.state.n_seen == 400 + 32

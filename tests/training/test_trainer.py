@@ -136,3 +136,8 @@ def test_a_fit_that_is_refused_does_not_change_the_number_of_rows(blobs):
     with pytest.raises(ValueError, match="no validation_data"):
         trainer.fit(blobs[0][:9], blobs[1][:9], early_stopping=EarlyStopping(), verbose=0)
     assert trainer.n_rows == 400
+
+
+def test_a_setting_assigned_to_the_trainer_is_an_error():
+    with pytest.raises(AttributeError, match="batch_size"):
+        make_blobs_trainer().batch_size = 64
