@@ -10,7 +10,7 @@ import numpy as np
 from . import _checks
 from .evaluation import evaluate_predictions
 from .network import files as model_file
-from .network.mlp import MLP, load
+from .network.mlp import MLP, load, write_network
 
 if TYPE_CHECKING:
     import pandas
@@ -197,12 +197,8 @@ class Model:
         OSError
             If the file cannot be written; an existing file at `path` then stays as it was.
         """
-        own = self.net.metadata
-        self.net.metadata = own | {"encoder": self.encoder.to_dict(), "target": self.target.to_dict()}
-        try:
-            self.net.save(path)
-        finally:
-            self.net.metadata = own
+        encoders = {"encoder": self.encoder.to_dict(), "target": self.target.to_dict()}
+        write_network(path, self.net, self.net.metadata | encoders)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:

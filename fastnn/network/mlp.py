@@ -399,8 +399,13 @@ class MLP:
         OSError
             If the file cannot be written; an existing file at `path` then stays as it was.
         """
-        tensors = {name: np.ascontiguousarray(view) for name, view in self.parameters().items()}
-        files.write(path, tensors, self.compiled.architecture.to_json(), self.metadata)
+        write_network(path, self, self.metadata)
+
+
+def write_network(path: str | os.PathLike[str], net: MLP, metadata: dict[str, Any]) -> None:
+    """Write a network with some metadata, as :meth:`MLP.save` does with its own."""
+    tensors = {name: np.ascontiguousarray(view) for name, view in net.parameters().items()}
+    files.write(path, tensors, net.compiled.architecture.to_json(), metadata)
 
 
 def load(path: str | os.PathLike[str]) -> MLP:
