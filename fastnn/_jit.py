@@ -15,6 +15,7 @@ Every compiled function of fastnn is made by :func:`jit`, so these decisions hol
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import sys
 import time
@@ -27,6 +28,9 @@ import numpy as np
 from numba.core import caching, event
 
 _PACKAGE = Path(__file__).parent
+# Thresholds of the garbage collector while numba compiles, which makes many objects that live on: a first fit
+# takes 15.6 to 17.0 s of CPU time instead of 17.7 to 18.0 (Zen 5), and 65 MiB more memory.
+GC_THRESHOLD = 50_000, 50, 50
 
 
 @functools.cache
@@ -123,12 +127,16 @@ def span(start: Any, stop: Any) -> Any:
 
 
 class _CompileNotice(event.Listener):
-    """Listener that prints once per process that fastnn is being compiled, and adds up the seconds."""
+    """Listener that prints once per process that fastnn is being compiled, and adds up the seconds.
+
+    While it is, the garbage collector runs less often.
+    """
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self._depth = 0
         self._start = 0.0
+        self._threshold = gc.get_threshold()
 
     def on_start(self, event: Any) -> None:
         if not _is_ours(event):
@@ -142,6 +150,9 @@ class _CompileNotice(event.Listener):
                     flush=True,
                 )
             self._start = time.perf_counter()
+            self._threshold = gc.get_threshold()
+            if 0 < self._threshold[0] < GC_THRESHOLD[0]:
+                gc.set_threshold(*GC_THRESHOLD)
 
     def on_end(self, event: Any) -> None:
         if not _is_ours(event):
@@ -149,6 +160,7 @@ class _CompileNotice(event.Listener):
         self._depth -= 1
         if self._depth == 0:
             self.seconds += time.perf_counter() - self._start
+            gc.set_threshold(*self._threshold)
 
 
 def _is_ours(event: Any) -> bool:

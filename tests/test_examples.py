@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TESTS
 
+EXAMPLES = sorted((TESTS.parent / "scripts/examples").glob("*.py"))
 # A telling part of what each prints, as a regular expression, and the optional packages that it needs.
 PROMISES = {
     "boundary_animation": (r"sigmoid: the last layer's gradient is \d+,\d{3} times", ("matplotlib", "PIL")),
@@ -27,7 +28,7 @@ PROMISES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", sorted((ROOT / "scripts/examples").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example(path, tmp_path):
     promise, packages = PROMISES[path.stem]
     for package in ("typer", "sklearn", *packages):
