@@ -110,6 +110,11 @@ class Architecture:
         """Widths of the layers; each embedded column counts as the width of its vectors."""
         return _widths(self.sizes, self.embeddings)
 
+    @property
+    def n_classes(self) -> int:
+        """Number of classes that the outputs tell apart; a single output stands for two."""
+        return max(2, self.sizes[-1])
+
     def init_of(self, depth: int) -> str | np.ndarray:
         """Return the scheme that draws the weights of a layer, or the weights that were given."""
         if isinstance(self.init, str):

@@ -54,22 +54,22 @@ class Core:
         return self._pace[1]
 
     def records(self, data: Data, batch_size: int) -> tuple[Network, Workspace]:
-        """Return the network's record and the workspace for batches of these rows."""
+        """Return the network's record, transposed weights aligned, and the workspace for these rows."""
         network = self.network.view(self.state.dropout_seed, sparse=data.starts.size > 0)
+        self.align_transposed(network)
         return network, self._reserve(batch_size, data)
 
     def train(self, n_parts: int, *args: Any) -> None:
         """Train on some batches; `args` are the arguments of ``kernels.step.train_part`` after the team."""
         launch(kernels.train_part, self.network.params.dtype, n_parts, new_team(), *args)
 
-    def align_transposed(self) -> None:
+    def align_transposed(self, network: Network) -> None:
         """Update the transposed weights from the parameters, which others may have written."""
-        kernels.transpose_weights(self.network.view())
+        kernels.transpose_weights(network)
 
     def gradient(self, data: Data, n_rows: int) -> tuple[float, np.ndarray]:
         """Compute the cost of the first rows, and its gradient in the layout of the parameters."""
         network, work = self.records(data, n_rows)
-        kernels.transpose_weights(network)
         grads = aligned_zeros(network.params.size, network.params.dtype)
         cost = kernels.gradient(grads, network, work, data, self.objective, n_rows)
         return float(cost), grads

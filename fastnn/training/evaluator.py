@@ -101,4 +101,4 @@ class Evaluator:
         return cost, *self.core.network.split(grads)
 
     def _check_rows(self, x: Any, y: Any, sample_weight: Any = None) -> Rows:
-        return check_rows(x, y, sample_weight, self.core.network.architecture, self.core.settings.loss)
+        return check_rows(self.core.network.architecture, self.core.settings.loss, x, y, sample_weight)

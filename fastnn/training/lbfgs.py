@@ -78,8 +78,8 @@ def minimize(
     options = {"maxfun": max_evaluations, "gtol": tol}
     core = trainer.core
     architecture, settings = core.network.architecture, core.settings
-    rows = check_rows(x, y, sample_weight, architecture, settings.loss)
-    rows = weigh_classes(rows, settings.class_weight, max(2, architecture.sizes[-1]))
+    rows = check_rows(architecture, settings.loss, x, y, sample_weight)
+    rows = weigh_classes(rows, settings.class_weight, architecture.n_classes)
     return _minimize_rows(core, rows, max_iter, callback, options)
 
 
@@ -97,7 +97,7 @@ def train_by_lbfgs(run: Run) -> None:
         run.totals[COST_SUM] = intermediate_result.fun * rows.n
         run.totals[SCORE_SUM] = weights @ scores
         run.totals[WEIGHT_SUM] = weights.sum()
-        state.n_done = rows.n
+        run.n_done = rows.n
         now = time.perf_counter()
         run.end_epoch(now - start)
         start = time.perf_counter()

@@ -70,11 +70,11 @@ class Run:
         self.source, self.scores, self.best = source, scores, best
         self.checkpoints, self.callbacks = checkpoints, callbacks
         self.n_epochs, self._verbose, self.display = n_epochs, verbose, Silent()
+        self.n_done = 0  # rows of the current epoch that have been trained on
         self.totals = np.zeros(N_TOTALS)  # of the current epoch
         self._rates: tuple[float, np.ndarray] | None = None  # base rate, and the epoch's learning rates
         self._lr: float | None = None  # of the last step
         self._pressed: Sequence[int] = ()  # Ctrl-C, once for each time
-        self._n_done_before = 0
 
     @property
     def goes_on(self) -> bool:
@@ -109,18 +109,17 @@ class Run:
     def _start(self) -> None:
         """Restore a checkpoint, if there is one, and prepare rows and display."""
         state = self.state
-        self._n_done_before = state.n_done  # by a call of fit whose callback calls this one
-        state.n_rows, state.n_done, state.stop_reason = self.source.n_rows, 0, None
-        is_resumed = self.checkpoints.restore(self.totals, self.best)
-        n_done = len(state.history)
-        self.source.start(n_done, self.n_epochs, None if is_resumed else state.rng)
-        self.display = make_display(self._verbose, self.n_epochs - n_done, self.source.n_rows, state.history)
+        state.n_rows, state.stop_reason = self.source.n_rows, None
+        resumed_at = self.checkpoints.restore(self.totals, self.best)
+        self.n_done, rng = resumed_at or 0, state.rng if resumed_at is None else None
+        first = len(state.history)
+        self.source.start(first, self.n_epochs, rng)
+        self.display = make_display(self._verbose, self.n_epochs - first, self.source.n_rows, state.history)
 
     def _finish(self) -> None:
         """Restore the best epoch and count the rows; the network already has its averaged weights."""
         state = self.state
-        self._count(state.n_done)  # the rows of an unfinished epoch
-        state.n_done = self._n_done_before
+        self._count(self.n_done)  # the rows of an unfinished epoch
         state.history.best_epoch = self.best.restore(state.epoch_params())
         self.callbacks.on_fit_end(self.trainer)
 
@@ -132,7 +131,7 @@ class Run:
                 break
             start = time.perf_counter() - compile_seconds()
             self._train_epoch()
-            if self.state.n_done == self.source.n_rows:  # else a callback has stopped it
+            if self.n_done == self.source.n_rows:  # else a callback has stopped it
                 self.end_epoch(time.perf_counter() - compile_seconds() - start)
 
     def end_epoch(self, seconds: float) -> None:
@@ -142,7 +141,7 @@ class Run:
         epoch = self.scores.epoch(self.totals, seconds, self._lr)
         state.history.epochs.append(epoch)
         self._count(self.source.n_rows)
-        state.n_done, self.totals[:] = 0, 0
+        self.n_done, self.totals[:] = 0, 0
         self.source.end_epoch()
         self.display.epoch(epoch)
         if self.best.observe(epoch, state.epoch_params()):
@@ -165,10 +164,10 @@ class Run:
     def _train_epoch(self) -> None:
         """Train the rest of an epoch, block by block."""
         state, source, self._rates = self.state, self.source, None
-        while state.n_done < source.n_rows and state.stop_reason is None:
-            rows = source.next_block(state.n_done, state.rng)
+        while self.n_done < source.n_rows and state.stop_reason is None:
+            rows = source.next_block(self.n_done, state.rng)
             self._train_block(rows)
-            if state.n_done == source.begin + rows.n:  # else a callback has stopped it
+            if self.n_done == source.begin + rows.n:  # else a callback has stopped it
                 source.end_block()
 
     def _train_block(self, rows: Rows) -> None:
@@ -179,17 +178,16 @@ class Run:
         batch_size = rows_per_update // self.settings.accumulate
         pace = core.pace(batch_size)
         network, work = core.records(rows.data, batch_size)
-        core.align_transposed()  # a callback may have written to the parameters
         update, rates = self._update_of_block(rows)
         lr = state.lr
-        while state.n_done < end and state.stop_reason is None:
+        while self.n_done < end and state.stop_reason is None:
             if state.lr != lr:  # a callback has set it
                 update, rates = self._update_of_block(rows)
                 lr = state.lr
             n_parts, n_steps = pace.chunk()
             n_steps = 1 if callbacks.wants_batches else self.checkpoints.at_most(n_steps)
             loaded, start = n_loaded(), time.perf_counter()
-            first, n_rows = state.n_done - begin, min(n_steps * batch_size, end - state.n_done)
+            first, n_rows = self.n_done - begin, min(n_steps * batch_size, end - self.n_done)
             plan = (first, n_rows, batch_size, state.n_batches + 1)
             before = self.totals.copy()
             core.train(n_parts, network, work, rows.data, core.objective, update, plan, self.totals)
@@ -204,14 +202,14 @@ class Run:
             if n_loaded() == loaded:  # else most of the time went into compiling or loading
                 pace.note(n_parts, n_steps, time.perf_counter() - start)
             self._lr = float(rates[(first + n_rows - 1) // rows_per_update])
-            state.n_done += n_rows
-            self.display.rows(state.n_done)
+            self.n_done += n_rows
+            self.display.rows(self.n_done)
             if callbacks.wants_batches:
                 cost = float((self.totals - before)[COST_SUM] / n_rows)
                 batch = Batch(state.epoch, state.n_batches, n_rows, cost, self._lr)
                 callbacks.on_batch_end(self.trainer, batch)
-                core.align_transposed()
-            if state.n_done < self.source.n_rows:
+                core.align_transposed(network)  # it may have written to the parameters
+            if self.n_done < self.source.n_rows:
                 self._checkpoint(None)
 
     def _update_of_block(self, rows: Rows) -> tuple[UpdateState, np.ndarray]:
@@ -241,6 +239,6 @@ class Run:
             return
         is_finished = ended_epoch is not None and not self.goes_on
         if is_finished or self.checkpoints.is_due(ended_epoch) or self._pressed:
-            self.checkpoints.write(self.totals, self.best)
+            self.checkpoints.write(self.n_done, self.totals, self.best)
         if self._pressed and not is_finished:
             raise KeyboardInterrupt

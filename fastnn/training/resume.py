@@ -55,7 +55,7 @@ class Checkpoints:
 
     def _check(self, state: dict[str, Any], arrays: dict[str, np.ndarray], rule: Checkpoint) -> None:
         """Raise, before anything is restored, if a checkpoint is of another training or lacks a part."""
-        needed_of_state = {*self._state.to_json(), "source", "best", "digest"}
+        needed_of_state = {*self._state.to_json(), "source", "best", "digest", "done"}
         needed_of_arrays = {*self._state.arrays(), *self._source.arrays(), "totals"}
         missing = sorted(needed_of_state - state.keys() | needed_of_arrays - arrays.keys())
         if missing:
@@ -76,10 +76,10 @@ class Checkpoints:
         """True if checkpoints are to be written."""
         return self._rule is not None
 
-    def restore(self, totals: np.ndarray, best: Best) -> bool:
-        """Restore the checkpoint found in the folder, if any; return whether there was one."""
+    def restore(self, totals: np.ndarray, best: Best) -> int | None:
+        """Restore the checkpoint found in the folder; return the rows done of its epoch, None without one."""
         if self._found is None or self._rule is None:
-            return False
+            return None
         state, arrays = self._found
         for name, array in self._arrays(totals, best).items():
             array[:] = arrays[name]
@@ -87,7 +87,7 @@ class Checkpoints:
         self._source.counters, best.state = state["source"], state["best"]
         self._clock = Clock(self._rule, self._state.n_batches)
         self._found = None
-        return True
+        return int(state["done"])
 
     def at_most(self, n_steps: int) -> int:
         """Return the number of steps, or fewer if a checkpoint is due before."""
@@ -97,12 +97,13 @@ class Checkpoints:
         """Return whether a checkpoint is due now, at the end of the given epoch or within one (None)."""
         return self.are_wanted and self._clock.is_due(self._state.n_batches, epoch)
 
-    def write(self, totals: np.ndarray, best: Best) -> None:
-        """Write a checkpoint."""
+    def write(self, n_done: int, totals: np.ndarray, best: Best) -> None:
+        """Write a checkpoint, after `n_done` rows of the epoch."""
         if self._rule is None:
             return
         state = self._state.to_json() | {
             "digest": self._digest,
+            "done": n_done,
             "source": self._source.counters,
             "best": best.state,
         }

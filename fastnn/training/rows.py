@@ -6,7 +6,7 @@ Only the order of the rows to train on, an array of indices, is written in place
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,24 +72,25 @@ class Rows:
 
 
 def check_rows(
-    x: Any,
-    y: Any,
-    sample_weight: Any,
     architecture: Architecture,
     loss: Loss,
-    names: tuple[str, str, str] = ("x", "y", "sample_weight"),
+    x: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    names: Sequence[str] = ("x", "y", "sample_weight"),
 ) -> Rows:
     """Check features, targets and weights of rows.
 
     Parameters
     ----------
-    x : array-like or sparse matrix of shape (n, n_in)
-    y : array-like of shape (n,) or (n, n_out)
-    sample_weight : array-like of shape (n,), or None
     architecture : Architecture
     loss : Loss
         Loss that defines the kind of targets.
-    names : tuple of str
+    x : array-like or sparse matrix of shape (n, n_in)
+    y : array-like of shape (n,) or (n, n_out)
+    sample_weight : array-like of shape (n,), optional
+    names : sequence of str
         Names of the three in error messages.
 
     Returns

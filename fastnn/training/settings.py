@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,7 +75,7 @@ class Settings:
             max_norm=_checks.check_limit("max_norm", given["max_norm"]),
             rate_factors=_check_rate_factors(rate_factors or {}, len(architecture.sizes) - 1),
             average=average,
-            class_weight=_check_class_weight(given["class_weight"], loss, architecture.sizes[-1]),
+            class_weight=_check_class_weight(given["class_weight"], loss, architecture),
             shuffle=bool(given["shuffle"]),
             lazy=bool(given["lazy"]),
             n_threads=_count_or_none("n_threads", given["n_threads"]),
@@ -177,17 +176,15 @@ class Settings:
 
     def describe(self) -> dict[str, Any]:
         """Return the settings in a form that JSON can hold: numbers, names, and everything else as text."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
             name: value if isinstance(value, (int, float, str, type(None))) else repr(value)
-            for name, value in values.items()
+            for name, value in vars(self).items()
         }
 
     def digest(self) -> dict[str, str]:
         """Return, as text, the settings that must match those of a checkpoint to resume from it."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        del values["n_threads"]  # no result depends on it
-        return {name: text_of(value) for name, value in values.items()}
+        # No result depends on the number of threads.
+        return {name: text_of(value) for name, value in vars(self).items() if name != "n_threads"}
 
 
 def text_of(value: Any) -> str:
@@ -214,10 +211,12 @@ def _check_rate_factors(given: Mapping[Any, Any], n_layers: int) -> dict[int | s
     return checked
 
 
-def _check_class_weight(class_weight: Any, loss: Loss, n_out: int) -> dict[int, float] | str | None:
+def _check_class_weight(
+    class_weight: Any, loss: Loss, architecture: Architecture
+) -> dict[int, float] | str | None:
     if class_weight is None:
         return None
-    if loss.kind not in ("class", "labels") or (loss.kind == "labels" and n_out > 1):
+    if loss.kind not in ("class", "labels") or (loss.kind == "labels" and architecture.sizes[-1] > 1):
         raise ValueError(f"class_weight needs one class per row, but loss {loss.name!r} has other targets.")
     if isinstance(class_weight, str):
         return _checks.check_name("class_weight", class_weight, ["balanced"])
@@ -225,7 +224,7 @@ def _check_class_weight(class_weight: Any, loss: Loss, n_out: int) -> dict[int, 
         raise TypeError(
             f"class_weight must be 'balanced' or a dict of weights by class, got {class_weight!r}."
         )
-    n_classes = max(2, n_out)
+    n_classes = architecture.n_classes
     checked = {}
     for label, weight in class_weight.items():
         if _checks.check_count("a class of class_weight", label, 0) >= n_classes:

@@ -248,10 +248,8 @@ class Streamed:
                     f"a block of the stream ends at row {row}: expected a multiple of {multiple} rows in "
                     "all but the last."
                 )
-            names = (f"x of the block from row {row} on", f"y of the block from row {row} on")
-            weight = weights[0] if weights else None
-            weight_name = f"weight of the block from row {row} on"
-            rows = check_rows(x, y, weight, self._architecture, self._settings.loss, (*names, weight_name))
+            names = [f"{name} of the block from row {row} on" for name in ("x", "y", "weight")]
+            rows = check_rows(self._architecture, self._settings.loss, x, y, *weights, names=names)
             row += rows.n
             if row > stream.n_rows:
                 break
@@ -265,7 +263,7 @@ class Streamed:
     def _all_blocks_to_train(self, n_done: int, n_epochs: int) -> Iterator[tuple[Rows, np.ndarray]]:
         """Yield the blocks of all remaining epochs, so that the next is read while this one is validated."""
         settings, first = self._settings, self.begin  # a block with a checkpoint in it is read again
-        n_classes = max(2, self._architecture.sizes[-1])
+        n_classes = self._architecture.n_classes
         multiple = settings.rows_per_update(self.n_rows)
         for epoch in range(n_done, n_epochs):
             seed = None
@@ -305,17 +303,17 @@ def open_sources(
         _refuse_with_stream(y, sample_weight, validation_fraction, settings)
         counts = None
         if settings.class_weight == "balanced":
-            counts = _count_labels(x, max(2, architecture.sizes[-1]))
+            counts = _count_labels(x, architecture.n_classes)
         source = Streamed(x, architecture, settings, "x", counts)
         return source, open_held_out(validation_data, architecture, settings)
-    rows = check_rows(x, y, sample_weight, architecture, settings.loss)
+    rows = check_rows(architecture, settings.loss, x, y, sample_weight)
     check_sparse_if_lazy(rows, settings)
     order, held_out = np.arange(rows.n), None
     if validation_fraction is not None:
         if validation_data is not None:
             raise ValueError("give validation_data or validation_fraction, not both.")
         order, held_out = _split(rows, validation_fraction, rng)
-    n_classes = max(2, architecture.sizes[-1])
+    n_classes = architecture.n_classes
     to_train = InMemory(
         weigh_classes(rows.in_order(order), settings.class_weight, n_classes), settings.shuffle
     )
@@ -340,10 +338,8 @@ def open_held_out(validation_data: Any, architecture: Architecture, settings: Se
         raise TypeError(
             "validation_data must be a tuple (x_val, y_val) or (x_val, y_val, weight_val), or a Stream."
         )
-    x_val, y_val, *weight_val = validation_data
-    weight = weight_val[0] if weight_val else None
     names = ("x_val", "y_val", "weight_val")
-    return InMemory(check_rows(x_val, y_val, weight, architecture, settings.loss, names))
+    return InMemory(check_rows(architecture, settings.loss, *validation_data, names=names))
 
 
 def _count_labels(stream: Stream, n_classes: int) -> np.ndarray:

@@ -39,8 +39,6 @@ class State:
         Numbers of batches, updates and rows trained on, over all calls of fit.
     n_rows : int
         Number of rows of an epoch, in the latest call of fit.
-    n_done : int
-        Number of rows of the current epoch that have been trained on.
     schedule : dict
         State of the schedule.
     history : History
@@ -61,7 +59,7 @@ class State:
         self.full_grad = aligned_zeros(params.size if settings.needs_full_gradient else 0, params.dtype)
         self.averager = Averager(settings.average, network)
         self.lr = getattr(settings.optimizer, "lr", 1.0)
-        self.n_batches = self.n_updates = self.n_seen = self.n_rows = self.n_done = 0
+        self.n_batches = self.n_updates = self.n_seen = self.n_rows = 0
         self.schedule: dict[str, Any] = {}
         self.history = History("r2" if settings.loss.is_regression else "accuracy")
         self.stop_reason: str | None = None
@@ -108,7 +106,6 @@ class State:
             "batches": self.n_batches,
             "updates": self.n_updates,
             "seen": self.n_seen,
-            "done": self.n_done,
             "lr": self.lr,
             "schedule": self.schedule,
             "rng": self.rng.bit_generator.state,
@@ -121,7 +118,7 @@ class State:
     def restore(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`to_json` returned."""
         self.n_batches, self.n_updates, self.n_seen = state["batches"], state["updates"], state["seen"]
-        self.n_done, self.lr, self.schedule = state["done"], state["lr"], state["schedule"]
+        self.lr, self.schedule = state["lr"], state["schedule"]
         self.rng.bit_generator.state = state["rng"]
         self.dropout_seed, self.averager.n_averaged = state["dropout"], state["n_averaged"]
         self.history.epochs[:] = [Epoch(**epoch) for epoch in state["history"]]

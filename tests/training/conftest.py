@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from data.streams.conftest import no_thread_is_left, npy  # noqa: F401
+from data.streams.conftest import npy  # noqa: F401
 
 from fastnn import EMA, Checkpoint
 from training.resuming import fit, make_trainer

@@ -1,5 +1,11 @@
 """A trainer with all there is to remember, and what ends its training as a crash would."""
 
+import os
+import random
+import signal
+import sys
+import time
+
 import numpy as np
 
 import fastnn
@@ -25,6 +31,40 @@ class CrashAfter(Callback):
         self.n_left -= 1
         if self.n_left == 0:
             raise CrashError
+
+
+def kill_and_restart(train, n_kills, longest):
+    """Train in forked processes that are killed at random moments, until one ends by itself.
+
+    Prints how many were killed, and exits as the last one did. `train(begin)` is to hand `begin` to fit as a
+    callback; a process is killed up to `longest` seconds after that.
+    """
+
+    class Begin(Callback):
+        def on_fit_begin(self, trainer):
+            os.write(pipe, b"!")
+
+    moments = random.Random(0)
+    for n_killed in range(n_kills + 1):
+        ready, pipe = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                train(Begin())
+            except BaseException as error:
+                os.write(2, repr(error).encode())
+                os._exit(1)
+            os._exit(0)
+        os.close(pipe)
+        os.read(ready, 1)
+        os.close(ready)
+        if n_killed < n_kills:
+            time.sleep(moments.uniform(0.0, longest))
+            os.kill(pid, signal.SIGKILL)
+        ended = os.waitpid(pid, 0)[1]
+        if not os.WIFSIGNALED(ended):
+            print(n_killed)
+            sys.exit(os.waitstatus_to_exitcode(ended))
 
 
 def make_trainer(average=None, dtype="float32", **options):

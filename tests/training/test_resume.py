@@ -281,43 +281,19 @@ def test_another_alpha_is_refused(three_classes, tmp_path):
 # --- processes that are killed ----------------------------------------------------------------------
 
 KILLED = """
-import os, random, signal, sys, time
-from fastnn import EMA, Callback, Checkpoint
-from training.resuming import fit, make_trainer
+import sys
+from fastnn import EMA, Checkpoint
+from training.resuming import fit, kill_and_restart, make_trainer
 
-EPOCHS = {epochs}
+folder = sys.argv[1]
 
-class Begin(Callback):
-    def on_fit_begin(self, trainer):
-        os.write(pipe, b"!")
-
-def train(folder):
+def train(begin):
     trainer = make_trainer(EMA(0.9), n_threads=1)
-    fit(trainer, EPOCHS, checkpoint=Checkpoint(folder, every_steps=3), callbacks=Begin())
+    fit(trainer, {epochs}, checkpoint=Checkpoint(folder, every_steps=3), callbacks=begin)
     trainer.net.save(folder + ".model")
 
 fit(make_trainer(EMA(0.9), n_threads=1), 1)  # loads the compiled code, once for all
-folder, random = sys.argv[1], random.Random(0)
-for n_killed in range(26):
-    ready, pipe = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            train(folder)
-        except BaseException as error:
-            os.write(2, repr(error).encode())
-            os._exit(1)
-        os._exit(0)
-    os.close(pipe)
-    os.read(ready, 1)
-    os.close(ready)
-    if n_killed < 25:
-        time.sleep(random.uniform(0.0, 0.06))
-        os.kill(pid, signal.SIGKILL)
-    ended = os.waitpid(pid, 0)[1]
-    if not os.WIFSIGNALED(ended):
-        print(n_killed)
-        sys.exit(os.waitstatus_to_exitcode(ended))
+kill_and_restart(train, n_kills=25, longest=0.06)
 """
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.streams.conftest import no_thread_is_left  # noqa: F401
 from data.streams.examples import (
     N_FEATURES,
     N_ROWS,
     Counting,
-    CrashAfter,
-    CrashError,
     figures,
     make_rows,
     make_trainer,
@@ -24,6 +23,7 @@ from data.streams.examples import (
 import fastnn
 from fastnn import EMA, SWA, Callback, Checkpoint, EarlyStopping
 from fastnn.data import ArrayStream
+from training.resuming import CrashAfter, CrashError
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -173,39 +173,21 @@ def test_other_data_is_refused(tmp_path, npy):
 
 
 KILLED = """
-import os, random, signal, sys, time
-from fastnn import Callback, Checkpoint
+import sys
+from fastnn import Checkpoint
 from data.streams.examples import make_rows, train
 from fastnn.data import ArrayStream
+from training.resuming import kill_and_restart
 
-class Begin(Callback):
-    def on_fit_begin(self, trainer):
-        os.write(pipe, b"!")
-
-folder, random = sys.argv[1], random.Random(0)
+folder = sys.argv[1]
 stream = ArrayStream(*make_rows(), block_rows=96)
+
+def train_stream(begin):
+    rule = Checkpoint(folder, every_steps=7)
+    train(stream, 100, checkpoint=rule, callbacks=begin).net.save(folder + ".model")
+
 train(stream, 1)  # loads the compiled code, once for all
-for n_killed in range(13):
-    ready, pipe = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            rule = Checkpoint(folder, every_steps=7)
-            train(stream, 100, checkpoint=rule, callbacks=Begin()).net.save(folder + ".model")
-        except BaseException as error:
-            os.write(2, repr(error).encode())
-            os._exit(1)
-        os._exit(0)
-    os.close(pipe)
-    os.read(ready, 1)
-    os.close(ready)
-    if n_killed < 12:
-        time.sleep(random.uniform(0.0, 0.1))
-        os.kill(pid, signal.SIGKILL)
-    ended = os.waitpid(pid, 0)[1]
-    if not os.WIFSIGNALED(ended):
-        print(n_killed)
-        sys.exit(os.waitstatus_to_exitcode(ended))
+kill_and_restart(train_stream, n_kills=12, longest=0.1)
 """
 
 
@@ -230,7 +212,7 @@ def test_killed_at_any_moment_and_started_again(tmp_path, start):
         (
             {"validation_fraction": 0.1},
             {},
-            r"validation_fraction cannot be combined with a stream",
+            r"validation_fraction cannot be combined with a stream: use its split\(\)",
         ),
         ({}, {"optimizer": "lbfgs"}, "optimizer 'lbfgs' needs all rows at once, but x is a stream"),
         ({}, {"batch_size": None}, "batch_size=None takes all rows at once, but x is a stream"),

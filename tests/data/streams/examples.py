@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn import EMA, Callback
+from fastnn import EMA
 from fastnn.data import ArrayStream, Stream, TableStream
 
 N_ROWS, N_FEATURES = 1000, 5
@@ -32,20 +32,6 @@ def make_trainer(n_out=2, **options):
 def figures(trainer):
     table = trainer.history.to_dict()
     return {name: column for name, column in table.items() if name not in ("seconds", "samples_per_second")}
-
-
-class CrashError(Exception):
-    pass
-
-
-class CrashAfter(Callback):
-    def __init__(self, n_batches):
-        self.n_left = n_batches
-
-    def on_batch_end(self, trainer, batch):
-        self.n_left -= 1
-        if self.n_left == 0:
-            raise CrashError
 
 
 def train(stream, epochs=4, n_out=2, **options):

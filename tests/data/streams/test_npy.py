@@ -29,7 +29,7 @@ def test_a_part_of_a_memory_map_and_what_can_be_sliced(npy):
 def test_arrays_that_cannot_be_read(tmp_path, npy):
     x, y = make_rows()
     np.save(tmp_path / "short.npy", y[:-3])
-    with pytest.raises(ValueError, match="x has 1000 rows and y has 997"):
+    with pytest.raises(ValueError, match="x has 1000 rows and y has 997, expected the same number"):
         ArrayStream(npy[0], tmp_path / "short.npy")
     with pytest.raises(FileNotFoundError, match=r"there is no file '.*none\.npy' to read x from"):
         ArrayStream(tmp_path / "none.npy", y)
