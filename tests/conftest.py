@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
 from rich.console import Console
 
 import fastnn
-from fastnn.network.layout import row_length
+from fastnn.network.layout import panel_length, row_length
 
 # A shell's background jobs ignore the interrupt; tests that press Ctrl-C themselves need it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,10 +40,24 @@ def poisoned():
 
     def make(values, dtype, extra_rows=0):
         n_rows, n_cols = np.shape(values)
-        dtype = np.dtype(dtype)
-        buffer = np.full((n_rows + extra_rows, row_length(n_cols + 1, dtype.itemsize)), np.nan, dtype)
+        buffer = np.full((n_rows + extra_rows, row_length(n_cols + 1)), np.nan, dtype)
         buffer[:n_rows, :n_cols] = values
         return buffer
+
+    return make
+
+
+@pytest.fixture
+def panelled(poisoned):
+    """Put a matrix into panels, with NaN wherever it is not; `layout.from_panels` is the way back.
+
+    The panels have `capacity` rows; without one, as few as panels of a batch may have.
+    """
+
+    def make(values, dtype, capacity=None):
+        n_rows = len(values)
+        capacity = panel_length(n_rows) if capacity is None else capacity
+        return reference.to_panels(poisoned(values, dtype, extra_rows=capacity - n_rows))
 
     return make
 

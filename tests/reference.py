@@ -1,5 +1,6 @@
-"""Plain NumPy twins of the kernels: same names, same arguments, no tiles, no blocks, no threads.
+"""Plain NumPy twins of the kernels: same names, no tiles, no blocks, no threads.
 
+They take the same arguments, but for those that say how a matrix is stored in panels: twins take it whole.
 A twin computes in the dtype of the arrays it is given. The tests hand it float64 copies of a kernel's
 arrays (:func:`doubled`), so that what differs is the kernel's rounding, and its errors.
 """
@@ -10,6 +11,7 @@ import numpy as np
 
 from fastnn.kernels.activations import EXP, IDENTITY, RELU, SIGMOID, SOFTMAX, TANH
 from fastnn.kernels.losses import BINARY_CROSS_ENTROPY, MSE
+from fastnn.kernels.sizes import PAD
 from fastnn.kernels.updates import ADAM, LR, ON_MEAN, ROOT
 
 
@@ -21,6 +23,11 @@ def doubled(value):
         parts = [doubled(part) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     return value
+
+
+def to_panels(matrix):
+    """A copy of a matrix of whole panels in panels: as an array of PAD columns, panel below panel."""
+    return np.vstack(np.split(matrix, matrix.shape[1] // PAD, axis=1))
 
 
 # --- activations ------------------------------------------------------------------------------------

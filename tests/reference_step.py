@@ -1,7 +1,7 @@
 """Plain NumPy twins of the training step: same names, same arguments, no blocks and no threads.
 
 They work on plain matrices of their own, in float64; of the workspace they write the rows' losses and
-scores. The transposed weights, which they do not read, are left.
+scores. The panels of the weights, which they do not read, are left.
 """
 
 from __future__ import annotations

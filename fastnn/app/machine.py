@@ -18,8 +18,9 @@ from .._checks import DTYPES
 from .._jit import jit
 from .._threads import start_layer, usable_cores
 from .._version import __version__
+from ..kernels.caches import L1_BYTES, L2_BYTES
 from ..kernels.simd import HAS_FMA, WIDTH_BYTES, lanes, tile_add_outer, tile_shape, tile_store, tile_zeros
-from ..kernels.sizes import TILE_ROWS, TILE_VECS
+from ..kernels.sizes import PAD, TILE_ROWS, TILE_VECS
 from ..kernels.step import train_part
 
 _ROWS, _VECS = TILE_ROWS, TILE_VECS[WIDTH_BYTES]
@@ -32,8 +33,8 @@ _LAYERS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 def _multiply_add(out: Any, left: Any, right: Any, n: Any) -> None:
     tile = tile_zeros(tile_shape(out, _ROWS, _VECS))
     for k in range(n):
-        tile = tile_add_outer(tile, left, 0, k & 7, right, 0)
-    tile_store(tile, out, 0, 0)
+        tile = tile_add_outer(tile, left, 0, k & 7, 1, right, 0, 0, PAD)
+    tile_store(tile, out, 0, 0, PAD)
 
 
 def peak_gflops(dtype: Any = "float32", n_threads: int = 1) -> float:
@@ -55,7 +56,7 @@ def peak_gflops(dtype: Any = "float32", n_threads: int = 1) -> float:
     True
     """
     n_cols, n = _VECS * lanes(dtype), 500_000
-    left, right = np.ones((_ROWS, 8), dtype), np.zeros((8, n_cols), dtype)
+    left, right = np.ones((_ROWS, PAD), dtype), np.zeros((8, n_cols), dtype)
     outs = [np.empty((_ROWS, n_cols), dtype) for _ in range(n_threads)]
     _multiply_add(outs[0], left, right, 8)
 
@@ -168,6 +169,8 @@ def describe() -> dict[str, Any]:
         "fused_multiply_add": HAS_FMA,
         "float32_lanes": lanes("float32"),
         "tile": f"{_ROWS} x {_VECS * lanes('float32')} float32",
+        "l1_kib": L1_BYTES // 1024,  # of the caches, what block sizes are computed from
+        "l2_kib": L2_BYTES // 1024,
         "cores": os.cpu_count(),
         "usable_cores": usable_cores(),
         "memory_gib": None if memory is None else round(memory / 2**30, 1),

@@ -9,8 +9,17 @@ import numpy as np
 
 from .._jit import jit, span
 from .exponential import exp, exp_negative, sigmoid, tanh
-from .simd import WIDTH_BYTES, padded, tile_add, tile_max, tile_multiply, vector_load, vector_max, vector_sum
-from .sizes import ROW_GROUP
+from .simd import (
+    WIDTH_BYTES,
+    padded,
+    tile_add,
+    tile_max,
+    tile_multiply,
+    vector_load,
+    vector_max,
+    vector_sum,
+)
+from .sizes import PAD, ROW_GROUP
 
 ACTIVATIONS = {"identity": 0, "relu": 1, "tanh": 2, "sigmoid": 3}
 IDENTITY, RELU, TANH, SIGMOID = ACTIVATIONS.values()
@@ -74,35 +83,35 @@ def multiply_by_derivative(delta, a, activation, r0, r1, c0, c1):
 
 @jit
 def row_max(z, n_out, r):
-    """``max(z[r, :n_out])``; NaN are passed over."""
+    """``max(z[r, :n_out])`` of a matrix of whole rows; NaN are passed over."""
     lanes = WIDTH_BYTES // z.itemsize
     lowest = z.dtype.type(-np.inf)
-    most = vector_load(z, r, 0, n_out, lowest)
+    most = vector_load(z, r, 0, PAD, n_out, lowest)
     for o in range(lanes, n_out, lanes):
-        most = tile_max(most, vector_load(z, r, o, n_out, lowest))
+        most = tile_max(most, vector_load(z, r, o, PAD, n_out, lowest))
     return vector_max(most)
 
 
 @jit
-def row_sum(z, n_out, r):
-    """``sum(z[r, :n_out])``, a vector at a time."""
+def row_sum(z, n_out, r, stride=PAD):
+    """``sum(z[r, :n_out])``, a vector at a time; z is in panels, or of whole rows."""
     lanes = WIDTH_BYTES // z.itemsize
     zero = z.dtype.type(0)
-    total = vector_load(z, r, 0, n_out, zero)
+    total = vector_load(z, r, 0, stride, n_out, zero)
     for o in range(lanes, n_out, lanes):
-        total = tile_add(total, vector_load(z, r, o, n_out, zero))
+        total = tile_add(total, vector_load(z, r, o, stride, n_out, zero))
     return vector_sum(total)
 
 
 @jit
 def row_sum_of_squares(z, n_out, r):
-    """``sum(z[r, :n_out] ** 2)``, a vector at a time."""
+    """``sum(z[r, :n_out] ** 2)``, a vector at a time; z is of whole rows."""
     lanes = WIDTH_BYTES // z.itemsize
     zero = z.dtype.type(0)
-    part = vector_load(z, r, 0, n_out, zero)
+    part = vector_load(z, r, 0, PAD, n_out, zero)
     total = tile_multiply(part, part)
     for o in range(lanes, n_out, lanes):
-        part = vector_load(z, r, o, n_out, zero)
+        part = vector_load(z, r, o, PAD, n_out, zero)
         total = tile_add(total, tile_multiply(part, part))
     return vector_sum(total)
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from .._jit import jit, span
 from .random_bits import GOLDEN, mix_bits
-from .simd import CACHE_LINE, borrowed, prefetch
-from .sizes import BYTES_AHEAD, FETCHED_BYTES, ROWS_AHEAD
+from .simd import CACHE_LINE, borrowed, line_copy, prefetch
+from .sizes import BYTES_AHEAD, FETCHED_BYTES, PAD, ROWS_AHEAD
 
 _mix = jit(mix_bits, inline=True)
 
@@ -68,10 +68,46 @@ def _fetch(data, row, n_in):
 
 
 @jit
-def gather(a, y, data, first, skip, n_in, r0, r1):
+def copy_to_panels(panels, a, panel_rows, r0, r1, c0, c1):
+    """``panels[r, c] = a[r, c]`` for rows r0 to r1 and columns c0 to c1; elements are independent.
+
+    panels : (panel_rows, >= c1) in panels (out)
+    a : (>= r1, >= c1), of whole rows
+    c0, c1 : multiples of PAD
+    """
+    for panel in range(c0 // PAD, c1 // PAD):
+        for r in range(r0, r1):
+            line_copy(panels, panel * panel_rows + r, 0, a, r, panel * PAD)
+
+
+@jit
+def copy_from_panels(a, panels, panel_rows, r0, r1, c0, c1):
+    """``a[r, c] = panels[r, c]``: the way back of :func:`copy_to_panels`."""
+    for panel in range(c0 // PAD, c1 // PAD):
+        for r in range(r0, r1):
+            line_copy(a, r, panel * PAD, panels, panel * panel_rows + r, 0)
+
+
+@jit(inline=True)
+def copy_row(a, capacity, r, x, row, n_in):
+    """``a[r, :n_in] = x[row]``, and the unit that the bias multiplies in column n_in.
+
+    a : (capacity, > n_in) in panels (out)
+    """
+    whole = n_in // PAD
+    for panel in range(whole):
+        line_copy(a, panel * capacity + r, 0, x, row, panel * PAD)
+    rest, col = np.uint64(whole * capacity + r), np.uint64(whole * PAD)
+    for c in span(0, n_in % PAD):
+        a[rest, c] = x[np.uint64(row), col + c]
+    a[rest, n_in % PAD] = 1
+
+
+@jit
+def gather(a, y, data, capacity, first, skip, n_in, r0, r1):
     """Copy rows of the data into the batch: ``a[r, :n_in] = x[row]``, where row = indices[first + r].
 
-    a : (rows, > n_in) (out): the network's input, with the unit that the bias multiplies in column n_in
+    a : (capacity, > n_in) in panels (out): the network's input, with the unit in column n_in
     y : (rows, n_targets) (out): target values, or labels as numbers
     data : Data; row = first + r where it has no indices
     n_in : 0 leaves the features, and the unit, to a hook
@@ -88,11 +124,9 @@ def gather(a, y, data, first, skip, n_in, r0, r1):
         ahead = place + n_ahead if place + n_ahead < first + r1 else place + n_ahead + skip
         if ahead < n_all:
             _fetch(data, row_at(data, ahead), n_in)
-        row = np.uint64(row_at(data, place))
-        for i in span(0, n_in):
-            a[r, i] = data.x[row, i]
+        row = np.int64(row_at(data, place))
         if n_in > 0:
-            a[r, n_in] = 1
+            copy_row(a, capacity, np.int64(r), data.x, row, n_in)
         for j in span(0, data.labels.shape[1]):
             y[r, j] = data.labels[row, j]
         for j in span(0, data.targets.shape[1]):

@@ -14,6 +14,7 @@ from .._jit import jit, span
 from .activations import activate_output, exp_rows, multiply_by_derivative, row_sum, row_sum_of_squares
 from .exponential import exp_negative, log1p_positive, log_normal
 from .simd import WIDTH_BYTES, padded, tile_store, vector_load
+from .sizes import PAD
 
 LOSSES = {"mse": 0, "binary_cross_entropy": 1, "cross_entropy": 2}
 MSE, BINARY_CROSS_ENTROPY, CROSS_ENTROPY = LOSSES.values()
@@ -109,4 +110,4 @@ def clear_padding(delta, n_out, r0, r1):
     lanes, zero = WIDTH_BYTES // delta.itemsize, delta.dtype.type(0)
     for r in range(r0, r1):
         for o in range(n_out // lanes * lanes, padded(n_out), lanes):
-            tile_store(vector_load(delta, r, o, n_out, zero), delta, r, o)
+            tile_store(vector_load(delta, r, o, PAD, n_out, zero), delta, r, o, PAD)

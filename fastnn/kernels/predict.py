@@ -10,8 +10,9 @@ import numpy as np
 from .._jit import jit, span
 from .activations import activate_output
 from .address import call_at, no_codes, no_words, pointer_to
-from .records import HookContext, Network, Workspace, input_of, output_of
-from .rows_phase import forward_rows
+from .batches import copy_row
+from .records import HookContext, Network, Workspace, input_of
+from .rows_phase import forward_rows, output_rows
 from .simd import borrowed
 from .sizes import ROW_BLOCK
 from .team import share_start
@@ -26,7 +27,7 @@ def _predict(part, n_parts, out, x, data, sparse, network, work):
     n_blocks = (n_rows + block - 1) // block
     layers = network.layers
     last = layers[network.n_layers - 1]
-    a_in, a_out = input_of(layers[0], work), output_of(last, work)
+    a_in = input_of(layers[0], work)
     where = pointer_to(network), pointer_to(work)
     context = HookContext(where[0], where[1], part, n_parts, no_words(), 0, n_rows, np.bool_(False))
     for b in range(share_start(part, n_parts, n_blocks), share_start(part + 1, n_parts, n_blocks)):
@@ -36,10 +37,9 @@ def _predict(part, n_parts, out, x, data, sparse, network, work):
             call_at(network.embed_hook, (context, x, no_words(), first - own, own, own + n))
         elif not sparse:
             for r in span(0, n):
-                for i in span(0, n_in):
-                    a_in[own + np.int64(r), i] = x[first + np.int64(r), i]
-                a_in[own + np.int64(r), n_in] = 1
+                copy_row(a_in, work.capacity, own + np.int64(r), x, first + np.int64(r), n_in)
         forward_rows(network, work, data, sparse, context, first - own, own, own + n)
+        a_out = output_rows(last, work, own, own + n)
         activate_output(a_out, work.row_loss, work.row_score, network.output, last.n_out, own, own + n)
         for r in span(0, n):
             for o in span(0, last.n_out):
@@ -47,23 +47,25 @@ def _predict(part, n_parts, out, x, data, sparse, network, work):
 
 
 @jit
-def predict_part(part, n_parts, out, x, layers, params, output, activations, row_total, row_largest):
+def predict_part(part, n_parts, out, x, layers, params, panels, output, activations, row_total, row_largest):
     """Activated outputs of a network without hooks: the share of one part.
 
     out : (n, n_out) (out)
     x : (n, n_in)
-    layers, params, output : of the network
+    layers, params, panels, output : of the network
     activations, row_total, row_largest : of the workspace, for as many rows as the last two have
     Arrays come one by one, so that a call from Python costs as little as it can.
     """
-    out, x, layers, params = borrowed(out), borrowed(x), borrowed(layers), borrowed(params)
+    out, x, layers = borrowed(out), borrowed(x), borrowed(layers)
+    params, panels = borrowed(params), borrowed(panels)
     a, of_rows, row_largest = borrowed(activations), borrowed(row_total), borrowed(row_largest)
     network = Network(
         layers=layers,
         n_layers=layers.size,
         columns=no_words(),
         params=params,
-        params_t=params,
+        panels=panels,
+        panels_t=params,
         output=output,
         running=params,
         embed_hook=0,

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .._jit import jit
-from .simd import matrix
-from .sizes import GRAIN_COLS, TILE_ROWS
+from .simd import matrix, padded
+from .sizes import GRAIN_COLS, PAD
 
 LAYER = np.dtype(
     (
@@ -26,19 +26,25 @@ LAYER = np.dtype(
                 "w_start",  # weights: (w_rows, w_cols) in params, grads and optimiser state
                 "w_rows",  # n_in, the bias, and a row for each kind of other parameters, one an output
                 "w_cols",
-                "t_start",  # transposed weights: (n_out, t_cols)
+                "panel_start",  # weights in panels, (panel_rows, padded(n_out)), if panel_rows > 0
+                "panel_rows",
+                "t_start",  # transposed weights in panels: (t_rows, t_cols)
+                "t_rows",
                 "t_cols",
-                "in_start",  # incoming activations: (capacity, in_cols); starts are those of a batch of 1
+                # Matrices of a batch are in panels of `capacity` rows; starts are those of a batch of 1.
+                "in_start",  # incoming activations: (capacity, in_cols)
                 "in_cols",
                 "out_start",  # outgoing activations
                 "out_cols",
                 "d_start",  # delta: (capacity, d_cols)
                 "d_cols",
-                "p_start",  # sums over tiles: an entry for every TILE_ROWS x GRAIN_COLS weights
+                "z_start",  # of the output layer: z in whole rows, (capacity, d_cols); out_start if one panel
+                "dz_start",  # and its delta
+                "p_start",  # sums over tiles: an entry for every PAD x GRAIN_COLS weights
                 # The rest is read by hooks:
                 "hooked",  # whether the hooks of network take part in this layer's passes
                 "function",  # address of the activation
-                "saved_start",  # matrices saved from forward to backward: (capacity, w_cols) each
+                "saved_start",  # matrices saved from forward to backward: (capacity, d_cols) each
                 "norm",
                 "prelu",
                 "residual",
@@ -58,14 +64,16 @@ NOT_FINITE, NOT_TOGETHER = 1, 2
 class Network(NamedTuple):
     """A network as the kernels see it; it holds hooks by address, 0 where there is none.
 
-    The transposed weights are a copy, which a training step keeps up to date and `transpose_weights` renews.
+    The panels are copies of the weights, which a training step keeps up to date and `pack_weights` renews. A
+    network without them reads the weights as they are.
     """
 
     layers: np.ndarray  # (n_layers + n_embeddings,) LAYER: the layers come first
     n_layers: int
     columns: np.ndarray  # place of each feature among the inputs; -1 if embedded. Empty if none is.
     params: np.ndarray
-    params_t: np.ndarray
+    panels: np.ndarray  # weights in panels, where that pays
+    panels_t: np.ndarray  # transposed weights in panels
     output: int  # code of the output layer's activation; its row of the layer table has identity
     running: np.ndarray  # running mean and variance of batch normalisations
     embed_hook: int  # looks up the embeddings of some rows
@@ -81,7 +89,7 @@ class Network(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Buffers of one batch of at most `capacity` rows."""
+    """Buffers of one batch of at most `capacity` rows, an odd number: then panels share no cache sets."""
 
     capacity: int
     activations: np.ndarray
@@ -156,38 +164,67 @@ def weights_of(layer, flat):
 
 
 @jit(inline=True)
+def panels_of(layer, network):
+    """Weights and bias as the forward product reads them, and the stride of their panels."""
+    if layer.panel_rows > 0 and network.panels.size > 0:
+        n_rows = layer.panel_rows
+        return matrix(
+            network.panels, layer.panel_start, padded(layer.n_out) // PAD * n_rows, PAD
+        ), n_rows * PAD
+    return weights_of(layer, network.params), np.intp(PAD)
+
+
+@jit(inline=True)
 def transposed_of(layer, network):
-    """Transposed weights without the bias, (n_out, t_cols)."""
-    return matrix(network.params_t, layer.t_start, layer.n_out, layer.t_cols)
+    """Transposed weights without the bias, (t_rows, t_cols) in panels."""
+    return matrix(network.panels_t, layer.t_start, layer.t_cols // PAD * layer.t_rows, PAD)
+
+
+@jit(inline=True)
+def batch_panels(flat, start, n_cols, work):
+    """A matrix of the batch, (capacity, n_cols) in panels, in a vector of the workspace."""
+    return matrix(flat, start * work.capacity, n_cols // PAD * work.capacity, PAD)
 
 
 @jit(inline=True)
 def input_of(layer, work):
-    """Incoming activations, (capacity, in_cols)."""
-    return matrix(work.activations, layer.in_start * work.capacity, work.capacity, layer.in_cols)
+    """Incoming activations, (capacity, in_cols) in panels."""
+    return batch_panels(work.activations, layer.in_start, layer.in_cols, work)
 
 
 @jit(inline=True)
 def output_of(layer, work):
-    """Outgoing activations, (capacity, out_cols)."""
-    return matrix(work.activations, layer.out_start * work.capacity, work.capacity, layer.out_cols)
+    """Outgoing activations, (capacity, out_cols) in panels."""
+    return batch_panels(work.activations, layer.out_start, layer.out_cols, work)
 
 
 @jit(inline=True)
 def delta_of(layer, work):
-    """Gradient of the cost with respect to z, (capacity, d_cols)."""
-    return matrix(work.deltas, layer.d_start * work.capacity, work.capacity, layer.d_cols)
+    """Gradient of the cost with respect to z, (capacity, d_cols) in panels."""
+    return batch_panels(work.deltas, layer.d_start, layer.d_cols, work)
 
 
 @jit(inline=True)
 def saved_matrix(layer, work, number):
-    """One of the matrices that a hooked layer saves, (capacity, w_cols)."""
-    start = layer.saved_start + number * layer.w_cols
-    return matrix(work.saved, start * work.capacity, work.capacity, layer.w_cols)
+    """One of the matrices that a hooked layer saves, (capacity, d_cols)."""
+    start = layer.saved_start + number * layer.d_cols
+    return matrix(work.saved, start * work.capacity, work.capacity, layer.d_cols)
+
+
+@jit(inline=True)
+def output_rows_of(layer, work):
+    """The output layer's z in whole rows, (capacity, d_cols); its panel itself where there is but one."""
+    return matrix(work.activations, layer.z_start * work.capacity, work.capacity, layer.d_cols)
+
+
+@jit(inline=True)
+def output_delta_of(layer, work):
+    """The output layer's delta in whole rows, as :func:`output_rows_of`."""
+    return matrix(work.deltas, layer.dz_start * work.capacity, work.capacity, layer.d_cols)
 
 
 @jit(inline=True)
 def sum_index(layer, i, o):
     """Place in `penalty` and `norms` of the tile that weight [i, o] of the layer is in."""
-    per_row = (layer.w_cols + GRAIN_COLS - 1) // GRAIN_COLS
-    return layer.p_start + i // TILE_ROWS * per_row + o // GRAIN_COLS
+    per_row = (padded(layer.n_out) + GRAIN_COLS - 1) // GRAIN_COLS
+    return layer.p_start + i // PAD * per_row + o // GRAIN_COLS

@@ -10,6 +10,14 @@ function that takes one is specialised by it.
 A *matrix* (:func:`matrix`) is a view of part of a flat vector without a reference count: making one
 costs nothing, and threads that make them do not contend for a counter.
 
+*Panels* are how matrices are stored that are multiplied: PAD columns after the other, the rows of each panel
+behind each other. A matrix of `n_rows` rows and 3 PAD columns in panels is a C-contiguous array of shape
+(3 n_rows, PAD), which has element (r, c) at ``[c // PAD * n_rows + r, c % PAD]``. A product reads it as one
+stream, which prefetchers and TLB follow; the rows of an ordinary matrix are each on another page. Tiles are
+loaded and stored in both forms: their `stride` is the distance in elements from a panel to the next,
+``n_rows * PAD``, and PAD in an ordinary matrix, whose rows are whole. Of up to PAD columns both forms are the
+same.
+
 Under ``NUMBA_DISABLE_JIT=1`` the same names are NumPy functions, so that every kernel can be stepped
 through in a debugger. They stand beside the intrinsics in this file, which is longer than others for that.
 """
@@ -23,7 +31,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import cgutils, errors, types
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
@@ -78,7 +86,7 @@ def lanes(dtype: npt.DTypeLike) -> int:
 
 @jit
 def padded(n):
-    """`n` rounded up to whole vectors."""
+    """`n` rounded up to whole panels."""
     return (n + PAD - 1) // PAD * PAD
 
 
@@ -118,12 +126,10 @@ def _tile_ir(tile: TileType):
 
 
 def _address(context, builder, array_type, array, row, col):
-    """Pointer to ``array[row, col]`` of a contiguous matrix, and the distance in elements to the next row."""
+    """Pointer to ``array[row, col]`` of a C-contiguous matrix, and the number of elements of a row."""
     view = cgutils.create_struct_proxy(array_type)(context, builder, array)
-    n_rows, row_length = cgutils.unpack_tuple(builder, view.shape, 2)
-    row_stride, col_stride = (_intp(1), n_rows) if array_type.layout == "F" else (row_length, _intp(1))
-    offset = builder.add(builder.mul(row, row_stride), builder.mul(col, col_stride))
-    return builder.gep(view.data, [offset]), row_stride
+    _, row_length = cgutils.unpack_tuple(builder, view.shape, 2)
+    return builder.gep(view.data, [builder.add(builder.mul(row, row_length), col)]), row_length
 
 
 def _vector_pointer(builder, pointer, vector, offset):
@@ -187,19 +193,29 @@ def tile_zeros(typingctx, shape):
     return tile(shape), codegen
 
 
-def _tile_pointers(context, builder, tile, array_type, array, row, col):
-    """Pointer to each vector of the tile's place in ``array[row:, col:]``, row by row."""
-    base, row_length = _address(context, builder, array_type, array, row, col)
+def _tile_pointers(context, builder, tile, array_type, array, row, col, stride=None):
+    """Pointer to each vector of the tile's place in ``array[row:, col:]``, row by row.
+
+    Tiles of up to PAD columns are inside a panel, wider ones begin where one begins. Without a `stride`, rows
+    are whole.
+    """
+    width = _intp(PAD)
+    stride = width if stride is None else stride
+    panel = builder.mul(builder.lshr(col, _intp(PAD.bit_length() - 1)), stride)
+    within = builder.and_(col, _intp(PAD - 1))
+    base, row_length = _address(context, builder, array_type, array, row, builder.add(panel, within))
     vector = ir.VectorType(_element_ir(tile), tile.lanes)
     for t in range(tile.rows):
         start = builder.mul(_intp(t), row_length)
         for v in range(tile.vecs):
-            yield _vector_pointer(builder, base, vector, builder.add(start, _intp(v * tile.lanes)))
+            number, place = divmod(v * tile.lanes, PAD)
+            offset = builder.add(builder.mul(_intp(number), stride), _intp(place))
+            yield _vector_pointer(builder, base, vector, builder.add(start, offset))
 
 
 @intrinsic
-def tile_load(typingctx, shape, array, row, col):
-    """Load the tile from ``array[row:, col:]``."""
+def tile_load(typingctx, shape, array, row, col, stride):
+    """Load the tile whose first element is [row, col] of a matrix in panels, or of whole rows."""
     tile = shape.tile
 
     def codegen(context, builder, signature, args):
@@ -210,28 +226,64 @@ def tile_load(typingctx, shape, array, row, col):
             value = builder.insert_value(value, vector, place)
         return value
 
-    return tile(shape, array, types.intp, types.intp), codegen
+    n = types.intp
+    return tile(shape, array, n, n, n), codegen
 
 
 @intrinsic
-def vector_load(typingctx, array, row, col, stop, fill):
-    """Load the vector from ``array[row, col:]``, with `fill` for the columns from `stop` on."""
+def tile_repeat(typingctx, shape, array, row, col, stride):
+    """A tile every row of which is row `row` of a matrix in panels, or of whole rows, from `col` on."""
+    tile = shape.tile
+
+    def codegen(context, builder, signature, args):
+        value = ir.Constant(_tile_ir(tile), ir.Undefined)
+        for v, vector in enumerate(_row_vectors(context, builder, tile, array, *args[1:])):
+            for t in range(tile.rows):
+                value = builder.insert_value(value, vector, t * tile.vecs + v)
+        return value
+
+    n = types.intp
+    return tile(shape, array, n, n, n), codegen
+
+
+@intrinsic
+def line_copy(typingctx, out, out_row, out_col, array, row, col):
+    """``out[out_row, out_col + c] = array[row, col + c]`` for c below PAD."""
+    if out.dtype != array.dtype:  # it copies bits
+        raise errors.TypingError(f"line_copy from {array.dtype} to {out.dtype}")
+    align = array.dtype.bitwidth // 8
+    vector = ir.VectorType(_element_ir(TileType(array.dtype, 1, 1)), PAD)
+
+    def codegen(context, builder, signature, args):
+        to, _ = _address(context, builder, out, *args[:3])
+        source, _ = _address(context, builder, array, *args[3:])
+        loaded = builder.load(builder.bitcast(source, vector.as_pointer()), align=align)
+        builder.store(loaded, builder.bitcast(to, vector.as_pointer()), align=align)
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(out, n, n, array, n, n), codegen
+
+
+@intrinsic
+def vector_load(typingctx, array, row, col, stride, stop, fill):
+    """Load the vector at [row, col] of a matrix as :func:`tile_load`, with `fill` from column `stop` on."""
     vector = TileType(array.dtype, 1, 1)
 
     def codegen(context, builder, signature, args):
-        (pointer,) = _tile_pointers(context, builder, vector, array, *args[:3])
+        (pointer,) = _tile_pointers(context, builder, vector, array, *args[:4])
         kind = ir.VectorType(_element_ir(vector), vector.lanes)
         loaded = builder.load(pointer, align=array.dtype.bitwidth // 8)
         # Columns as 32-bit numbers: as many lanes as the elements have.
         lane = ir.VectorType(ir.IntType(32), vector.lanes)
-        left = builder.trunc(builder.sub(args[3], args[2]), ir.IntType(32))
+        left = builder.trunc(builder.sub(args[4], args[2]), ir.IntType(32))
         columns = ir.Constant(lane, list(range(vector.lanes)))
         inside = builder.icmp_signed("<", columns, _splat(builder, left, lane))
-        chosen = builder.select(inside, loaded, _splat(builder, args[4], kind))
+        chosen = builder.select(inside, loaded, _splat(builder, args[5], kind))
         return builder.insert_value(ir.Constant(_tile_ir(vector), ir.Undefined), chosen, 0)
 
     n = types.intp
-    return vector(array, n, n, n, array.dtype), codegen
+    return vector(array, n, n, n, n, array.dtype), codegen
 
 
 def _larger(builder, a, b):
@@ -282,8 +334,8 @@ vector_sum = _reduction("vector_sum", "The sum of a vector's elements.", ir.IRBu
 
 
 @intrinsic
-def tile_store(typingctx, tile, array, row, col):
-    """Write the tile to ``array[row:, col:]``."""
+def tile_store(typingctx, tile, array, row, col, stride):
+    """Write the tile to a matrix in panels, or of whole rows, with its first element at [row, col]."""
 
     def codegen(context, builder, signature, args):
         pointers = _tile_pointers(context, builder, tile, array, *args[1:])
@@ -292,31 +344,35 @@ def tile_store(typingctx, tile, array, row, col):
             builder.store(vector, pointer, align=tile.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
-    return types.void(tile, array, types.intp, types.intp), codegen
+    n = types.intp
+    return types.void(tile, array, n, n, n), codegen
 
 
-@intrinsic
-def tile_add_outer(typingctx, tile, left, row, k, right, col):
-    """``tile[t, c] += left[row + t, k] * right[k, col + c]``.
+def _row_vectors(context, builder, tile, array_type, array, row, col, stride):
+    """The vectors of ``array[row, col:]``, as many as a row of the tile has."""
+    one = TileType(tile.dtype, 1, tile.vecs)
+    align = tile.dtype.bitwidth // 8
+    pointers = _tile_pointers(context, builder, one, array_type, array, row, col, stride)
+    return [builder.load(pointer, align=align) for pointer in pointers]
 
-    `left` may be a transposed matrix (Fortran order): its elements are splatted one by one, so it is read
-    equally well along either axis.
+
+@intrinsic(prefer_literal=True)
+def tile_add_outer(typingctx, tile, left, row, col, down, right, k, right_col, stride):
+    """``tile[t, c] += left_t * right[k, right_col + c]``; `right` is in panels, or of whole rows.
+
+    left : (rows, PAD), the array of a matrix in panels
+    down : literal; left_t is ``left[row + t, col]`` if it is 1, ``left[row, col + t]`` if it is 0
     """
+    apart = PAD if down.literal_value else 1
 
     def codegen(context, builder, signature, args):
-        value, a, row, k, b, col = args
+        value, a, row, col, _, *b = args
         vector = ir.VectorType(_element_ir(tile), tile.lanes)
-        b_start, _ = _address(context, builder, right, b, k, col)
-        loaded = [
-            builder.load(
-                _vector_pointer(builder, b_start, vector, _intp(v * tile.lanes)),
-                align=tile.dtype.bitwidth // 8,
-            )
-            for v in range(tile.vecs)
-        ]
-        a_start, row_stride = _address(context, builder, left, a, row, k)
+        loaded = _row_vectors(context, builder, tile, right, *b)
+        view = cgutils.create_struct_proxy(left)(context, builder, a)
+        start = builder.gep(view.data, [builder.add(builder.mul(row, _intp(PAD)), col)])
         for t in range(tile.rows):
-            element = builder.load(builder.gep(a_start, [builder.mul(_intp(t), row_stride)]))
+            element = builder.load(builder.gep(start, [_intp(t * apart)]))
             splatted = _splat(builder, element, vector)
             for v in range(tile.vecs):
                 place = t * tile.vecs + v
@@ -325,26 +381,23 @@ def tile_add_outer(typingctx, tile, left, row, k, right, col):
         return value
 
     n = types.intp
-    return tile(tile, left, n, n, right, n), codegen
+    return tile(tile, left, n, n, down, right, n, n, n), codegen
 
 
 @intrinsic
-def tile_add_scaled(typingctx, tile, factor, right, row, col):
+def tile_add_scaled(typingctx, tile, factor, right, row, col, stride):
     """``tile[0, c] += factor * right[row, col + c]`` of a tile of one row."""
 
     def codegen(context, builder, signature, args):
-        value, factor, b, row, col = args
-        vector = ir.VectorType(_element_ir(tile), tile.lanes)
-        start, _ = _address(context, builder, right, b, row, col)
-        splatted = _splat(builder, factor, vector)
-        for v in range(tile.vecs):
-            pointer = _vector_pointer(builder, start, vector, _intp(v * tile.lanes))
-            loaded = builder.load(pointer, align=tile.dtype.bitwidth // 8)
+        value, factor, *b = args
+        splatted = _splat(builder, factor, ir.VectorType(_element_ir(tile), tile.lanes))
+        for v, loaded in enumerate(_row_vectors(context, builder, tile, right, *b)):
             total = _fma(builder, splatted, loaded, builder.extract_value(value, v))
             value = builder.insert_value(value, total, v)
         return value
 
-    return tile(tile, right.dtype, right, types.intp, types.intp), codegen
+    n = types.intp
+    return tile(tile, right.dtype, right, n, n, n), codegen
 
 
 def _prefetch(builder, start, n_bytes, level):
@@ -373,17 +426,20 @@ def prefetch(typingctx, array, row, col, n_bytes, level):
     return types.void(array, types.intp, types.intp, n_bytes, level), codegen
 
 
-@intrinsic
-def tile_prefetch(typingctx, shape, array, row, col):
-    """Prefetch a row of a tile, from ``array[row, col]`` on, into L1."""
-    n_bytes = shape.tile.vecs * WIDTH_BYTES
+@intrinsic(prefer_literal=True)
+def tile_prefetch(typingctx, shape, array, row, col, stride, level):
+    """Prefetch a row of a tile, from ``array[row, col]`` on, into cache `level` (1 or 2), a literal."""
+    one = TileType(shape.tile.dtype, 1, shape.tile.vecs)
+    n_vecs = CACHE_LINE // WIDTH_BYTES  # of a cache line
 
     def codegen(context, builder, signature, args):
-        start, _ = _address(context, builder, array, *args[1:])
-        _prefetch(builder, start, n_bytes, 1)
+        pointers = _tile_pointers(context, builder, one, array, *args[1:5])
+        for pointer in list(pointers)[::n_vecs]:
+            _prefetch(builder, pointer, 1, level.literal_value)
         return context.get_dummy_value()
 
-    return types.void(shape, array, types.intp, types.intp), codegen
+    n = types.intp
+    return types.void(shape, array, n, n, n, level), codegen
 
 
 @intrinsic
@@ -449,6 +505,28 @@ def matrix(typingctx, flat, offset, n_rows, row_length):
     return result(flat, n, n, n), codegen
 
 
+@intrinsic
+def as_one_row(typingctx, array, r0, r1):
+    """View of rows r0 to r1 of a C-contiguous matrix as a matrix of one row, without a reference count."""
+
+    def codegen(context, builder, signature, args):
+        source = cgutils.create_struct_proxy(array)(context, builder, args[0])
+        view = cgutils.create_struct_proxy(array)(context, builder)
+        _, row_length = cgutils.unpack_tuple(builder, source.shape, 2)
+        size = context.get_abi_sizeof(context.get_data_type(array.dtype))
+        n = builder.mul(builder.sub(args[2], args[1]), row_length)
+        view.data = builder.gep(source.data, [builder.mul(args[1], row_length)])
+        view.shape = cgutils.pack_array(builder, [_intp(1), n])
+        view.strides = cgutils.pack_array(builder, [builder.mul(n, _intp(size)), _intp(size)])
+        view.nitems = n
+        view.itemsize = _intp(size)
+        view.meminfo = cgutils.get_null_value(view.meminfo.type)
+        view.parent = cgutils.get_null_value(view.parent.type)
+        return view._getvalue()
+
+    return array(array, types.intp, types.intp), codegen
+
+
 def without_counts(context, builder, kind, given):
     """The code of :func:`borrowed`, for a value of the numba type `kind`."""
     if isinstance(kind, types.Array):
@@ -492,16 +570,30 @@ if numba.config.DISABLE_JIT:
         """NumPy form."""
         return np.zeros(shape[0], shape[1])
 
-    def tile_load(shape, array, row, col):
-        """NumPy form."""
-        (n_rows, n_cols), _ = shape
-        return array[row : row + n_rows, col : col + n_cols].copy()
+    def _places(array, row, col, stride, n_rows, n_cols):
+        """Places of ``[row : row + n_rows, col : col + n_cols]`` in the array's memory."""
+        rows, columns = np.arange(row, row + n_rows), np.arange(col, col + n_cols)
+        return rows[:, None] * array.shape[1] + columns // PAD * stride + columns % PAD
 
-    def vector_load(array, row, col, stop, fill):
+    def tile_load(shape, array, row, col, stride):
+        """NumPy form."""
+        return array.reshape(-1)[_places(array, row, col, stride, *shape[0])]
+
+    def tile_repeat(shape, array, row, col, stride):
+        """NumPy form."""
+        n_rows, n_cols = shape[0]
+        line = array.reshape(-1)[_places(array, row, col, stride, 1, n_cols)]
+        return np.repeat(line, n_rows, axis=0)
+
+    def line_copy(out, out_row, out_col, array, row, col):
+        """NumPy form."""
+        out[out_row, out_col : out_col + PAD] = array[row, col : col + PAD]
+
+    def vector_load(array, row, col, stride, stop, fill):
         """NumPy form."""
         n = lanes(array.dtype)
-        columns = np.arange(col, col + n)
-        return np.where(columns < stop, array[row, col : col + n], fill).astype(array.dtype)
+        loaded = array.reshape(-1)[_places(array, row, col, stride, 1, n)[0]]
+        return np.where(np.arange(col, col + n) < stop, loaded, fill).astype(array.dtype)
 
     def tile_max(a, b):
         """NumPy form."""
@@ -525,24 +617,27 @@ if numba.config.DISABLE_JIT:
             vector = vector[: vector.size // 2] + vector[vector.size // 2 :]
         return vector[0]
 
-    def tile_store(tile, array, row, col):
+    def tile_store(tile, array, row, col, stride):
         """NumPy form."""
         tile = np.atleast_2d(tile)
-        array[row : row + tile.shape[0], col : col + tile.shape[1]] = tile
+        array.reshape(-1)[_places(array, row, col, stride, *tile.shape)] = tile
 
-    def tile_add_outer(tile, left, row, k, right, col):
+    def tile_add_outer(tile, left, row, col, down, right, k, right_col, stride):
         """NumPy form."""
         n_rows, n_cols = tile.shape
-        return tile + np.outer(left[row : row + n_rows, k], right[k, col : col + n_cols])
+        of_rows = left[row : row + n_rows, col] if down else left[row, col : col + n_rows]
+        of_cols = right.reshape(-1)[_places(right, k, right_col, stride, 1, n_cols)[0]]
+        return tile + np.outer(of_rows, of_cols)
 
-    def tile_add_scaled(tile, factor, right, row, col):
+    def tile_add_scaled(tile, factor, right, row, col, stride):
         """NumPy form."""
-        return tile + factor * right[row, col : col + tile.shape[1]]
+        places = _places(right, row, col, stride, *np.atleast_2d(tile).shape)
+        return tile + factor * right.reshape(-1)[places]
 
     def prefetch(array, row, col, n_bytes, level):
         """NumPy form."""
 
-    def tile_prefetch(shape, array, row, col):
+    def tile_prefetch(shape, array, row, col, stride, level):
         """NumPy form."""
 
     def transpose_square(out, out_row, out_col, a, row, col):
@@ -553,6 +648,10 @@ if numba.config.DISABLE_JIT:
     def fused_multiply_add(a, b, c):
         """NumPy form, rounded twice."""
         return a * b + c
+
+    def as_one_row(array, r0, r1):
+        """NumPy form."""
+        return array[r0:r1].reshape(1, -1)
 
     def matrix(flat, offset, n_rows, row_length):
         """NumPy form, from the address: it, too, may reach outside of `flat`."""

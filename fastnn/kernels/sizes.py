@@ -1,9 +1,17 @@
 """Tile shapes, block sizes and cut-offs: numbers only, each with what chose it.
 
 Measured on 2 cores of a Zen 4 server CPU (AVX-512, 32 KiB L1, 1 MiB L2), float32, unless said otherwise.
+Sizes of blocks follow from the cache sizes of the CPU at hand, as in Low et al. (2016), "Analytical Modeling
+Is Enough for High-Performance BLIS".
 """
 
 from __future__ import annotations
+
+from .caches import L1_BYTES, L2_BYTES
+
+# Columns of a panel, the unit in which the kernels store and multiply matrices: a cache line of float32, so
+# that no vector operation meets a ragged column at any vector width.
+PAD = 16
 
 # Register tile: TILE_ROWS x TILE_VECS vectors of accumulators. By vector width in bytes: 512-bit CPUs and
 # ARM have 32 vector registers, the others 16. On AVX-512, GFLOP/s at 384 x 768 x 768, where a loop that
@@ -11,31 +19,57 @@ from __future__ import annotations
 TILE_ROWS = 6
 TILE_VECS = {64: 4, 32: 2, 16: 2}
 
-# Row lengths are multiples of this many elements: a whole cache line of float32, so that no vector
-# operation meets a ragged column at any vector width.
-PAD = 16
+# Columns that are left over by them are computed a vector at a time, where TILE_VECS vectors are more than a
+# panel. Then 8 rows make as many accumulators as multiply-adds are under way at once.
+HAS_NARROW_TILES = {64: True, 32: False, 16: False}
+NARROW_ROWS = 8
 
-# A row length that is a multiple of this many bytes is padded by one cache line more: its rows would
-# share a few cache sets. At 120 x 1024 x 1024: 100-108 GFLOP/s unpadded, 108-111 at 1040.
+# Rows of the tiles for the rows left over, with 8 accumulators in TILE_VECS vectors, for the same reason;
+# after them come single rows. A transposed panel has 16 columns, which are 6 + 6 + 4 or 8 + 8.
+LOW_ROWS = {64: 2, 32: 4, 16: 4}
+GRADIENT_LOW_ROWS = 4
+
+
+def sum_block(width_bytes: int) -> int:
+    """Return the number of elements of the summed axis that one pass over the columns of a tile takes.
+
+    That part of the right operand stays in half of L1 while all row tiles pass over it; if that is less than
+    256 elements, in an eighth of L2. GFLOP/s of forward on Zen 5 (48 KiB, 1 MiB; peak 135 with AVX2, 269 with
+    AVX-512) at 512 x 2048 x 2048: with AVX2 256 elements give 130, 384 127, 512 124; with AVX-512 256 give
+    246, 512 254.
+    """
+    row = TILE_VECS[width_bytes] * width_bytes
+    n = L1_BYTES // 2 // row
+    if n < 256:
+        n = L2_BYTES // 8 // row
+    return max(256, min(1024, n // 128 * 128))
+
+
+# While a tile is summed, the right operand of the next one is fetched: this many rows of it every PAD steps
+# of the sum. GFLOP/s of forward on Zen 5 with AVX2, without and with: 66 x 2048 x 2048 112 and 130,
+# 240 x 2048 x 2048 127 and 132; where all fits L2 the same within 1 %.
+FETCHED_ROWS = 2
+
+# Whether the product of the forward pass reads the weights from a copy in panels. Rows of a tile of 512-bit
+# vectors are 4 cache lines, which prefetchers follow from row to row: there the copy takes the time that it
+# saves (784-512-512-10, batch 128, on Zen 5: a step of 1860 us with, 1800 without). Those of shorter vectors
+# are a single line; on Zen 3 with AVX2, panels make 65 to 85 GFLOP/s of 28 to 49.
+PACKS_WEIGHTS = {64: False, 32: True, 16: True}
+
+# Rows of weights of a multiple of this many bytes are padded by PAD: they would share a few cache sets.
+# Forward at 784-1024-1024-10, batch 256, on Zen 5: 4.2 to 5.3 ms unpadded, 3.8 padded.
 ALIAS_BYTES = 2048
 
-# Elements of the summed axis that one pass over a panel takes: 512 x 64 float32 of the right operand are
-# 128 KiB, an eighth of L2, and stay there while all row tiles pass. From 256 to 768 the same within 3 %.
-K_BLOCK = 512
-
-# While a tile is summed, the next panel is fetched: one row of it every few steps of the sum. Panels
-# start on other pages, where no hardware prefetcher follows. GFLOP/s without and with: forward at
-# 252 x 2048 x 2048 101 and 109; backward_weights at 4096 x 1024 x 4096 91 and 104; where all fits L2 the
-# same within 1 %.
-PREFETCH_STEP = 8
-
-# backward_weights fetches its transposed left operand, too, if that is larger than L1. At 784-1024x3-10 on
-# two threads a step takes 20.9 ms, without 21.5 to 23; below, it costs up to a fifth of the pass.
-FETCHED_LEFT_BYTES = 32768
-
 # Rows that go through the whole network together: their activations stay in L2 between layers, and the
-# weights are read once per that many rows. A multiple of TILE_ROWS.
+# weights are read once per that many rows. A multiple of TILE_ROWS and of PAD.
 ROW_BLOCK = 240
+
+# Threads share the rows of a batch in multiples of this number.
+GRAIN_ROWS = 4
+
+# A call that predicts or scores fewer rows reads the weights as they are; a larger one first copies them into
+# panels.
+PACKED_CALL_ROWS = 256
 
 # Prefetch distance, in rows and in bytes, ahead of the row that is copied into the batch.
 # Smaller data is not prefetched: prefetching costs 10 ns a row.
@@ -52,11 +86,11 @@ WEIGHTS_AHEAD = 4
 # Rows that the passes of a softmax take turns over: they stay in L1, and are enough to work on side by side.
 ROW_GROUP = 16
 
-# Weights whose gradient one thread computes, and updates and transposes at once: gradient, weights and both
-# moments of a float32 block are 384 KiB, and stay in L2. BLOCK_ROWS is a multiple of TILE_ROWS and, for
-# whole vectors in the transposition, of 16.
-BLOCK_ROWS = 96
+# Weights whose gradient one thread computes, and updates and copies into panels at once: gradient, weights
+# and both moments of a float32 block take 3/8 of L2, and stay there. BLOCK_ROWS is a multiple of PAD; kernels
+# are given it as data, since compiled code may come from a machine with other caches.
 BLOCK_COLS = 256
+BLOCK_ROWS = max(PAD, 3 * L2_BYTES // 8 // (4 * 4 * BLOCK_COLS) // PAD * PAD)
 
 # Threads share a layer's columns in multiples of this number, and the penalty is summed in the same units.
 GRAIN_COLS = 64

@@ -25,14 +25,13 @@ from .records import (
     HookContext,
     delta_of,
     input_of,
-    transposed_of,
     weights_of,
 )
 from .rows_phase import forward_rows, load_rows, loss_rows, rows_phase
 from .simd import borrowed, padded
+from .sizes import ROW_BLOCK
 from .team import share_start, team_assemble, team_meet
-from .updates import transpose
-from .weights_phase import AT_ONCE, COLLECT, USE, clip_factor, weights_phase
+from .weights_phase import AT_ONCE, COLLECT, USE, clip_factor, pack, weights_phase
 
 
 @jit
@@ -102,13 +101,12 @@ def train_part(part, n_parts, team, network, work, data, objective, state, plan,
 
 
 @jit
-def transpose_weights(network):
-    """Renew the transposed weights after something other than a step has written the parameters."""
+def pack_weights(network):
+    """Renew the weights' panels after something other than a step has written the parameters."""
+    network = borrowed(network)
     for depth in range(network.n_layers):
         layer = network.layers[depth]
-        w_t, w = transposed_of(layer, network), weights_of(layer, network.params)
-        if layer.t_cols > 0:
-            transpose(w_t, w, np.intp(0), layer.n_in, np.intp(0), layer.n_out)
+        pack(layer, network, np.intp(0), layer.w_rows, np.intp(0), padded(layer.n_out))
 
 
 @jit
@@ -124,6 +122,7 @@ def gradient(grads, network, work, data, objective, n_rows):
     context = HookContext(where[0], where[1], 0, 1, no_words(), 1, n_rows, np.bool_(False))
     total = weight_of(data, 0, n_rows)
     rows_phase(context, network, work, data, objective, 0, total)
+    zero = np.intp(0)
     for depth in range(network.layers.size):
         layer = network.layers[depth]
         grad_w, a_in, delta = weights_of(layer, grads), input_of(layer, work), delta_of(layer, work)
@@ -133,7 +132,7 @@ def gradient(grads, network, work, data, objective, n_rows):
             call_at(network.sparse_sort, (context, pointer_to(data), 0, 0, layer.w_rows))
             call_at(network.sparse_gradient, (grad_w, context, 0, stop, 0, n_cols))
         else:
-            dense_backward_weights(grad_w, a_in, delta, n_rows, 0, stop, 0, n_cols)
+            dense_backward_weights(grad_w, a_in, delta, work.capacity, n_rows, zero, stop, zero, n_cols)
         if layer.w_rows > stop:
             call_at(network.gradient_hook, (grad_w, context, depth, 0, layer.w_rows, 0, n_cols))
     return work.row_loss[:n_rows].sum() / total
@@ -149,7 +148,7 @@ def score_part(part, n_parts, losses, scores, network, work, data, objective):
     network, work, data = borrowed(network), borrowed(work), borrowed(data)
     objective, losses, scores = borrowed(objective), borrowed(losses), borrowed(scores)
     n_rows = losses.size
-    block = work.capacity // n_parts
+    block = min(ROW_BLOCK, work.capacity // n_parts)
     own = part * block
     n_blocks = (n_rows + block - 1) // block
     where = pointer_to(network), pointer_to(work)

@@ -10,6 +10,7 @@ import numpy as np
 from .._jit import jit, span
 from .address import call_at
 from .simd import WIDTH_BYTES, transpose_square
+from .sizes import PAD
 
 OPTIMIZERS = {"sgd": 0, "adam": 1}
 SGD, ADAM = OPTIMIZERS.values()
@@ -19,7 +20,15 @@ UPDATE_SETTINGS = np.dtype(
         np.record,  # so that uncompiled Python reads its fields as attributes
         [
             (name, np.int64)
-            for name in ("kind", "nesterov", "update_hook", "after_hook", "accumulate", "skips_absent")
+            for name in (
+                "kind",
+                "nesterov",
+                "update_hook",
+                "after_hook",
+                "accumulate",
+                "skips_absent",
+                "block_rows",
+            )
         ]
         + [
             (name, np.float64)
@@ -162,16 +171,23 @@ def update_at(settings, state, row, w, g, m, v, u, numbers, i0, i1, o0, o1):
 
 
 @jit
-def transpose(w_t, w, i0, i1, o0, o1):
-    """``w_t[o, i] = w[i, o]`` for inputs i0 to i1 and outputs o0 to o1; elements are independent."""
+def transpose(w_t, w, panel_rows, i0, i1, o0, o1):
+    """``w_t[o, i] = w[i, o]`` for inputs i0 to i1 and outputs o0 to o1; elements are independent.
+
+    w_t : (panel_rows, >= i1) in panels (out)
+    w : (>= i1, >= o1), of whole rows
+    i0, o0, o1 : multiples of PAD
+    """
     lanes = WIDTH_BYTES // w.itemsize
-    whole_i, whole_o = i0 + (i1 - i0) // lanes * lanes, o0 + (o1 - o0) // lanes * lanes
-    for o in range(o0, whole_o, lanes):
-        for i in range(i0, whole_i, lanes):
-            transpose_square(w_t, o, i, w, i, o)
-    for o in span(o0, o1):
-        for i in span(whole_i if o < whole_o else i0, i1):
-            w_t[o, i] = w[i, o]
+    whole = i0 + (i1 - i0) // lanes * lanes
+    for i in range(i0, whole, lanes):
+        first, place = i // PAD * panel_rows, i % PAD
+        for o in range(o0, o1, lanes):
+            transpose_square(w_t, first + o, place, w, i, o)
+    for i in range(whole, i1):
+        first, place = np.uint64(i // PAD * panel_rows), np.uint64(i % PAD)
+        for o in span(o0, o1):
+            w_t[first + o, place] = w[np.uint64(i), o]
 
 
 @jit

@@ -1,7 +1,7 @@
 """The second phase of a training step: gradient and update of the weights of all layers.
 
 Parallel over weights: every part takes its share of the parameter vector, block by block, and computes the
-gradient of a block, updates it, and brings its transposed copy up to date while all of it is in L2.
+gradient of a block, updates it, and renews its panels while all of it is in L2.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import math
 
 from .._jit import jit, span
 from .address import call_at, pointer_to
+from .batches import copy_to_panels
 from .dense import dense_backward_weights
-from .records import delta_of, input_of, sum_index, transposed_of, weights_of
+from .records import delta_of, input_of, panels_of, sum_index, transposed_of, weights_of
 from .simd import matrix, padded
-from .sizes import BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, TILE_ROWS
+from .sizes import BLOCK_COLS, GRAIN_COLS, PAD
 from .team import share_start
 from .updates import step_rates, sum_of_absolutes, sum_of_squares, transpose, update, update_at
 
@@ -37,12 +38,11 @@ def _weights_share(part, n_parts, network, layer):
     Every part owns an equal share of the parameter vector, cut where tiles end: a range of rows of the
     layers that it reaches into, or of columns where a layer has few rows.
     """
-    n_rows, n_cols = layer.w_rows, layer.w_cols
-    size = n_rows * n_cols
+    n_rows, n_cols, size = layer.w_rows, padded(layer.n_out), layer.w_rows * layer.w_cols
     begin = share_start(part, n_parts, network.params.size) - layer.w_start
     end = share_start(part + 1, n_parts, network.params.size) - layer.w_start
-    if n_rows * GRAIN_COLS >= n_cols * TILE_ROWS:
-        return _cut(begin, size, n_rows, TILE_ROWS), _cut(end, size, n_rows, TILE_ROWS), 0, n_cols
+    if n_rows * GRAIN_COLS >= n_cols * PAD:
+        return _cut(begin, size, n_rows, PAD), _cut(end, size, n_rows, PAD), 0, n_cols
     return 0, n_rows, _cut(begin, size, n_cols, GRAIN_COLS), _cut(end, size, n_cols, GRAIN_COLS)
 
 
@@ -53,8 +53,8 @@ def _sum_tiles(sums, layer, w, n_rows, l2, l1, i0, i1, o0, o1):
     sums : (n_sums,) float64 (out)
     w : (>= i1, >= o1)
     """
-    for i in range(i0, i1, TILE_ROWS):
-        stop = min(n_rows, min(i1, i + TILE_ROWS))
+    for tile in range(i0 // PAD * PAD, i1, PAD):  # lazy steps begin at the bias, within a tile
+        i, stop = max(i0, tile), min(n_rows, min(i1, tile + PAD))
         for o in range(o0, o1, GRAIN_COLS):
             o_stop = min(padded(layer.n_out), min(o1, o + GRAIN_COLS))
             index = sum_index(layer, i, o)
@@ -111,9 +111,21 @@ def _use(grad_w, full_grad, scale, i0, i1, o0, o1):
             grad_w[i, o] = full_grad[i, o] * scale
 
 
+@jit
+def pack(layer, network, i0, i1, o0, o1):
+    """Renew the panels of a block of one layer's weights; i0, o0 and o1 are multiples of PAD."""
+    w = weights_of(layer, network.params)
+    if layer.panel_rows > 0 and network.panels.size > 0:
+        panels, _ = panels_of(layer, network)
+        copy_to_panels(panels, w, layer.panel_rows, i0, min(i1, layer.n_in + 1), o0, o1)
+    if layer.t_cols > 0 and network.panels_t.size > 0:
+        w_t = transposed_of(layer, network)
+        transpose(w_t, w, layer.t_rows, i0, max(i0, min(i1, layer.n_in)), o0, o1)
+
+
 @jit(inline=True)
 def weights_phase(context, network, work, data, state, first, index, total, mode, fresh, scale):
-    """Gradient and update of the part's weights, and of the transposed copy of them, block by block.
+    """Gradient and update of the part's weights, and of their panels, block by block.
 
     first : where the batch begins in the order of the data
     index : row of state.rates
@@ -125,7 +137,7 @@ def weights_phase(context, network, work, data, state, first, index, total, mode
     settings = state.settings[0]
     rates = step_rates(settings, state.rates, index, network.params)
     l2, l1 = settings.l2 / total, settings.l1 / total
-    grad_start = context.part * state.grad.shape[1]
+    grad_start, capacity = context.part * state.grad.shape[1], work.capacity
     for depth in range(network.layers.size):
         layer = network.layers[depth]
         i_begin, i_end, o_begin, o_end = _weights_share(context.part, context.n_parts, network, layer)
@@ -137,8 +149,8 @@ def weights_phase(context, network, work, data, state, first, index, total, mode
                 i_middle = max(i_begin, min(i_end, layer.n_in))
         w, a_in, delta = weights_of(layer, network.params), input_of(layer, work), delta_of(layer, work)
         full_grad = weights_of(layer, state.full_grad)
-        for i0 in range(i_middle, i_end, BLOCK_ROWS):
-            i1 = min(i_end, i0 + BLOCK_ROWS)
+        for i0 in range(i_middle, i_end, settings.block_rows):
+            i1 = min(i_end, i0 + settings.block_rows)
             for o0 in range(o_begin, o_end, BLOCK_COLS):
                 o1 = min(o_end, o0 + BLOCK_COLS)
                 n_cols = o1 - o0
@@ -151,7 +163,9 @@ def weights_phase(context, network, work, data, state, first, index, total, mode
                     if sparse:
                         call_at(network.sparse_gradient, (grad_w, context, i0, stop, o0, o1))
                     else:
-                        dense_backward_weights(grad_w, a_in, delta, context.n_rows, i0, stop, o0, o1)
+                        dense_backward_weights(
+                            grad_w, a_in, delta, capacity, context.n_rows, i0, stop, o0, o1
+                        )
                     if i1 > stop:
                         call_at(network.gradient_hook, (grad_w, context, depth, i0, i1, o0, o1))
                 if mode == COLLECT:
@@ -164,9 +178,8 @@ def weights_phase(context, network, work, data, state, first, index, total, mode
                     _update_block(
                         layer, depth, network, state, grad_start, rates, index, l2, l1, i0, i1, o0, o1
                     )
-                    if layer.t_cols > 0:
-                        w_t = transposed_of(layer, network)
-                        transpose(w_t, w, i0, max(i0, min(i1, layer.n_in)), o0, min(o1, layer.n_out))
+                    if not sparse:
+                        pack(layer, network, i0, i1, o0, o1)
         if i_middle > i_begin:
             call_at(network.sparse_update, (context, state, index, l2, l1, i_begin, i_middle, o_begin, o_end))
 

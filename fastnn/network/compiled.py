@@ -10,6 +10,7 @@ import numpy as np
 from ..kernels.activations import OUTPUTS
 from ..kernels.hooks import link
 from ..kernels.records import Data, Network
+from ..kernels.step import pack_weights
 from .architecture import Architecture
 from .layout import aligned_zeros
 
@@ -37,7 +38,8 @@ class CompiledNetwork:
         self.layout = layout = architecture.make_layout()
         self.params = aligned_zeros(layout.n_params, layout.dtype)
         self.running = aligned_zeros(layout.n_running, layout.dtype)
-        self._params_t = aligned_zeros(layout.n_params_t, layout.dtype)
+        self._panels = aligned_zeros(layout.n_panels, layout.dtype)
+        self._panels_t = aligned_zeros(layout.n_panels_t, layout.dtype)
         self._columns = architecture.feature_columns()
         self._hooks: dict[str, int] | None = None
 
@@ -53,14 +55,19 @@ class CompiledNetwork:
         ]
         return [w for w, _ in pairs], [b for _, b in pairs]
 
-    def view(self, seed: int = 0, sparse: bool = False) -> Network:
-        """Return the record for the kernels, for dense or sparse rows; `seed` is the seed of dropout."""
+    def view(self, seed: int = 0, sparse: bool = False, packed: bool = False) -> Network:
+        """Return the record for the kernels, for dense or sparse rows; `seed` is the seed of dropout.
+
+        If `packed`, with the weights in panels, as they are now. Without, the kernels read `params`, which
+        takes longer for many rows, and cannot train.
+        """
         network = Network(
             layers=self.layout.layers,
             n_layers=self.layout.n_layers,
             columns=self._columns,
             params=self.params,
-            params_t=self._params_t,
+            panels=self._panels if packed else self._panels[:0],
+            panels_t=self._panels_t if packed else self._panels_t[:0],
             output=OUTPUTS[self.architecture.output or "identity"],
             running=self.running,
             embed_hook=0,
@@ -76,9 +83,28 @@ class CompiledNetwork:
         )
         if self._hooks is None:
             self._hooks = self._compile_hooks(network)
+        if sparse:  # their product reads whole rows
+            network = network._replace(layers=self.layout.layers.copy())
+            network.layers["panel_rows"][0] = 0
         if sparse and "sparse_forward" not in self._hooks:
             self._hooks |= link.addresses_of_sparse(network, self.layout.workspace(0, 0))
-        return network._replace(**self._hooks)  # type: ignore[arg-type]
+        network = network._replace(**self._hooks)  # type: ignore[arg-type]
+        if packed:
+            pack_weights(network)
+        return network
+
+    def packed(self, view: Network, panels: np.ndarray | None = None) -> Network:
+        """Return the record with the weights in panels, as they are now: in `panels`, or in new ones.
+
+        Those of ``view(packed=True)`` are in use while a training runs.
+        """
+        if self.layout.n_panels == 0:
+            return view
+        if panels is None:
+            panels = aligned_zeros(self.layout.n_panels, self.layout.dtype)
+        view = view._replace(panels=panels, panels_t=panels[:0])
+        pack_weights(view)
+        return view
 
     def view_to_predict(self, sparse: bool = False) -> Network:
         """Return the record for prediction, which applies no dropout.

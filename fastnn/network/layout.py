@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..kernels.activations import IDENTITY
+from ..kernels.caches import L1_BYTES
 from ..kernels.hooks.rows import BATCH_NORM, LAYER_NORM, N_STATISTICS
 from ..kernels.hooks.sparse import N_COUNTS
 from ..kernels.records import LAYER, Workspace
-from ..kernels.sizes import ALIAS_BYTES, BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, PAD, TILE_ROWS
+from ..kernels.simd import WIDTH_BYTES
+from ..kernels.sizes import ALIAS_BYTES, BLOCK_COLS, BLOCK_ROWS, GRAIN_COLS, PACKS_WEIGHTS, PAD
 
 ALIGN_BYTES = 64
 
@@ -34,10 +36,28 @@ def aligned_copy(array: np.ndarray) -> np.ndarray:
     return copy
 
 
-def row_length(n: int, itemsize: int) -> int:
-    """Pad `n` to whole cache lines, avoiding strides at which rows share cache sets."""
-    padded = -(-n // PAD) * PAD
-    return padded + PAD if padded * itemsize % ALIAS_BYTES == 0 else padded
+def row_length(n: int) -> int:
+    """Pad `n` columns to whole panels."""
+    return -(-n // PAD) * PAD
+
+
+def weights_row_length(n: int, itemsize: int) -> int:
+    """Pad `n` columns of weights to whole panels, off strides at which rows share cache sets.
+
+    The same on every CPU: checkpoints hold the vectors of weights as they are.
+    """
+    length = row_length(n)
+    return length + PAD if length * itemsize % ALIAS_BYTES == 0 else length
+
+
+def panel_length(n: int) -> int:
+    """Pad `n` rows of a panel to an odd number of cache lines, so that panels do not share cache sets."""
+    return n | 1
+
+
+def from_panels(panels: np.ndarray, n_rows: int) -> np.ndarray:
+    """Return a copy of a matrix that is stored in panels of `n_rows` rows (see kernels/simd.py)."""
+    return panels.reshape(-1, n_rows, PAD).transpose(1, 0, 2).copy().reshape(n_rows, -1)
 
 
 class LayerSpec(NamedTuple):
@@ -59,7 +79,7 @@ class LayerSpec(NamedTuple):
     @property
     def n_saved(self) -> int:
         """Number of matrices saved from forward to backward; see kernels/hooks/rows.py."""
-        return 1 + (self.norm > 0) + self.prelu + self.residual if self.hooked else 0
+        return 2 + (self.norm > 0) + self.prelu + self.residual if self.hooked else 0
 
 
 class Layout:
@@ -79,7 +99,7 @@ class Layout:
     ----------
     layers : ndarray of LAYER, shape (n_layers + n_embeddings,)
     n_layers : int
-    n_params, n_params_t, n_activations, n_inputs, n_deltas, n_saved : int
+    n_params, n_panels, n_panels_t, n_activations, n_inputs, n_deltas, n_saved : int
         Lengths of the vectors, padding included; the last four for a batch of one row. The inputs are the
         last of the activations: sparse rows have none.
     n_running, n_statistics : int
@@ -101,52 +121,73 @@ class Layout:
         self.layers = np.zeros(self.n_layers + len(embeddings), dtype=LAYER)
         self.layers["column"] = -1
         width = self.dtype.itemsize
-        w_end = t_end = d_end = p_end = saved_end = s_end = 0
-        self.n_inputs = in_cols = row_length(sizes[0] + 1, width)
-        in_start, out_start = sum(row_length(n_out + 1, width) for n_out in sizes[1:]), 0
+        w_end = panel_end = t_end = d_end = p_end = saved_end = s_end = 0
+        self.n_inputs = in_cols = row_length(sizes[0] + 1)
+        # The loss wants whole rows: one panel has them, and of a wider output there is a copy.
+        n_rows_z = row_length(sizes[-1]) if sizes[-1] > PAD else 0
+        in_start, out_start = sum(row_length(n_out + 1) for n_out in sizes[1:]) + n_rows_z, 0
         of_layers = zip(self.layers[: self.n_layers], sizes[:-1], sizes[1:], specs, strict=True)
         for layer, n_in, n_out, spec in of_layers:
             w_rows = n_in + 1 + spec.n_more
-            w_cols, t_cols = row_length(n_out, width), row_length(n_in, width)
-            out_cols = row_length(n_out + 1, width)
+            n_cols, out_cols = row_length(n_out), row_length(n_out + 1)
+            # What stays in L1 is read as fast from whole rows.
+            packed = PACKS_WEIGHTS[WIDTH_BYTES] and n_cols > PAD and w_rows * n_cols * width > L1_BYTES
+            w_cols = weights_row_length(n_out, width)
             layer["n_in"], layer["n_out"], layer["activation"] = n_in, n_out, spec.activation
             layer["w_start"], layer["w_rows"], layer["w_cols"] = w_end, w_rows, w_cols
+            if packed:
+                layer["panel_start"], layer["panel_rows"] = panel_end, panel_length(n_in + 1)
+                panel_end += layer["panel_rows"] * n_cols
             if w_end > 0 or embeddings:  # else nothing flows back through the first layer
-                layer["t_start"], layer["t_cols"] = t_end, t_cols
-                t_end += n_out * t_cols
+                layer["t_start"], layer["t_rows"] = t_end, panel_length(n_cols)
+                layer["t_cols"] = row_length(n_in)
+                t_end += layer["t_rows"] * layer["t_cols"]
             layer["in_start"], layer["in_cols"] = in_start, in_cols
             layer["out_start"], layer["out_cols"] = out_start, out_cols
-            layer["d_start"], layer["d_cols"] = d_end, w_cols
+            layer["d_start"], layer["d_cols"] = d_end, n_cols
             layer["p_start"], layer["saved_start"], layer["s_start"] = p_end, saved_end, s_end
             for name in ("hooked", "norm", "prelu", "residual", "alpha", "dropout"):
                 layer[name] = getattr(spec, name)
             w_end += w_rows * w_cols
-            p_end += -(-w_rows // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
-            d_end += w_cols
-            saved_end += spec.n_saved * w_cols
+            p_end += -(-w_rows // PAD) * -(-n_cols // GRAIN_COLS)
+            d_end += n_cols
+            saved_end += spec.n_saved * n_cols
             s_end += w_cols if spec.norm == BATCH_NORM else 0
             in_start, in_cols = out_start, out_cols
             out_start += out_cols
+        last = self.layers[self.n_layers - 1]
+        last["z_start"], last["dz_start"] = last["out_start"], last["d_start"]
+        if n_rows_z > 0:
+            last["z_start"], last["dz_start"] = out_start, d_end
+            out_start, d_end = out_start + n_rows_z, d_end + n_rows_z
         self.layers["input_dropout"][0] = input_dropout
         input_start = sizes[0] - sum(n_out for *_, n_out in embeddings)
         for table, (column, n_categories, n_out) in zip(
             self.layers[self.n_layers :], embeddings, strict=True
         ):
-            w_cols = row_length(n_out, width)
+            w_cols = weights_row_length(n_out, width)
             table["column"], table["input_start"] = column, input_start
             table["n_in"], table["w_rows"], table["n_out"] = n_categories, n_categories, n_out
             table["w_start"], table["w_cols"], table["p_start"] = w_end, w_cols, p_end
-            table["d_start"], table["d_cols"] = d_end, row_length(sizes[0], width)
+            table["d_start"], table["d_cols"] = d_end, row_length(sizes[0])
             w_end += n_categories * w_cols
-            p_end += -(-n_categories // TILE_ROWS) * -(-w_cols // GRAIN_COLS)
+            p_end += -(-n_categories // PAD) * -(-row_length(n_out) // GRAIN_COLS)
             input_start += n_out
-        d_end += row_length(sizes[0], width) if embeddings else 0
-        self.n_params, self.n_params_t = w_end, t_end
+        d_end += row_length(sizes[0]) if embeddings else 0
+        self.n_params, self.n_panels, self.n_panels_t = map(int, (w_end, panel_end, t_end))
         self.n_activations, self.n_deltas, self.n_saved = out_start + self.n_inputs, d_end, saved_end
         self.n_running, self.n_statistics, self.n_sums = 2 * s_end, N_STATISTICS * s_end, p_end
         self.n_block = min(BLOCK_ROWS, max(self.layers["w_rows"])) * min(
             BLOCK_COLS, max(self.layers["w_cols"])
         )
+
+    def hidden_outputs(self, work: Workspace) -> list[np.ndarray]:
+        """Return copies of the outgoing activations of the hidden layers, (capacity, n_out) each."""
+        outputs, n_rows = [], work.capacity
+        for layer in self.layers[: self.n_layers - 1]:
+            panels = work.activations[layer["out_start"] * n_rows :][: layer["out_cols"] * n_rows]
+            outputs.append(from_panels(panels, n_rows)[:, : layer["n_out"]])
+        return outputs
 
     def weights(self, flat: np.ndarray) -> list[np.ndarray]:
         """Return views of a flat vector: one matrix per layer, with all its rows, and one per embedding."""
@@ -209,11 +250,12 @@ class Layout:
         n_entries: int | None = None,
         n_parts: int = 1,
     ) -> Workspace:
-        """Allocate the buffers for batches of up to `capacity` rows; without deltas if not `backward`.
+        """Allocate the buffers for batches of at least `capacity` rows; without deltas if not `backward`.
 
         A batch of sparse rows has up to `n_entries` entries, which each of `n_parts` sorts; None stands for
         dense rows.
         """
+        capacity = panel_length(capacity)
         n_scales = len(self.layers) if LAYER_NORM in self.layers["norm"] else 0
         sparse = n_entries is not None
         # A residual connection around the first layer needs the inputs, which are no wider than its outputs.

@@ -15,8 +15,8 @@ from .. import _checks
 from .._jit import compiled_form
 from .._threads import launch, parts_for
 from ..kernels.predict import predict_hooked_part, predict_part, predict_sparse_part
-from ..kernels.records import LAYER, Data
-from ..kernels.sizes import PARALLEL_CALL_FLOPS, ROW_BLOCK
+from ..kernels.records import LAYER, Data, Network
+from ..kernels.sizes import PACKED_CALL_ROWS, PARALLEL_CALL_FLOPS, ROW_BLOCK
 from .compiled import CompiledNetwork
 from .inputs import check_dense
 
@@ -25,7 +25,7 @@ from .inputs import check_dense
 def _plain_entry_point(dtype: np.dtype[Any]) -> Callable[..., None]:
     matrix, vector, of_rows = np.empty((0, 0), dtype), np.empty(0, dtype), np.empty(0)
     layers = np.empty(0, LAYER)
-    return _entry_point(predict_part, (matrix, matrix, layers, vector, 0, vector, of_rows, of_rows))
+    return _entry_point(predict_part, (matrix, matrix, layers, vector, vector, 0, vector, of_rows, of_rows))
 
 
 def _entry_point(kernel: Any, like: tuple[Any, ...]) -> Callable[..., None]:
@@ -69,20 +69,29 @@ class Predictor:
         capacity = min(n_rows, ROW_BLOCK) * self._most_parts
         self.work = work = network.layout.workspace(capacity, 0, backward=False)
         self._lock = threading.Lock()
-        view = network.view_to_predict()
+        self._panels: np.ndarray | None = None  # weights in panels, for calls of many rows
+        self._view = view = network.view_to_predict()
+        self._is_hooked = bool(self._embeds or view.layers["hooked"].any())
         self._kernel, self._predict_alone = predict_part, _plain_entry_point(self._dtype)
-        self._state: tuple[Any, ...] = (
-            view.layers,
-            view.params,
-            view.output,
-            work.activations,
-            work.row_loss,
-            work.row_score,
-        )
-        if self._embeds or view.layers["hooked"].any():
+        if self._is_hooked:
             matrix = np.empty((0, 0), self._dtype)
-            self._kernel, self._state = predict_hooked_part, (view, work)
+            self._kernel = predict_hooked_part
             self._predict_alone = _entry_point(predict_hooked_part, (matrix, matrix, view, work))
+        self._state = self._state_of(view)
+
+    def _state_of(self, view: Network) -> tuple[Any, ...]:
+        """Return the kernel's last arguments."""
+        work = self.work
+        if self._is_hooked:
+            return view, work
+        state = view.layers, view.params, view.panels, view.output
+        return *state, work.activations, work.row_loss, work.row_score
+
+    def _packed_state(self) -> tuple[Any, ...]:
+        """Return the kernel's last arguments, with the weights in panels of the predictor's own."""
+        view = self._network.packed(self._view, self._panels)
+        self._panels = view.panels
+        return self._state_of(view)
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
         """Compute the activated outputs of the network.
@@ -114,12 +123,13 @@ class Predictor:
         n_rows = len(x)
         out = np.empty((n_rows, self._n_out), self._dtype)
         with self._lock:
+            state = self._state if n_rows < PACKED_CALL_ROWS else self._packed_state()
             if self._most_parts == 1 or n_rows * self._row_flops < PARALLEL_CALL_FLOPS:
-                self._predict_alone(0, 1, out, x, *self._state)
+                self._predict_alone(0, 1, out, x, *state)
             else:
                 n_parts = max(1, min(self._most_parts, -(-n_rows // ROW_BLOCK)))
                 rows = _checks.writable_view(x)
-                launch(self._kernel, self._dtype, n_parts, out, rows, *self._state)
+                launch(self._kernel, self._dtype, n_parts, out, rows, *state)
         return out
 
 

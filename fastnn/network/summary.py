@@ -55,8 +55,8 @@ def summary(architecture: Architecture, layout: Layout) -> str:
     size = architecture.dtype.itemsize
     row = size * (layout.n_activations + layout.n_deltas + layout.n_saved)
     lines.append(
-        f"Training with Adam takes 4 times the {total[4]} of the parameters, and "
-        f"{n_bytes(row)} per row of the batch;\na step about {3 * _n_flops(architecture):,} FLOPs per row."
+        f"Training with Adam takes about 5 times the {total[4]} of the parameters, and\n"
+        f"{n_bytes(row)} per row of the batch; a step about {3 * _n_flops(architecture):,} FLOPs per row."
     )
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from .._threads import launch, parts_for
 from ..kernels import step as kernels
 from ..kernels.hooks import link
 from ..kernels.records import Data, Network, Objective, UpdateState, Workspace
-from ..kernels.sizes import PARALLEL_CALL_FLOPS, ROW_BLOCK, TILE_ROWS
+from ..kernels.sizes import BLOCK_ROWS, GRAIN_ROWS, PACKED_CALL_ROWS, PARALLEL_CALL_FLOPS, ROW_BLOCK
 from ..kernels.team import new_team, run_parts
 from ..kernels.updates import N_RATES, UPDATE_SETTINGS
 from ..losses import Loss
@@ -49,23 +49,23 @@ class Core:
         """Return the pace of steps of this batch size, with the measurements of earlier calls of fit."""
         if self._pace is None or self._pace[0] != batch_size:
             step_flops = 6.0 * batch_size * self.network.params.size
-            n_shares = -(-batch_size // TILE_ROWS)
+            n_shares = -(-batch_size // GRAIN_ROWS)
             self._pace = batch_size, Pace(self.settings.n_threads, step_flops, n_shares=n_shares)
         return self._pace[1]
 
     def records(self, data: Data, batch_size: int) -> tuple[Network, Workspace]:
-        """Return the network's record, transposed weights aligned, and the workspace for these rows."""
-        network = self.network.view(self.state.dropout_seed, sparse=data.starts.size > 0)
-        self.align_transposed(network)
+        """Return the network's record, with weights in panels, and the workspace for these rows."""
+        network = self.network.view(self.state.dropout_seed, sparse=data.starts.size > 0, packed=True)
         return network, self._reserve(batch_size, data)
 
     def train(self, n_parts: int, *args: Any) -> None:
         """Train on some batches; `args` are the arguments of ``kernels.step.train_part`` after the team."""
         launch(kernels.train_part, self.network.params.dtype, n_parts, new_team(), *args)
 
-    def align_transposed(self, network: Network) -> None:
-        """Update the transposed weights from the parameters, which others may have written."""
-        kernels.transpose_weights(network)
+    @staticmethod
+    def pack_weights(network: Network) -> None:
+        """Renew the weights' panels from the parameters, which others may have written."""
+        kernels.pack_weights(network)
 
     def gradient(self, data: Data, n_rows: int) -> tuple[float, np.ndarray]:
         """Compute the cost of the first rows, and its gradient in the layout of the parameters."""
@@ -83,7 +83,10 @@ class Core:
         work = self.network.layout.workspace(capacity, n_targets, n_entries=n_entries)
         losses, scores = np.empty(n_rows), np.empty(n_rows)
         data = data._replace(weights=np.empty(0))
-        args = (losses, scores, self.network.view(sparse=is_sparse), work, data, self.objective)
+        network = self.network.view(sparse=is_sparse)
+        if n_rows >= PACKED_CALL_ROWS:
+            network = self.network.packed(network)
+        args = losses, scores, network, work, data, self.objective
         launch(kernels.score_part, self.network.params.dtype, n_parts, *args)
         return losses, scores
 
@@ -123,7 +126,7 @@ def _make_update(network: CompiledNetwork, settings: Settings, state: State) -> 
     record["clip_value"] = np.inf if settings.clip_value is None else settings.clip_value
     record["clip_norm"], record["max_norm"] = settings.clip_norm or 0.0, settings.max_norm or 0.0
     record["decay"] = getattr(optimizer, "weight_decay", 0.0)
-    record["skips_absent"] = settings.skips_absent
+    record["skips_absent"], record["block_rows"] = settings.skips_absent, BLOCK_ROWS
     record["average_decay"] = state.averager.decay
     of_core = optimizer.core_kind is not None and settings.l1 == 0 and settings.clip_value is None
     if of_core and (factors == 1).all():

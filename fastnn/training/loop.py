@@ -208,7 +208,7 @@ class Run:
                 cost = float((self.totals - before)[COST_SUM] / n_rows)
                 batch = Batch(state.epoch, state.n_batches, n_rows, cost, self._lr)
                 callbacks.on_batch_end(self.trainer, batch)
-                core.align_transposed(network)  # it may have written to the parameters
+                core.pack_weights(network)  # it may have written to the parameters
             if self.n_done < self.source.n_rows:
                 self._checkpoint(None)
 

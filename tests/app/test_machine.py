@@ -2,9 +2,13 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from fastnn.app import machine
+from fastnn.kernels import caches
+from fastnn.kernels.simd import lanes
+from fastnn.kernels.sizes import PAD, TILE_ROWS
 
 GIB = 2**30
 UNLIMITED = "9223372036854771712\n"  # what cgroup 1 says where there is no limit
@@ -85,6 +89,16 @@ def test_the_description_fits_together():
     assert facts["threading_layer"] in facts["threading_layers"]
     assert 1 <= facts["usable_cores"] <= facts["cores"]
     assert facts["vector_bits"] == 32 * facts["float32_lanes"]
+    assert (facts["l1_kib"] * 1024, facts["l2_kib"] * 1024) == (caches.L1_BYTES, caches.L2_BYTES)
+
+
+def test_the_peak_is_measured_on_real_products():
+    rng = np.random.default_rng(0)
+    out = np.full((TILE_ROWS, machine._VECS * lanes("float32")), np.nan, "float32")
+    left = rng.standard_normal((TILE_ROWS, PAD), dtype="float32")
+    right = rng.standard_normal((8, out.shape[1]), dtype="float32")
+    machine._multiply_add(out, left, right, 8)
+    np.testing.assert_allclose(out, left[:, :8].sum(axis=1, keepdims=True) * right[0], rtol=1e-4, atol=1e-5)
 
 
 def test_peaks_are_named_by_dtype_and_threads(monkeypatch):

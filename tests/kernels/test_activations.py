@@ -8,6 +8,7 @@ import reference
 
 from fastnn.kernels import activations
 from fastnn.kernels.activations import ACTIVATIONS, OUTPUTS, RELU, SIGMOID, SOFTMAX, TANH
+from fastnn.kernels.sizes import PAD
 
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS)
 every_output = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
@@ -97,6 +98,17 @@ def test_activate_output(z, dtype, output):
     if output != SOFTMAX:  # which may write to the padding
         np.testing.assert_array_equal(comp[:, 17:], z[:, 17:])
     np.testing.assert_array_equal(comp[0], z[0])
+
+
+@pytest.mark.parametrize("n_out", [*range(1, 20), 31, 32, 33, 48, 65])
+def test_sums_and_largest_of_a_row(rng, dtype, poisoned, panelled, n_out):
+    values = rng.integers(-9, 9, (5, n_out))  # of which every sum is exact
+    rows, panels = poisoned(values, dtype), panelled(values, dtype, 7)
+    for r in range(5):
+        assert activations.row_max(rows, n_out, r) == values[r].max()
+        assert activations.row_sum(rows, n_out, r) == values[r].sum()
+        assert activations.row_sum(panels, n_out, r, 7 * PAD) == values[r].sum()
+        assert activations.row_sum_of_squares(rows, n_out, r) == (values[r] ** 2).sum()
 
 
 def test_softmax(dtype, poisoned):

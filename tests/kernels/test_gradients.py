@@ -71,11 +71,11 @@ def make_gradient(case, seed):
     data = make_data(loss, x, make_targets(loss, n_out, 8, rng), n_out)
     data = data._replace(weights=rng.uniform(0.5, 1.5, 8))
     work = net.compiled.layout.workspace(8, data.labels.shape[1] + data.targets.shape[1])
-    network, objective = net.compiled.view(seed=seed), make_objective(loss, net.dtype)
+    network, objective = net.compiled.view(seed=seed, packed=True), make_objective(loss, net.dtype)
 
     def gradient():
         flat = np.zeros_like(net.params)
-        step.transpose_weights(network)
+        step.pack_weights(network)
         cost = step.gradient(flat, network, work, data, objective, 8)
         return cost, net.compiled.layout.weights(flat)
 

@@ -26,8 +26,9 @@ def test_predict(problem, dtype, n_parts):
     np.testing.assert_allclose(out, twin, rtol=bound, atol=bound)
 
     if not (network.layers["hooked"].any() or network.columns.size):
-        state = network.layers, network.params, network.output, work.activations, work.row_loss
-        plain = np.full_like(out, np.nan)
-        for part in range(n_parts):
-            predict.predict_part(part, n_parts, plain, x, *state, work.row_score)
-        np.testing.assert_array_equal(plain, out)
+        for panels in (network.panels, network.panels[:0]):  # without them, from the weights as they are
+            state = network.layers, network.params, panels, network.output, work.activations
+            plain = np.full_like(out, np.nan)
+            for part in range(n_parts):
+                predict.predict_part(part, n_parts, plain, x, *state, work.row_loss, work.row_score)
+            np.testing.assert_array_equal(plain, out)

@@ -14,6 +14,7 @@ from fastnn._threads import launch, usable_cores
 from fastnn.kernels import records, step
 from fastnn.kernels.sizes import ROW_BLOCK
 from fastnn.kernels.team import new_team
+from fastnn.network.layout import from_panels
 
 
 def assert_close(comp, ref, dtype, steps):
@@ -261,18 +262,24 @@ def test_train_parallel(problem, run, n_parts):
     comp.assert_same_bits(ref)
 
 
-def test_transposed_weights_and_padding_are_kept(problem):
+def test_panels_and_padding_are_kept(problem):
     comp = problem()
     comp.train(0, N_ROWS, 16, 1)
-    params = comp.network.params.copy()
-    for depth, layer in enumerate(comp.network.layers):
-        w = reference_step.weights(layer, params)
-        is_hidden, embeds = 0 < depth < comp.network.n_layers, comp.network.columns.size > 0
+    params, network = comp.network.params.copy(), comp.network
+    for depth, layer in enumerate(network.layers):
+        w, n_in, n_out = reference_step.weights(layer, params), layer["n_in"], layer["n_out"]
+        is_hidden, embeds = 0 < depth < network.n_layers, network.columns.size > 0
         assert (layer["t_cols"] > 0) == (is_hidden or (embeds and depth == 0))
         if layer["t_cols"] > 0:
-            size = layer["n_out"] * layer["t_cols"]
-            w_t = comp.network.params_t[layer["t_start"] :][:size].reshape(layer["n_out"], -1)
-            np.testing.assert_array_equal(w_t[:, : layer["n_in"]], w[: layer["n_in"]].T)
+            w_t = from_panels(records.transposed_of(layer, network), layer["t_rows"])
+            np.testing.assert_array_equal(w_t[:n_out, :n_in], w[:n_in].T)
+            assert not w_t[: layer["w_cols"], n_in:].any()  # which backward_data takes along
+        # Sparse rows read the first layer's weights as they are.
+        if layer["panel_rows"] > 0 and not (depth == 0 and comp.data.starts.size):
+            panels, _ = records.panels_of(layer, network)
+            in_rows = from_panels(panels, layer["panel_rows"])[: n_in + 1]
+            np.testing.assert_array_equal(in_rows[:, :n_out], w[: n_in + 1])
+            assert not in_rows[:, n_out:].any()
         w[:] = 0
     # The penalty sums over whole rows, so their padding stays 0.
     assert not params.any()

@@ -8,6 +8,8 @@ import reference
 
 from fastnn._jit import jit
 from fastnn.kernels import updates
+from fastnn.kernels.sizes import PAD
+from fastnn.network.layout import from_panels, panel_length, row_length
 from fastnn.optimizers import SGD, Adam
 
 OPTIMIZERS = {
@@ -155,15 +157,19 @@ def test_no_update_overflows_a_weight(dtype):
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(1, 1), (1, 9), (7, 1), (24, 33), (50, 17)])
-def test_transpose(rng, dtype, poisoned, n_in, n_out):
+def test_transpose(rng, dtype, poisoned, panelled, n_in, n_out):
     w = poisoned(rng.standard_normal((n_in + 1, n_out)), dtype)
-    for i0, i1 in [(0, n_in), (n_in // 3, n_in), (0, n_in // 2), (n_in, n_in)]:
-        for o0, o1 in [(0, n_out), (n_out // 3, n_out), (0, n_out // 2)]:
-            comp = poisoned(np.full((n_out, n_in), np.nan), dtype)
-            ref = comp.copy()
-            updates.transpose(comp, w, i0, i1, o0, o1)
+    n_cols = row_length(n_out)
+    n_rows = panel_length(n_cols)
+    for i0, i1 in [(0, n_in), (PAD, n_in), (0, n_in // 2), (n_in // PAD * PAD, n_in // PAD * PAD)]:
+        for o0, o1 in [(0, n_cols), (PAD, n_cols), (0, PAD), (n_cols, n_cols)]:
+            if i0 > i1:
+                continue
+            comp = panelled(np.full((n_out, n_in), np.nan), dtype, n_rows)
+            ref = from_panels(comp, n_rows)
+            updates.transpose(comp, w, n_rows, i0, i1, o0, o1)
             reference.transpose(ref, w, i0, i1, o0, o1)
-            np.testing.assert_array_equal(comp, ref)
+            np.testing.assert_array_equal(from_panels(comp, n_rows), ref)
 
 
 def test_sums(rng, dtype):

@@ -25,7 +25,7 @@ from training.examples import (
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="reads the kernel's high-water mark")
 @pytest.mark.parametrize(("sizes", "batch_size"), [((500, 800, 900, 10), 100), ((1024, 4096, 10), 64)])
-def test_memory_is_four_times_the_parameters_and_the_workspace(run_python, sizes, batch_size):
+def test_memory_is_the_parameters_a_few_times_and_the_workspace(run_python, sizes, batch_size):
     code = f"""
 import json, numpy as np, fastnn
 
@@ -46,14 +46,17 @@ with open("/proc/self/clear_refs", "w") as file:
 before = high_water()
 net, trainer = train({sizes!r}, {batch_size})
 used, data_and_workspace = high_water() - before, x.nbytes + sum(a.nbytes for a in trainer.core._work[1:])
-print(json.dumps([used, data_and_workspace, fastnn._jit.compile_seconds()]))
+n_packed = int(net.compiled.layout.n_panels + net.compiled.layout.n_panels_t)
+print(json.dumps([used, data_and_workspace, n_packed, fastnn._jit.compile_seconds()]))
 """
     for _ in range(2):
-        used, data_and_workspace, seconds = json.loads(run_python(code).stdout)
+        used, data_and_workspace, n_packed, seconds = json.loads(run_python(code).stdout)
         if seconds == 0:  # else the compiler's memory is in it
             break
     n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
-    assert used <= 1.05 * (4 * 4 * n_params + data_and_workspace)
+    # Weights, two moments, and the copies in panels; a fit of any network takes 1.5 MB besides.
+    assert n_packed <= 1.05 * 2 * n_params
+    assert used <= 1.05 * (4 * (3 * n_params + n_packed) + data_and_workspace) + 2**20
 
 
 def test_what_one_fit_learnt_of_threads_the_next_goes_on_with(blobs):

@@ -9,16 +9,16 @@ import numpy as np
 from ..._jit import jit, span
 from ..address import value_at
 from ..records import weights_of
-from ..simd import borrowed, matrix
+from ..simd import borrowed
 from ..team import owned_columns
+from ..weights_phase import pack
 
 
 @jit
-def limit_norms(w, w_t, has_t, limit, n_in, o0, o1):
+def limit_norms(w, limit, n_in, o0, o1):
     """Scale columns o0 to o1 of w down to a norm of at most `limit` (Srivastava et al., 2014).
 
     w : (> n_in, >= o1) (in, out); rows 0 to n_in
-    w_t : (>= o1, >= n_in) (in, out): the transposed weights, if there are any
     """
     for o in range(o0, o1):
         total = 0.0
@@ -28,9 +28,6 @@ def limit_norms(w, w_t, has_t, limit, n_in, o0, o1):
             factor = w.dtype.type(limit / math.sqrt(total))
             for i in range(n_in):
                 w[i, o] *= factor
-            if has_t:
-                for i in range(n_in):
-                    w_t[o, i] = w[i, o]
 
 
 @jit
@@ -50,11 +47,11 @@ def after_update(context, state):
     for depth in range(network.layers.size):
         layer = network.layers[depth]
         o0, o1 = owned_columns(context.part, context.n_parts, layer.n_out)
-        o1 = min(layer.n_out, o1)
+        stop = min(layer.n_out, o1)
         w = weights_of(layer, network.params)
         if settings.max_norm > 0 and layer.column < 0:
-            w_t = matrix(network.params_t, layer.t_start, layer.n_out, layer.t_cols)
-            limit_norms(w, w_t, layer.t_cols > 0, settings.max_norm, layer.n_in, o0, o1)
+            limit_norms(w, settings.max_norm, layer.n_in, o0, stop)
+            pack(layer, network, np.intp(0), layer.w_rows, o0, o1)
         if state.average.size > 0:
             average = weights_of(layer, state.average)
-            move_average(average, w, settings.average_decay, np.intp(0), layer.w_rows, o0, o1)
+            move_average(average, w, settings.average_decay, np.intp(0), layer.w_rows, o0, stop)

@@ -3,12 +3,15 @@
 ``z -> normalisation -> activation -> dropout -> residual connection -> output``
 
 A layer that has any of these, or an activation the core does not know, is *hooked*: its forward pass saves
-in the workspace what its backward pass needs. Its saved matrices, (capacity, w_cols) each, are in this order:
+in the workspace what its backward pass needs. Activations and deltas lie in panels (see :mod:`..simd`); they
+are copied into whole rows, in which loops are long, and back. Its saved matrices, (capacity, d_cols)
+each, are in this order:
 
 1. the slopes of activation and dropout together, d output / d normalised z
 2. normalised values, before gain and shift (if the layer is normalised)
 3. min(z, 0), with dropout: what a learned slope is multiplied by (if its activation is prelu)
-4. the gradient of what a residual connection carries around the layer (if it has one)
+4. the gradient of what a residual connection carries around the layer (if it has one), in panels
+5. the whole rows that the hook is at work on
 
 The backward pass overwrites the first three with each row's part of the gradient of shift, gain and learned
 slope: the rows of the layer's weights below the bias, in this order.
@@ -24,9 +27,11 @@ import numpy as np
 from ..._jit import jit, span
 from ..activations import row_sum
 from ..address import call_at, value_at
+from ..batches import copy_from_panels, copy_to_panels
 from ..random_bits import GOLDEN, mix_bits
-from ..records import delta_of, input_of, output_of, saved_matrix, weights_of
-from ..simd import WIDTH_BYTES, borrowed, matrix, tile_add, tile_multiply, vector_load, vector_sum
+from ..records import batch_panels, delta_of, input_of, output_of, saved_matrix, weights_of
+from ..simd import WIDTH_BYTES, as_one_row, borrowed, matrix, tile_add, tile_multiply, vector_load, vector_sum
+from ..sizes import PAD
 from ..team import owned_columns, team_meet
 
 NORMS = {"batch": 1, "layer": 2}
@@ -81,6 +86,37 @@ def drop(a, network, rate, context, depth, n_out, r0, r1):
 
 
 @jit
+def drop_panels(a, capacity, network, rate, context, depth, n_out, r0, r1):
+    """Set a share `rate` of ``a[r, :n_out]`` to 0, and scale the rest up (Srivastava et al., 2014).
+
+    a : (capacity, > n_out) in panels (in, out); padding columns are treated alike
+    The choice depends on seed, step, layer, row and column alone: another matrix loses the same elements.
+    """
+    limit = drop_limit(rate)
+    zero, scale = a.dtype.type(0), a.dtype.type(1 / (1 - rate))
+    for r in span(r0, r1):
+        key = row_key(network.seed, context.step, depth, r)
+        for panel in range(panel_count(n_out)):
+            row, first = np.uint64(panel * capacity) + r, np.uint32(panel * PAD)
+            for c in span(0, PAD):
+                a[row, c] *= zero if random_of(key, first + np.uint32(c)) < limit else scale
+
+
+@jit
+def panel_count(n_cols):
+    """Number of panels of a matrix of `n_cols` columns."""
+    return (n_cols + PAD - 1) // PAD
+
+
+@jit
+def _set_unit(a, capacity, n_cols, r0, r1):
+    """Write the unit behind the first `n_cols` columns again, which loops over whole panels have changed."""
+    first, place = n_cols // PAD * capacity, np.uint64(n_cols % PAD)
+    for row in span(first + r0, first + r1):
+        a[row, place] = 1
+
+
+@jit
 def _batch_statistics(statistics, running, z, context, o0, o1):
     """Mean and scale of columns o0 to o1 over the rows of the batch; two passes, for the variance."""
     n_rows = context.n_rows
@@ -131,9 +167,11 @@ def row_dot(a, b, n_out, r):
     """``sum(a[r, :n_out] * b[r, :n_out])``, a vector at a time."""
     lanes = WIDTH_BYTES // a.itemsize
     zero = a.dtype.type(0)
-    total = tile_multiply(vector_load(a, r, 0, n_out, zero), vector_load(b, r, 0, n_out, zero))
+    total = tile_multiply(vector_load(a, r, 0, PAD, n_out, zero), vector_load(b, r, 0, PAD, n_out, zero))
     for o in range(lanes, n_out, lanes):
-        product = tile_multiply(vector_load(a, r, o, n_out, zero), vector_load(b, r, o, n_out, zero))
+        product = tile_multiply(
+            vector_load(a, r, o, PAD, n_out, zero), vector_load(b, r, o, PAD, n_out, zero)
+        )
         total = tile_add(total, product)
     return vector_sum(total)
 
@@ -174,20 +212,39 @@ def embed_rows_hook(context, x, indices, first, r0, r1):
     """
     network, work = value_at(context.network), value_at(context.work)
     x, indices = borrowed(x), borrowed(indices)
-    a, n_in = input_of(network.layers[0], work), network.layers[0].n_in
+    a, n_in, capacity = input_of(network.layers[0], work), network.layers[0].n_in, work.capacity
     for r in range(r0, r1):
         row = indices[first + r] if indices.size > 0 else first + r
         for c in range(network.columns.size):
-            if network.columns[c] >= 0:
-                a[r, network.columns[c]] = x[row, c]
+            i = network.columns[c]
+            if i >= 0:
+                a[i // PAD * capacity + r, i % PAD] = x[row, c]
         for number in range(network.layers.size - network.n_layers):
             table = network.layers[network.n_layers + number]
             code = np.int64(x[row, table.column])
             vectors = weights_of(table, network.params)
             work.codes[r, number] = code
             for o in range(table.n_out):
-                a[r, table.input_start + o] = vectors[code, o]
-        a[r, n_in] = 1
+                i = table.input_start + o
+                a[i // PAD * capacity + r, i % PAD] = vectors[code, o]
+        a[n_in // PAD * capacity + r, n_in % PAD] = 1
+
+
+@jit
+def sum_rows(out, i, a, capacity, n_rows, o0, o1):
+    """``out[i, o] = sum_r a[r, o]`` over the rows of the batch, in their order.
+
+    a : (capacity, >= o1) in panels
+    o0, o1 : multiples of PAD
+    """
+    i = np.uint64(i)
+    for panel in span(o0 // PAD, o1 // PAD):
+        first, col = panel * np.uint64(capacity), panel * np.uint64(PAD)
+        for c in span(0, PAD):
+            out[i, col + c] = 0
+        for r in span(0, n_rows):
+            for c in span(0, PAD):
+                out[i, col + c] += a[first + r, c]
 
 
 @jit
@@ -216,7 +273,7 @@ def sum_gradient_hook(grad_w, context, depth, i0, i1, o0, o1):
 @jit
 def _sum_of_categories(grad_w, layer, work, number, n_rows, i0, i1, o0, o1):
     """``grad_w[i, o] = sum delta[r, o]`` over the rows r of category i."""
-    delta = delta_of(layer, work)
+    delta, capacity = delta_of(layer, work), work.capacity
     for i in range(i0, i1):
         for o in span(o0, o1):
             grad_w[i, o] = 0
@@ -224,22 +281,26 @@ def _sum_of_categories(grad_w, layer, work, number, n_rows, i0, i1, o0, o1):
         i = work.codes[r, number]
         if i0 <= i and i < i1:
             for o in range(o0, min(o1, layer.n_out)):
-                grad_w[i, o] += delta[r, layer.input_start + o]
+                place = layer.input_start + o
+                grad_w[i, o] += delta[place // PAD * capacity + r, place % PAD]
 
 
 @jit
 def forward_rows_hook(context, depth, r0, r1):
     """From z to the output of layer `depth`, rows r0 to r1; with depth -1, dropout of the input."""
     network, work = value_at(context.network), value_at(context.work)
-    context = borrowed(context)
+    context, capacity = borrowed(context), work.capacity
     if depth < 0:
         layer = network.layers[0]
         a = input_of(layer, work)
-        drop(a, network, layer.input_dropout, context, depth, layer.n_in, r0, r1)
+        drop_panels(a, capacity, network, layer.input_dropout, context, depth, layer.n_in, r0, r1)
+        _set_unit(a, capacity, layer.n_in, r0, r1)
         return
     layer = network.layers[depth]
     n_out, i_shift = layer.n_out, layer.n_in + 1
-    a, w = output_of(layer, work), weights_of(layer, network.params)
+    panels, w = output_of(layer, work), weights_of(layer, network.params)
+    a = saved_matrix(layer, work, _number_of_rows(layer))
+    copy_from_panels(a, panels, capacity, r0, r1, np.intp(0), layer.d_cols)
     slopes = saved_matrix(layer, work, 0)
     if layer.norm > 0:
         shift, gain, normed = w[i_shift], w[i_shift + 1], saved_matrix(layer, work, 1)
@@ -261,11 +322,30 @@ def forward_rows_hook(context, depth, r0, r1):
         drop(slopes, network, layer.dropout, context, depth, n_out, r0, r1)
         if layer.prelu > 0:
             drop(below, network, layer.dropout, context, depth, n_out, r0, r1)
+    copy_to_panels(panels, a, capacity, r0, r1, np.intp(0), layer.d_cols)
     if layer.residual > 0:
-        a_in = input_of(layer, work)
-        for r in span(r0, r1):
-            for o in span(0, n_out):
-                a[r, o] += a_in[r, o]
+        _add_panels(panels, input_of(layer, work), capacity, n_out, r0, r1)
+    _set_unit(panels, capacity, n_out, r0, r1)
+
+
+@jit
+def _add_panels(out, a, capacity, n_out, r0, r1):
+    """``out[r, o] += a[r, o]`` of matrices in panels, padding included."""
+    for panel in range(panel_count(n_out)):
+        to = as_one_row(out, panel * capacity + r0, panel * capacity + r1)
+        of = as_one_row(a, panel * capacity + r0, panel * capacity + r1)
+        for place in span(0, to.size):
+            to[0, place] += of[0, place]
+
+
+@jit
+def _copy_panels(out, a, capacity, n_out, r0, r1):
+    """``out[r, o] = a[r, o]`` of matrices in panels, padding included."""
+    for panel in range(panel_count(n_out)):
+        to = as_one_row(out, panel * capacity + r0, panel * capacity + r1)
+        of = as_one_row(a, panel * capacity + r0, panel * capacity + r1)
+        for place in span(0, to.size):
+            to[0, place] = of[0, place]
 
 
 @jit
@@ -322,27 +402,22 @@ def backward_rows_hook(context, depth, r0, r1):
     rows' parts of the gradient of shift, gain and learned slope.
     """
     network, work = value_at(context.network), value_at(context.work)
-    context = borrowed(context)
+    context, capacity = borrowed(context), work.capacity
     above = network.layers[depth + 1]
     # Below the first layer are the inputs that embeddings were looked up into.
     layer = network.layers[depth if depth >= 0 else network.n_layers]
-    delta = delta_of(layer, work)
-    n_out = above.n_in
+    panels, n_out = delta_of(layer, work), above.n_in
     n_norm = 1 if layer.norm > 0 else 0
     if above.residual > 0:
-        carried = saved_matrix(above, work, _number_of_carried(above))
-        for r in span(r0, r1):
-            for o in span(0, n_out):
-                delta[r, o] += carried[r, o]
+        _add_panels(panels, carried_of(above, work), capacity, n_out, r0, r1)
     if depth < 0:
         if above.input_dropout > 0:
-            drop(delta, network, above.input_dropout, context, depth, n_out, r0, r1)
+            drop_panels(panels, capacity, network, above.input_dropout, context, depth, n_out, r0, r1)
         return
     if layer.residual > 0:
-        carried = saved_matrix(layer, work, _number_of_carried(layer))
-        for r in span(r0, r1):
-            for o in span(0, n_out):
-                carried[r, o] = delta[r, o]
+        _copy_panels(carried_of(layer, work), panels, capacity, n_out, r0, r1)
+    delta = saved_matrix(layer, work, _number_of_rows(layer))
+    copy_from_panels(delta, panels, capacity, r0, r1, np.intp(0), layer.d_cols)
     slopes = saved_matrix(layer, work, 0)
     if layer.prelu > 0:
         _multiply(saved_matrix(layer, work, 1 + n_norm), delta, n_out, r0, r1)
@@ -351,7 +426,7 @@ def backward_rows_hook(context, depth, r0, r1):
         normed = saved_matrix(layer, work, 1)
         gain = weights_of(layer, network.params)[layer.n_in + 2]
         for r in span(r0, r1):
-            for o in span(0, layer.w_cols):
+            for o in span(0, layer.d_cols):
                 slopes[r, o] = delta[r, o]
         if layer.norm == BATCH_NORM:
             statistics = matrix(work.statistics, N_STATISTICS * layer.s_start, N_STATISTICS, layer.w_cols)
@@ -360,9 +435,23 @@ def backward_rows_hook(context, depth, r0, r1):
             row_scale = work.row_scale[depth * work.capacity :]
             _layer_norm_back(delta, normed, row_scale, gain, n_out, r0, r1)
         _multiply(normed, slopes, n_out, r0, r1)
+    copy_to_panels(panels, delta, capacity, r0, r1, np.intp(0), layer.d_cols)
 
 
 @jit
 def _number_of_carried(layer):
-    """Number of the saved matrix for what a residual connection carries: it is the last."""
+    """Number of the saved matrix for what a residual connection carries."""
     return 1 + (1 if layer.norm > 0 else 0) + (1 if layer.prelu > 0 else 0)
+
+
+@jit
+def _number_of_rows(layer):
+    """Number of the saved matrix for the rows that the hook is at work on: it is the last."""
+    return _number_of_carried(layer) + (1 if layer.residual > 0 else 0)
+
+
+@jit
+def carried_of(layer, work):
+    """The saved matrix for what a residual connection carries, in panels."""
+    start = layer.saved_start + _number_of_carried(layer) * layer.d_cols
+    return batch_panels(work.saved, start, layer.d_cols, work)

@@ -1,7 +1,7 @@
 """Sparse rows and the weights of the first layer: its three passes, without a dense copy of the rows.
 
 ``forward``
-    ``z[r, :] = sum_k value_k w[column_k, :] + bias`` over the entries k of a row: as many rows of weights as
+    ``z[r, :] = bias + sum_k value_k w[column_k, :]`` over the entries k of a row: as many rows of weights as
     it has entries are read, whatever the number of features.
 ``backward_weights``
     ``grad_w[i, :] = sum_r x[r, i] delta[r, :]``. Each part sorts the batch's entries in its share of the
@@ -10,7 +10,7 @@
 ``update``
     By the core, block by block, or here: only the weights of features that the batch has.
 
-Every sum is taken in the order of the dense kernels, bias last, with entries of 0 left out: where the columns
+Every sum is taken in the order of the dense kernels, with entries of 0 left out: where the columns
 of each row rise, the results have the same bits.
 """
 
@@ -28,19 +28,21 @@ from ..records import delta_of, input_of, output_of, sum_index, weights_of
 from ..simd import (
     CACHE_LINE,
     WIDTH_BYTES,
+    as_one_row,
     borrowed,
     matrix,
     padded,
     prefetch,
     tile_add_scaled,
     tile_prefetch,
+    tile_repeat,
     tile_shape,
     tile_store,
     tile_zeros,
 )
-from ..sizes import BLOCK_COLS, ENTRIES_AHEAD, GRAIN_COLS, TILE_ROWS, WEIGHTS_AHEAD
+from ..sizes import BLOCK_COLS, ENTRIES_AHEAD, GRAIN_COLS, PAD, WEIGHTS_AHEAD
 from ..updates import step_rates, sum_of_absolutes, sum_of_squares, update, update_at
-from .rows import drop_limit, random_of, row_key
+from .rows import drop_limit, random_of, row_key, sum_rows
 
 DIGIT_BITS = 11  # of a feature's number, by which one pass of the sort goes
 N_DIGITS = 1 << DIGIT_BITS
@@ -75,36 +77,38 @@ def _value(values, k, c, dropout):
 
 
 @jit
-def _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, dropout):
-    """Product of a row in a panel of columns, which stays in registers."""
-    tile, last = tile_zeros(shape), np.uint64(end - 1)
+def _row_tile(shape, out, stride, w, values, columns, begin, end, n_in, r, col, dropout):
+    """Product of a row in a few columns, in registers."""
+    tile, last = tile_repeat(shape, w, n_in, col, PAD), np.uint64(end - 1)
     for k in span(begin, end):
-        tile_prefetch(shape, w, np.intp(columns[min(k + np.uint64(ENTRIES_AHEAD), last)]), col)
+        tile_prefetch(shape, w, np.intp(columns[min(k + np.uint64(ENTRIES_AHEAD), last)]), col, PAD, 1)
         c = columns[k]
-        tile = tile_add_scaled(tile, _value(values, k, c, dropout), w, np.intp(c), col)
-    tile = tile_add_scaled(tile, out.dtype.type(1), w, n_in, col)
-    tile_store(tile, out, r, col)
+        tile = tile_add_scaled(tile, _value(values, k, c, dropout), w, np.intp(c), col, PAD)
+    tile_store(tile, out, r, col, stride)
 
 
 @jit
-def _row_product(out, w, values, columns, begin, end, n_in, r, n_cols, dropout):
-    """``out[r, :n_cols] = sum value_k w[column_k, :n_cols] + bias`` over entries `begin` to `end`."""
+def _row_product(out, stride, w, values, columns, begin, end, n_in, r, n_cols, dropout):
+    """``out[r, :n_cols] = bias + sum value_k w[column_k, :n_cols]`` over entries `begin` to `end`.
+
+    out : in panels that are `stride` elements apart (out)
+    """
     lanes, col = WIDTH_BYTES // out.itemsize, np.intp(0)
     while col + 8 * lanes <= n_cols:
         shape = tile_shape(out, 1, 8)
-        _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, dropout)
+        _row_tile(shape, out, stride, w, values, columns, begin, end, n_in, r, col, dropout)
         col += 8 * lanes
     while col + 4 * lanes <= n_cols:
         shape = tile_shape(out, 1, 4)
-        _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, dropout)
+        _row_tile(shape, out, stride, w, values, columns, begin, end, n_in, r, col, dropout)
         col += 4 * lanes
     while col + 2 * lanes <= n_cols:
         shape = tile_shape(out, 1, 2)
-        _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, dropout)
+        _row_tile(shape, out, stride, w, values, columns, begin, end, n_in, r, col, dropout)
         col += 2 * lanes
     while col < n_cols:
         shape = tile_shape(out, 1, 1)
-        _row_panel(shape, out, w, values, columns, begin, end, n_in, r, col, dropout)
+        _row_tile(shape, out, stride, w, values, columns, begin, end, n_in, r, col, dropout)
         col += lanes
 
 
@@ -118,18 +122,23 @@ def sparse_forward(context, data, first, r0, r1):
     context, layer = borrowed(context), network.layers[0]
     w, out, a_in = weights_of(layer, network.params), output_of(layer, work), input_of(layer, work)
     values, columns, n_in, n_out = data.x, data.columns, layer.n_in, layer.n_out
+    capacity, stride = work.capacity, work.capacity * PAD
     for r in range(r0, r1):
         row = row_at(data, first + r)
         begin, end = data.starts[row], data.starts[row + 1]
         dropout = _dropout(network, context, r, values)
-        _row_product(out, w, values, columns, begin, end, n_in, r, padded(n_out), dropout)
-        out[r, n_out] = 1
+        _row_product(out, stride, w, values, columns, begin, end, n_in, r, padded(n_out), dropout)
         if layer.residual > 0:  # which adds the features themselves
-            for i in span(0, n_in):
-                a_in[r, i] = 0
+            for i in range(n_in):
+                a_in[i // PAD * capacity + r, i % PAD] = 0
             for k in span(begin, end):
-                a_in[r, columns[k]] += _value(values, k, columns[k], dropout)
-    activate(out, layer.activation, r0, r1, 0, n_out)
+                c = np.int64(columns[k])
+                a_in[c // PAD * capacity + r, c % PAD] += _value(values, k, columns[k], dropout)
+    for panel in range(padded(n_out) // PAD):
+        z = as_one_row(out, panel * capacity + r0, panel * capacity + r1)
+        activate(z, layer.activation, np.intp(0), np.intp(1), np.intp(0), z.size)
+    for r in range(r0, r1):
+        out[n_out // PAD * capacity + r, n_out % PAD] = 1
 
 
 @jit
@@ -201,31 +210,34 @@ def sparse_sort(context, data, first, i0, i1):
 
 
 @jit
-def _sum_panel(shape, grad_w, entries, held, half, begin, end, delta, i, col):
+def _sum_tile(shape, grad_w, entries, held, half, begin, end, delta, stride, i, col):
     """``grad_w[i, col:] = sum value * delta[r, col:]`` over some entries, in registers."""
     tile = tile_zeros(shape)
     for k in span(begin, end):
         r = entries[half, k] & 0xFFFFFFFF
-        tile = tile_add_scaled(tile, held[half, k], delta, r, col)
-    tile_store(tile, grad_w, i, col)
+        tile = tile_add_scaled(tile, held[half, k], delta, r, col, stride)
+    tile_store(tile, grad_w, i, col, PAD)
 
 
 @jit
-def _sum_row(grad_w, entries, held, half, begin, end, delta, i, o0, o1):
-    """The gradient of row i of the weights, columns o0 to o1, from its entries; 0 if there are none."""
+def _sum_row(grad_w, entries, held, half, begin, end, delta, stride, i, o0, o1):
+    """The gradient of row i of the weights, columns o0 to o1, from its entries; 0 if there are none.
+
+    delta : in panels that are `stride` elements apart
+    """
     lanes = WIDTH_BYTES // grad_w.itemsize
     col = np.intp(o0)
     while col + 8 * lanes <= o1:
-        _sum_panel(tile_shape(grad_w, 1, 8), grad_w, entries, held, half, begin, end, delta, i, col)
+        _sum_tile(tile_shape(grad_w, 1, 8), grad_w, entries, held, half, begin, end, delta, stride, i, col)
         col += 8 * lanes
     while col + 4 * lanes <= o1:
-        _sum_panel(tile_shape(grad_w, 1, 4), grad_w, entries, held, half, begin, end, delta, i, col)
+        _sum_tile(tile_shape(grad_w, 1, 4), grad_w, entries, held, half, begin, end, delta, stride, i, col)
         col += 4 * lanes
     while col + 2 * lanes <= o1:
-        _sum_panel(tile_shape(grad_w, 1, 2), grad_w, entries, held, half, begin, end, delta, i, col)
+        _sum_tile(tile_shape(grad_w, 1, 2), grad_w, entries, held, half, begin, end, delta, stride, i, col)
         col += 2 * lanes
     while col < o1:
-        _sum_panel(tile_shape(grad_w, 1, 1), grad_w, entries, held, half, begin, end, delta, i, col)
+        _sum_tile(tile_shape(grad_w, 1, 1), grad_w, entries, held, half, begin, end, delta, stride, i, col)
         col += lanes
 
 
@@ -256,7 +268,7 @@ def sparse_gradient(grad_w, context, i0, i1, o0, o1):
     """``grad_w[i, o] = sum_r x[r, i] delta[r, o]`` of sorted entries, the bias as row n_in.
 
     grad_w : (>= i1, >= o1) (out)
-    Rows i0 to i1 and columns o0 to o1, which is a number of whole vectors; the sum is in the order of the
+    Rows i0 to i1 and columns o0 to o1, which is a number of whole panels; the sum is in the order of the
     batch.
     """
     network, work = value_at(context.network), value_at(context.work)
@@ -269,13 +281,9 @@ def sparse_gradient(grad_w, context, i0, i1, o0, o1):
         begin = place
         if place < n and entries[half, place] >> 32 == i:
             place = _end_of_row(entries, half, n, place)
-        _sum_row(grad_w, entries, held, half, begin, place, delta, i, o0, o1)
+        _sum_row(grad_w, entries, held, half, begin, place, delta, work.capacity * PAD, i, o0, o1)
     if i0 <= layer.n_in and layer.n_in < i1:
-        for o in span(o0, o1):
-            grad_w[layer.n_in, o] = 0
-        for r in span(0, context.n_rows):
-            for o in span(o0, o1):
-                grad_w[layer.n_in, o] += delta[r, o]
+        sum_rows(grad_w, layer.n_in, delta, work.capacity, context.n_rows, o0, o1)
 
 
 @jit
@@ -301,7 +309,7 @@ def sparse_update(context, state, index, l2, l1, i0, i1, o0, o1):
     rates = step_rates(settings, state.rates, index, network.params)
     numbers, row = (state.factors[0, 0], l2, l1, settings.decay), state.rates[index]
     if l2 + l1 > 0:
-        for i in range(i0, i1, TILE_ROWS):
+        for i in range(i0, i1, PAD):
             for o in range(o0, o1, GRAIN_COLS):
                 state.penalty[sum_index(layer, i, o)] = 0
     grad_start = context.part * state.grad.shape[1]
@@ -320,7 +328,7 @@ def sparse_update(context, state, index, l2, l1, i0, i1, o0, o1):
         for o in range(o0, o1, BLOCK_COLS):
             stop = min(o1, o + BLOCK_COLS)
             grad_w = matrix(state.grad, grad_start - i * (stop - o) - o, i + 1, stop - o)
-            _sum_row(grad_w, entries, held, half, begin, place, delta, i, o, stop)
+            _sum_row(grad_w, entries, held, half, begin, place, delta, work.capacity * PAD, i, o, stop)
             if settings.update_hook == 0:
                 update(w, grad_w, m, v, rates, l2, i, i + 1, o, stop)
             else:

@@ -12,17 +12,16 @@ from problems import CASES, make_problem
 
 from fastnn.kernels import records
 from fastnn.kernels.hooks.after import after_update, limit_norms, move_average
+from fastnn.kernels.step import pack_weights
 from fastnn.kernels.team import new_team
 
 
-@pytest.mark.parametrize("has_t", [False, True])
-def test_limit_norms(rng, dtype, poisoned, has_t):
+def test_limit_norms(rng, dtype, poisoned):
     n_in, n_out, limit = 30, 21, 5.0
     w = poisoned(rng.standard_normal((n_in + 2, n_out)), dtype)
     w[:, 3] = 0  # a vector without direction
-    w_t = poisoned(np.full((n_out, n_in), np.nan), dtype)
     before = w.copy()
-    limit_norms(w, w_t, has_t, limit, n_in, 2, 19)
+    limit_norms(w, limit, n_in, 2, 19)
     old = before[:n_in, :n_out].astype(np.float64)
     norms = np.linalg.norm(old, axis=0)
     is_long = (norms > limit) & (np.arange(n_out) >= 2) & (np.arange(n_out) < 19)
@@ -30,10 +29,6 @@ def test_limit_norms(rng, dtype, poisoned, has_t):
     # Factor and product are rounded.
     ref = old[:, is_long] * limit / norms[is_long]
     np.testing.assert_allclose(w[:n_in, :n_out][:, is_long], ref, rtol=2 * np.finfo(dtype).eps)
-    if has_t:
-        np.testing.assert_array_equal(w_t[:n_out, :n_in][is_long], w[:n_in, :n_out][:, is_long].T)
-        w_t[:n_out, :n_in][is_long] = np.nan
-    assert np.isnan(w_t).all()
     # Short vectors, rows below the weights, and another part's columns are not touched.
     w[:n_in, :n_out][:, is_long] = before[:n_in, :n_out][:, is_long]
     np.testing.assert_array_equal(w, before)
@@ -41,7 +36,7 @@ def test_limit_norms(rng, dtype, poisoned, has_t):
 
 def test_limit_of_a_norm_that_a_float32_cannot_hold(poisoned):
     w = poisoned(np.full((4, 2), 1e30), "float32")
-    limit_norms(w, w, False, 2.0, 4, 0, 2)
+    limit_norms(w, 2.0, 4, 0, 2)
     np.testing.assert_allclose(w[:4, :2], 1.0, rtol=2 * np.finfo("float32").eps)
 
 
@@ -83,13 +78,27 @@ def test_after_update_against_the_twin(dtype, name):
     bound = 8 * np.finfo(dtype).eps  # a norm in float64, and some products
     for array, twin in zip(comp.matrices(), ref.matrices(), strict=True):
         np.testing.assert_allclose(array, twin, rtol=bound, atol=bound)
-    for layer in comp.network.layers[1:]:
-        w_t = comp.network.params_t[layer["t_start"] :][: layer["n_out"] * layer["t_cols"]]
-        w = reference_step.weights(layer, comp.network.params)[: layer["n_in"]]
-        norms = np.linalg.norm(w.astype(np.float64), axis=0)
-        is_long = np.abs(norms - 1.2) < 1e-5  # the scaled ones, in the transposed weights as well
-        scaled = w_t.reshape(layer["n_out"], -1)[:, : layer["n_in"]][is_long]
-        np.testing.assert_array_equal(scaled, w[:, is_long].T)
+
+
+@pytest.mark.parametrize("name", ["kept, blocks", "few rows", "deep mixture", "embeddings and all"])
+@pytest.mark.parametrize("n_parts", [1, 3])
+def test_panels_are_those_of_the_weights(dtype, name, n_parts):
+    """Every part renews the panels of the columns it has limited, bias included."""
+    comp, ref = updated(dtype, n_parts, name), updated(dtype, 1, name)
+    moved = {field: getattr(comp.network, field).copy() for field in ("panels", "panels_t")}
+    pack_weights(ref.network)
+    for field, panels in moved.items():
+        np.testing.assert_array_equal(panels, getattr(ref.network, field))
+
+
+def test_panels_stay_where_nothing_is_limited(dtype):
+    comp = make_problem(CASES["kept, blocks"], dtype, keep=0.9)
+    comp.network.panels.fill(7)
+    comp.network.panels_t.fill(7)
+    after_update(records.HookContext(comp.network, comp.work, 0, 1, new_team(), 1, 50, True), comp.state)
+    assert comp.network.panels_t.size > 0
+    assert (comp.network.panels == 7).all()
+    assert (comp.network.panels_t == 7).all()
 
 
 @pytest.mark.parametrize("n_parts", [2, 3, 7])

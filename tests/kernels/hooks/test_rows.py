@@ -16,8 +16,10 @@ from reference_step import mask
 import fastnn
 from fastnn.kernels import records, step
 from fastnn.kernels.hooks import rows
+from fastnn.kernels.sizes import PAD
 from fastnn.kernels.team import new_team
-from fastnn.network.layout import aligned_zeros
+from fastnn.network.layout import aligned_zeros, from_panels, row_length
+from kernels.hooks.panels import put
 
 # --- dropout ----------------------------------------------------------------------------------------
 
@@ -32,12 +34,22 @@ def net():
 
 
 def dropped(net, shape, rate, seed=0, number=1, depth=0, parts=None):
-    """Return ones after dropout."""
-    a = np.ones(shape, net.dtype)
-    for r0, r1 in parts or [(0, shape[0])]:
+    """Return ones after dropout, in panels of more rows; in whole rows they lose the same elements."""
+    (n_rows, n_cols), capacity = shape, shape[0] + 2
+    a = np.full((row_length(n_cols) // PAD * capacity, PAD), np.nan, net.dtype)
+    put(a, capacity, np.ones(shape))
+    in_rows = np.full((n_rows, n_cols + 3), np.nan, net.dtype)
+    in_rows[:, :n_cols] = 1
+    for r0, r1 in parts or [(0, n_rows)]:
         context = context_of(net.compiled.view(seed), net.compiled.layout.workspace(0, 0), number)
-        rows.drop(a, context.network, rate, context, depth, shape[1], r0, r1)
-    return a
+        rows.drop_panels(a, capacity, context.network, rate, context, depth, n_cols, r0, r1)
+        rows.drop(in_rows, context.network, rate, context, depth, n_cols, r0, r1)
+    whole = from_panels(a, capacity)
+    np.testing.assert_array_equal(in_rows[:, :n_cols], whole[:n_rows, :n_cols])
+    assert np.isnan(in_rows[:, n_cols:]).all()
+    assert np.isnan(whole[n_rows:]).all()
+    assert np.isnan(whole[:, n_cols:]).all()
+    return whole[:n_rows, :n_cols]
 
 
 @pytest.mark.parametrize("rate", [1e-3, 0.1, 0.5, 0.9, 1 - 2.0**-40])
@@ -96,7 +108,10 @@ N_ROWS, N_OUT = 23, 18
 
 
 class Layer:
-    """The second of two hidden layers, with its z and the slopes of its output; all else is NaN."""
+    """The second of two hidden layers, with its z and the slopes of its output; all else is NaN.
+
+    The matrices a_in, a and delta are in panels; :meth:`rows_of` takes rows of one out of them.
+    """
 
     def __init__(self, options, dtype):
         rng = np.random.default_rng(5)
@@ -112,10 +127,21 @@ class Layer:
             function(self.layer, self.work)
             for function in (records.input_of, records.output_of, records.delta_of)
         )
-        self.a_in[:N_ROWS, :N_OUT], self.z, self.slopes = rng.standard_normal((3, N_ROWS, N_OUT))
-        self.a_in[:N_ROWS, N_OUT] = 1
-        self.z, self.slopes = self.z.astype(dtype), self.slopes.astype(dtype)
-        self.a[:N_ROWS, :N_OUT], self.delta[:N_ROWS, :N_OUT] = self.z, self.slopes
+        inputs, self.z, self.slopes = rng.standard_normal((3, N_ROWS, N_OUT)).astype(dtype)
+        self.inputs = np.hstack([inputs, np.ones((N_ROWS, 1), dtype)])
+        put(self.a_in, self.work.capacity, self.inputs)
+        self.set_z(self.z)
+        put(self.delta, self.work.capacity, self.slopes)
+
+    def set_z(self, z):
+        put(self.a, self.work.capacity, z)
+
+    def rows_of(self, panels):
+        """The rows of the batch, padding included."""
+        return from_panels(panels, self.work.capacity)[:N_ROWS]
+
+    def outputs(self):
+        return self.rows_of(self.a)[:, :N_OUT]
 
     def run(self, number, learns=True, cuts=(0, N_ROWS)):
         context = context_of(self.network, self.work, number, N_ROWS, learns)
@@ -142,22 +168,22 @@ def layer(request, dtype):
 @pytest.mark.parametrize(("number", "learns"), [(0, False), (1, False), (6, True)])
 def test_layer_against_the_twin(layer, dtype, number, learns):
     comp, twin = layer(), reference.doubled(layer().network)
-    z, slopes, a_in = reference.doubled((comp.z, comp.slopes, comp.a_in[:N_ROWS, : N_OUT + 1]))
+    z, slopes, a_in = reference.doubled((comp.z, comp.slopes, comp.inputs))
     passed = reference_step.forward_hook(twin, 1, a_in, z, number, learns)
     comp.run(number, learns)
     # A sum over 23 rows or 18 outputs, a root and a few products, of numbers of size 1.
     close = {"rtol": 20 * np.finfo(dtype).eps, "atol": 20 * np.finfo(dtype).eps}
-    np.testing.assert_allclose(comp.a[:N_ROWS, :N_OUT], passed.a, **close)
+    np.testing.assert_allclose(comp.outputs(), passed.a, **close)
     np.testing.assert_allclose(comp.network.running, twin.running, **close)
     if number == 0:
         return
     delta, below = reference_step.backward_hook(twin, 1, passed, slopes)
-    np.testing.assert_allclose(comp.delta[:N_ROWS, :N_OUT], delta, **close)
+    np.testing.assert_allclose(comp.rows_of(comp.delta)[:, :N_OUT], delta, **close)
     for sums, ref in zip(comp.sums(), below, strict=True):
         np.testing.assert_allclose(sums[:N_OUT], ref, rtol=close["rtol"], atol=N_ROWS * close["atol"])
         # The gradient of the weights is taken of whole rows: their padding must be 0.
         np.testing.assert_array_equal(sums[N_OUT:], 0)
-    np.testing.assert_array_equal(comp.delta[:N_ROWS, N_OUT:], 0)
+    np.testing.assert_array_equal(comp.rows_of(comp.delta)[:, N_OUT:], 0)
 
 
 def test_layer_in_parts(layer):
@@ -173,7 +199,7 @@ def test_layer_in_parts(layer):
 def test_rows_beyond_the_batch_stay(layer):
     comp = layer().run(1)
     for array in (comp.a, comp.delta):
-        assert np.isnan(array[N_ROWS:]).all()
+        assert np.isnan(from_panels(array, comp.work.capacity)[N_ROWS:]).all()
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer"])
@@ -181,11 +207,11 @@ def test_normalised_rows(dtype, norm):
     """Mean 0 and variance 1, also of a mean far larger than the deviation, and gain and shift after."""
     comp = Layer({"norm": norm, "activation": "identity"}, dtype)
     axis = 0 if norm == "batch" else 1
-    comp.a[:N_ROWS, :N_OUT] = 1000 + 10 * comp.z
-    z = comp.a[:N_ROWS, :N_OUT].astype(np.float64)
+    comp.set_z(1000 + 10 * comp.z)
+    z = comp.outputs().astype(np.float64)
     comp.run(1)
     p = comp.net.parameters()
-    a = (comp.a[:N_ROWS, :N_OUT].astype(np.float64) - p["layers.1.shift"]) / p["layers.1.gain"]
+    a = (comp.outputs().astype(np.float64) - p["layers.1.shift"]) / p["layers.1.gain"]
     ref = (z - z.mean(axis, keepdims=True)) / np.sqrt(z.var(axis, keepdims=True) + rows.NORM_EPS)
     # z - mean is exact but for the mean's own rounding, eps times 1000 / 10 of what is left.
     np.testing.assert_allclose(a, ref, atol=400 * np.finfo(dtype).eps)
@@ -194,10 +220,10 @@ def test_normalised_rows(dtype, norm):
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_equal_values_are_normalised_to_nothing(dtype, norm):
     comp = Layer({"norm": norm, "activation": "identity"}, dtype)
-    comp.a[:N_ROWS, :N_OUT] = 3.25
+    comp.set_z(np.full((N_ROWS, N_OUT), 3.25))
     comp.run(1)
     shift = comp.net.parameters()["layers.1.shift"]
-    np.testing.assert_array_equal(comp.a[:N_ROWS, :N_OUT], np.tile(shift, (N_ROWS, 1)))
+    np.testing.assert_array_equal(comp.outputs(), np.tile(shift, (N_ROWS, 1)))
 
 
 def test_running_statistics_of_one_row(dtype):
@@ -279,7 +305,7 @@ def test_twenty_steps_beside_pytorch(rng, activation, options):
     learned = [name for name in p if "running" not in name]
     for name in learned:
         p[name].requires_grad_()
-    network, work = net.compiled.view(seed=4), net.compiled.layout.workspace(n_rows, 3)
+    network, work = net.compiled.view(seed=4, packed=True), net.compiled.layout.workspace(n_rows, 3)
     state = problems.make_state(net, fastnn.SGD(lr=0.1), 1)
     for number in range(1, 21):
         x, y = rng.standard_normal((n_rows, 6)), rng.standard_normal((n_rows, 3))
