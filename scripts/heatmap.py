@@ -1,16 +1,19 @@
-"""Map fastnn's rate over widths and batch sizes, and look for cliffs.
+"""Map the rate of a dense layer's three passes over shapes, beside NumPy's OpenBLAS, and look for cliffs.
 
-Each cell is a network of three layers of one width, trained with Adam on one thread (by default). The rate
-counts the network's own columns; the *filled* rate also counts the padding that fills rows to whole vectors,
-so it has no dips that padding explains. A cell is a cliff if its filled rate is below 70 % of both
-neighbours' in its row or in its column.
+Each cell is a layer with as many inputs as outputs, on one thread; fastnn and NumPy take turns, and the
+medians count. fastnn adds the bias and applies ReLU or its derivative, which NumPy's products do not. A cell
+is a cliff if fastnn's rate is below 70 % of both neighbours' in its row or in its column; there the columns
+count that fill the last panel, too, so that no cliff is only that.
 
-With --shapes a table of single shapes follows: 1 and 5,000 outputs, 20 layers, batches of 1 and 10,000 rows.
+With --shapes, layers of other shapes follow, such as one and 5,000 outputs.
 """
 
 from __future__ import annotations
 
+import enum
+import itertools
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,49 +23,76 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from fastnn._threads import usable_cores
-from fastnn.app.machine import describe, peak_gflops
-from fastnn.kernels.simd import lanes
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-from benchmarks.common import Network, step_us
+from benchmarks.children import SIMD, Child
+from benchmarks.passes import PASSES, Shape, machine_facts, pass_rates
 
-WIDTHS = [*range(1, 18), 24, 31, 32, 33, 48, 64, 65, 100, 128, 129, 200, 256, 257, 384, 500, 512, 1000, 1024]
-BATCHES = [1, 2, 3, 6, 7, 8, 32, 33, 64, 128, 200, 512, 1024]
+from fastnn.kernels.sizes import PAD
+
+WIDTHS = [
+    1,
+    8,
+    15,
+    16,
+    17,
+    24,
+    32,
+    33,
+    48,
+    64,
+    65,
+    96,
+    100,
+    128,
+    129,
+    200,
+    256,
+    384,
+    500,
+    512,
+    1000,
+    1024,
+    2048,
+]
+ROWS = [1, 2, 3, 6, 7, 16, 32, 33, 64, 128, 200, 240, 512, 1024]
 SHAPES = [
-    Network((64, 64, 1), 64),
-    Network((64, 64, 10), 64),
-    Network((64, 64, 5000), 64),
-    Network((5000, 64, 10), 64),
-    Network((8, 5000, 1), 64),
-    Network((64,) * 21, 64),
-    Network((256,) * 21, 64),
-    Network((1, 1, 1), 32),
-    Network((784, 128, 10), 1),
-    Network((784, 128, 10), 10_000),
-    Network((64, 64, 10), 10_000),
-    Network((17, 17, 17), 10_000),
+    (64, 64, 1),
+    (64, 64, 10),
+    (64, 64, 5000),
+    (64, 5000, 64),
+    (64, 8, 5000),
+    (128, 784, 10),
+    (120, 784, 512),
+    (10_000, 17, 17),
+    (10_000, 64, 64),
+    (10_000, 784, 128),
 ]
 CLIFF = 0.7
+LIBRARIES = ("fastnn", "NumPy")
+
+Simd = enum.Enum("Simd", {name: name for name in SIMD}, type=str)
+Dtype = enum.Enum("Dtype", {"float32": "float32", "float64": "float64"}, type=str)
+Rates = dict[str, float]  # GFLOP/s by library
 
 
-def filled_flops(network: Network, dtype: str) -> float:
-    """Return the operations of a step with every row of weights padded to whole vectors."""
-    n = lanes(dtype)
-    filled = [-(-width // n) * n for width in network.sizes]
-    forward = sum(n_in * n_out for n_in, n_out in zip(network.sizes, filled[1:], strict=False))
-    data = sum(n_out * n_in for n_in, n_out in zip(filled[1:-1], network.sizes[2:], strict=True))
-    return 2.0 * network.batch * (2 * forward + data)
+class Pair:
+    """fastnn and NumPy, each in its own process, which take turns."""
 
+    def __init__(self, simd: str, dtype: str, rounds: int, seconds: float) -> None:
+        self._rounds, self._seconds = rounds, seconds
+        self._children = {name: Child(pass_rates, name, dtype, simd=simd) for name in LIBRARIES}
 
-def measure(network: Network, dtype: str, threads: int | None) -> dict[str, float]:
-    """Return the time of a step in us, and its rates in GFLOP/s."""
-    us = step_us(network, dtype=dtype, n_threads=threads)
-    return {
-        "us": us,
-        "gflops": network.step_flops / us / 1e3,
-        "filled_gflops": filled_flops(network, dtype) / us / 1e3,
-    }
+    def rates(self, name: str, shape: Shape) -> Rates:
+        """Return the median rate of a pass by library."""
+        found: dict[str, list[float]] = {library: [] for library in LIBRARIES}
+        for library in LIBRARIES * self._rounds:
+            found[library].append(self._children[library].ask(name, shape, self._seconds))
+        return {library: statistics.median(values) for library, values in found.items()}
+
+    def close(self) -> None:
+        """End both processes."""
+        for child in self._children.values():
+            child.close()
 
 
 def cliffs(rates: list[list[float]]) -> list[tuple[int, int]]:
@@ -77,8 +107,68 @@ def cliffs(rates: list[list[float]]) -> list[tuple[int, int]]:
     return found
 
 
+def measure(
+    simd: str, dtype: str, rows: list[int], widths: list[int], shapes: bool, rounds: int, seconds: float
+) -> dict[str, Any]:
+    """Return the machine, its peak, and the rates of all cells and shapes, by pass."""
+    with Child(machine_facts, dtype, simd=simd) as child:
+        facts, peak = child.ask(1)
+    pair = Pair(simd, dtype, rounds, seconds)
+    try:
+        # Pass by pass for each shape: a child keeps the arrays of the last shape only.
+        grid = track(list(itertools.product(rows, widths)), f"{simd}, shapes", transient=True)
+        cells = {(n, w): {name: pair.rates(name, (n, w, w)) for name in PASSES} for n, w in grid}
+        single = {shape: {name: pair.rates(name, shape) for name in PASSES} for shape in SHAPES * shapes}
+    finally:
+        pair.close()
+    return {
+        "machine": facts,
+        "simd": simd,
+        "dtype": dtype,
+        "peak_gflops": peak,
+        "rows": rows,
+        "widths": widths,
+        "cells": {name: [[cells[n, w][name] for w in widths] for n in rows] for name in PASSES},
+        "shapes": {" x ".join(map(str, shape)): rates for shape, rates in single.items()},
+    }
+
+
+def show(console: Console, report: dict[str, Any]) -> None:
+    """Print a table for each pass, its cliffs, and a table of the single shapes."""
+    rows, widths = report["rows"], report["widths"]
+    facts = report["machine"]
+    console.print(
+        f"{facts['cpu']} (kernels for {facts['llvm_cpu']}, {facts['vector_bits']}-bit vectors), "
+        f"{report['dtype']}, 1 thread; peak {report['peak_gflops']:.0f} GFLOP/s",
+        soft_wrap=True,
+    )
+    for name in PASSES:
+        cells = report["cells"][name]
+        title = f"{name}: fastnn's GFLOP/s, and below, times NumPy's; by rows (down) and width (across)"
+        table = Table("rows", title=title, padding=(0, 0))
+        for width in widths:
+            table.add_column(str(width), justify="right")
+        for n, row in zip(rows, cells, strict=True):
+            table.add_row(
+                str(n), *(f"{its['fastnn']:.3g}\n{its['fastnn'] / its['NumPy']:.2f}" for its in row)
+            )
+        console.print(table)
+        filled = [-(-width // PAD) * PAD / width for width in widths]
+        rates = [[its["fastnn"] * more for its, more in zip(row, filled, strict=True)] for row in cells]
+        for i, j in cliffs(rates):
+            console.print(f"cliff: {name}, {rows[i]} rows, width {widths[j]}")
+    if report["shapes"]:
+        table = Table("rows x in x out", *PASSES, title="fastnn's GFLOP/s (times NumPy's)")
+        for shape, rates in report["shapes"].items():
+            table.add_row(
+                shape,
+                *(f"{its['fastnn']:.3g} ({its['fastnn'] / its['NumPy']:.2f})" for its in rates.values()),
+            )
+        console.print(table)
+
+
 def draw(report: dict[str, Any], path: Path) -> None:
-    """Draw the filled rates as shares of the peak in a heat map.
+    """Draw a row of two maps for each pass: shares of the peak, and the ratio to NumPy.
 
     Raises
     ------
@@ -89,30 +179,35 @@ def draw(report: dict[str, Any], path: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.colors import LogNorm
 
-    widths, batches = report["widths"], report["batches"]
-    shares = [
-        [100 * cell["filled_gflops"] / report["peak_gflops"] for cell in row] for row in report["cells"]
-    ]
-    figure, axes = plt.subplots(
-        figsize=(2 + 0.42 * len(widths), 1.5 + 0.36 * len(batches)), layout="constrained"
-    )
-    image = axes.imshow(shares, aspect="auto", cmap="viridis", vmin=0, vmax=100)
-    for i, row in enumerate(shares):
-        for j, share in enumerate(row):
-            color = "white" if share < 60 else "black"
-            axes.text(j, i, f"{share:.0f}", ha="center", va="center", color=color, fontsize=7)
-    axes.set_xticks(range(len(widths)), widths, rotation=90)
-    axes.set_yticks(range(len(batches)), batches)
-    axes.set_xlabel("width of the three layers")
-    axes.set_ylabel("batch")
+    rows, widths, peak = report["rows"], report["widths"], report["peak_gflops"]
+    size = (3 + 0.8 * len(widths), 1.5 + 3 * (0.6 + 0.27 * len(rows)))
+    figure, grid = plt.subplots(len(PASSES), 2, figsize=size, layout="constrained", squeeze=False)
+    for name, (left, right) in zip(PASSES, grid, strict=True):
+        cells = report["cells"][name]
+        shares = [[100 * its["fastnn"] / peak for its in row] for row in cells]
+        ratios = [[its["fastnn"] / its["NumPy"] for its in row] for row in cells]
+        maps = [
+            (left, shares, f"{name}: % of the multiply-add peak", "{:.0f}", {"vmin": 0, "vmax": 100}),
+            (right, ratios, f"{name}: times NumPy's OpenBLAS", "{:.2g}", {"norm": LogNorm(0.5, 2)}),
+        ]
+        for axes, values, title, form, scale in maps:
+            colors = "viridis" if axes is left else "RdYlGn"
+            image = axes.imshow(values, aspect="auto", cmap=colors, **scale)
+            for i, j in itertools.product(range(len(rows)), range(len(widths))):
+                dark = axes is left and values[i][j] < 60
+                text = {"ha": "center", "va": "center", "fontsize": 6, "color": "white" if dark else "black"}
+                axes.text(j, i, form.format(values[i][j]), **text)
+            axes.set_xticks(range(len(widths)), widths, rotation=90)
+            axes.set_yticks(range(len(rows)), rows)
+            axes.set_title(title, size=10)
+            figure.colorbar(image, ax=axes, pad=0.01)
     facts = report["machine"]
-    what = f"{report['dtype']}, {report['threads'] or 'all'} thread(s), {facts['llvm_cpu']}"
-    axes.set_title(
-        f"Training step, % of the multiply-add peak, columns filled up to vectors; {what}", size=10
-    )
-    figure.colorbar(image, ax=axes, pad=0.01)
-    figure.savefig(path, dpi=130)
+    what = f"{facts['llvm_cpu']}, {facts['vector_bits']}-bit vectors, {report['dtype']}, 1 thread"
+    figure.supxlabel(f"inputs and outputs of the layer; {what}", size=10)
+    figure.supylabel("rows", size=10)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
@@ -120,59 +215,33 @@ def main(
     width: Annotated[
         list[int] | None, typer.Option(help="Width in place of the default ones; may be repeated.")
     ] = None,
-    batch: Annotated[
-        list[int] | None, typer.Option(help="Batch size in place of the default ones; may be repeated.")
+    rows: Annotated[
+        list[int] | None, typer.Option(help="Rows in place of the default ones; may be repeated.")
     ] = None,
+    simd: Annotated[
+        list[Simd] | None, typer.Option(help="Width of vectors, native by default; may be repeated.")
+    ] = None,
+    dtype: Annotated[Dtype, typer.Option()] = Dtype.float32,
     shapes: Annotated[bool, typer.Option(help="Measure the single shapes, too.")] = True,
-    threads: Annotated[int, typer.Option(min=0, help="Number of threads; 0 lets fastnn choose.")] = 1,
-    dtype: Annotated[str, typer.Option()] = "float32",
+    rounds: Annotated[int, typer.Option(min=1, help="Number of turns of each library.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.0, help="Length of a turn.")] = 0.01,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw them here; needs matplotlib.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw them here, -native or -avx2 added; needs matplotlib.")
+    ] = None,
 ) -> None:
-    """Map fastnn's rate over widths and batch sizes, and look for cliffs."""
-    widths, batches, n_threads = width or WIDTHS, batch or BATCHES, threads or None
-    cells = [
-        [measure(Network((w, w, w), b), dtype, n_threads) for w in widths]
-        for b in track(batches, "batches", transient=True)
-    ]
-    peak = peak_gflops(dtype, n_threads or usable_cores())
-    report: dict[str, Any] = {
-        "machine": describe(),
-        "dtype": dtype,
-        "threads": n_threads,
-        "peak_gflops": peak,
-        "widths": widths,
-        "batches": batches,
-        "cells": cells,
-    }
-    console = Console()
+    """Map the rate of a dense layer's three passes over shapes, beside NumPy's OpenBLAS."""
+    console, reports = Console(), []
     if not console.is_terminal:
-        console.width = 8 + 6 * len(widths)
-    table = Table(
-        title=f"GFLOP/s by batch (down) and width (across), {dtype}; peak {peak:.0f}", padding=(0, 0)
-    )
-    for heading in ("batch", *map(str, widths)):
-        table.add_column(heading, justify="right")
-    for b, row in zip(batches, cells, strict=True):
-        table.add_row(str(b), *(f"{cell['gflops']:.3g}" for cell in row))
-    console.print(table)
-    for i, j in cliffs([[cell["filled_gflops"] for cell in row] for row in cells]):
-        console.print(f"cliff: width {widths[j]}, batch {batches[i]}: {cells[i][j]['us']:.3g} us")
-    if shapes:
-        report["shapes"] = {f"{net.name}, {net.batch}": measure(net, dtype, n_threads) for net in SHAPES}
-        table = Table("network, batch", "us", "GFLOP/s", "filled", title="Single shapes")
-        for name, its in report["shapes"].items():
-            name = (
-                name
-                if len(name) < 40
-                else f"{name[:12]}... ({name.count('-')} layers){name[name.index(',') :]}"
-            )
-            table.add_row(name, f"{its['us']:,.4g}", f"{its['gflops']:.3g}", f"{its['filled_gflops']:.3g}")
-        console.print(table)
+        console.width = 10 + 6 * len(width or WIDTHS) + 60  # a file has no width to keep to
+    for its in simd or [Simd.native]:
+        report = measure(its.value, dtype.value, rows or ROWS, width or WIDTHS, shapes, rounds, seconds)
+        reports.append(report)
+        show(console, report)
+        if plot is not None:
+            draw(report, plot.with_name(f"{plot.stem}-{its.value}{plot.suffix}"))
     if json_path is not None:
-        json_path.write_text(json.dumps(report, indent=1) + "\n")
-    if plot is not None:
-        draw(report, plot)
+        json_path.write_text(json.dumps(reports, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import statistics
+
 import numpy as np
 
 from fastnn._jit import jit
-from fastnn.kernels.activations import ACTIVATIONS, IDENTITY, RELU, activate, multiply_by_derivative, softmax
+from fastnn.kernels.activations import ACTIVATIONS, IDENTITY, activate, multiply_by_derivative, softmax
 from fastnn.kernels.batches import gather, shuffle
-from fastnn.kernels.dense import dense_backward_data, dense_backward_weights, dense_forward
 from fastnn.kernels.losses import LOSSES, loss_and_delta
+from fastnn.kernels.simd import WIDTH_BYTES
+from fastnn.kernels.sizes import PAD
 from fastnn.kernels.updates import UPDATE_SETTINGS, step_rates, transpose, update
 from fastnn.network.inputs import as_data
-from fastnn.network.layout import aligned_zeros, row_length
+from fastnn.network.layout import aligned_zeros, panel_length, row_length
 
+from .children import SIMD, Child
 from .common import OPTIMIZERS
+from .passes import pass_rates
 
 
-def _matrix(n_rows: int, n_cols: int, dtype: str = "float32") -> np.ndarray:
-    """Random numbers in the shape and alignment that the workspace has."""
-    matrix = aligned_zeros((n_rows, row_length(n_cols, np.dtype(dtype).itemsize)), dtype)
+def _matrix(n_rows: int, n_cols: int) -> np.ndarray:
+    """Random numbers in whole rows, as long and as aligned as in the workspace."""
+    matrix = aligned_zeros((n_rows, row_length(n_cols)), np.float32)
     matrix[:] = np.random.default_rng(0).standard_normal(matrix.shape)
     return matrix
+
+
+def _panels(n_rows: int, n_cols: int) -> np.ndarray:
+    """Room for a matrix in panels."""
+    return aligned_zeros((row_length(n_cols) // PAD * n_rows, PAD), np.float32)
 
 
 class _Kernels:
@@ -29,33 +39,45 @@ class _Kernels:
     repeat = (10, 100, 1.0)
 
 
-class Dense(_Kernels):
-    """The three passes of a layer."""
+class Dense:
+    """The three passes of a layer, float32: GFLOP/s of the product, bias and activation included."""
 
-    params = ([(32, 64, 64), (120, 784, 128), (240, 1024, 1024)], ["float32", "float64"])
-    param_names = ("rows, in, out", "dtype")
+    params = (
+        [
+            (32, 64, 64),
+            (128, 128, 64),
+            (128, 512, 512),
+            (120, 784, 512),
+            (240, 1024, 1024),
+            (240, 2048, 2048),
+            (17, 33, 65),
+            (128, 784, 10),
+        ],
+        list(SIMD),
+    )
+    param_names = ("rows, in, out", "vectors")
+    unit = "GFLOP/s"
 
-    def setup(self, shape, dtype):
-        n_rows, n_in, n_out = shape
-        a_in, a_out = _matrix(n_rows, n_in + 1, dtype), _matrix(n_rows, n_out + 1, dtype)
-        delta_in, delta = _matrix(n_rows, n_in, dtype), _matrix(n_rows, n_out, dtype)
-        w, grad_w = _matrix(n_in + 1, n_out, dtype), _matrix(n_in + 1, n_out, dtype)
-        w_t = _matrix(n_out, n_in, dtype)
-        self.forward = (a_out, a_in, w, RELU, n_in, n_out, 0, n_rows)
-        self.backward_data = (delta_in, delta, w_t, a_in, RELU, n_in, n_out, 0, n_rows)
-        self.backward_weights = (grad_w, a_in, delta, n_rows, 0, n_in + 1, 0, n_out)
-        self.time_forward()
-        self.time_backward_data()
-        self.time_backward_weights()
+    def setup(self, shape, simd):
+        if simd != "native" and WIDTH_BYTES <= 32:
+            raise NotImplementedError("this CPU has no wider vectors than these")
+        self.child = Child(pass_rates, "fastnn", "float32", simd=simd)
 
-    def time_forward(self, *_):
-        dense_forward(*self.forward)
+    def teardown(self, *_):
+        if hasattr(self, "child"):
+            self.child.close()
 
-    def time_backward_data(self, *_):
-        dense_backward_data(*self.backward_data)
+    def _median_rate(self, name, shape):
+        return round(statistics.median(self.child.ask(name, shape, 0.05) for _ in range(9)), 1)
 
-    def time_backward_weights(self, *_):
-        dense_backward_weights(*self.backward_weights)
+    def track_forward(self, shape, simd):
+        return self._median_rate("forward", shape)
+
+    def track_backward_data(self, shape, simd):
+        return self._median_rate("backward_data", shape)
+
+    def track_backward_weights(self, shape, simd):
+        return self._median_rate("backward_weights", shape)
 
 
 class Activation(_Kernels):
@@ -148,8 +170,10 @@ class Copies(_Kernels):
         labels = rng.integers(10, size=(4096, 1), dtype=np.int32)
         x = rng.standard_normal((4096, n_in), dtype="float32")
         data = as_data(x)._replace(labels=labels, indices=rng.permutation(4096))
-        self.rows = (_matrix(128, n_in + 1), _matrix(128, 1), data, 0, 0, n_in, 0, 128)
-        self.weights = (_matrix(128, n_in), _matrix(n_in, 128), 0, n_in, 0, 128)
+        capacity = panel_length(128)
+        self.rows = (_panels(capacity, n_in + 1), _matrix(128, 1), data, capacity, 0, 0, n_in, 0, 128)
+        w_t, w = _panels(capacity, n_in), _matrix(n_in, 128)
+        self.weights = (w_t, w, capacity, 0, n_in, 0, 128)
         self.order = np.arange(100_000)
         self.time_gather()
         self.time_transpose()
