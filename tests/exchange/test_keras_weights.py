@@ -259,6 +259,7 @@ def test_what_keras_saves(rng, tmp_path):
         "exponential",
         "linear",
     )
+    keras.utils.set_random_seed(0)  # some weights make exponentials of exponentials that no float32 holds
     x = rng.normal(0, 1, (300, 4)).astype(np.float32)
     scale = layers.Normalization()
     scale.adapt(3 * x + 1)

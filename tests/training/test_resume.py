@@ -282,14 +282,16 @@ def test_another_alpha_is_refused(three_classes, tmp_path):
 
 KILLED = """
 import sys
-from fastnn import EMA, Checkpoint
+from fastnn import EMA, Checkpoint, EarlyStopping
 from training.resuming import fit, kill_and_restart, make_trainer
 
 folder = sys.argv[1]
 
 def train(begin):
     trainer = make_trainer(EMA(0.9), n_threads=1)
-    fit(trainer, {epochs}, checkpoint=Checkpoint(folder, every_steps=3), callbacks=begin)
+    stopping = EarlyStopping(patience={epochs})  # else a fast machine ends before the last kill
+    options = {"early_stopping": stopping, "checkpoint": Checkpoint(folder, every_steps=3)}
+    fit(trainer, {epochs}, callbacks=begin, **options)
     trainer.net.save(folder + ".model")
 
 fit(make_trainer(EMA(0.9), n_threads=1), 1)  # loads the compiled code, once for all
@@ -301,7 +303,7 @@ kill_and_restart(train, n_kills=25, longest=0.06)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 def test_killed_at_any_moment_and_started_again(tmp_path, start):
     folder = tmp_path / "run"
-    epochs = 1500  # several times as long as all processes that are killed
+    epochs = 500  # several times as long as all processes that are killed
     command = [sys.executable, "-c", KILLED.replace("{epochs}", str(epochs)), str(folder)]
     process = start(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(PATH)})
     out, err = process.communicate(timeout=120)
@@ -309,9 +311,11 @@ def test_killed_at_any_moment_and_started_again(tmp_path, start):
     assert (process.returncode, errors) == (0, [])
     assert int(out) >= 15
     ref = make_trainer(EMA(0.9), n_threads=1)
-    fit(ref, epochs)
+    stopping = EarlyStopping(patience=epochs)
+    fit(ref, epochs, early_stopping=stopping)
     again = make_trainer(EMA(0.9))
-    fit(again, epochs, checkpoint=Checkpoint(folder), callbacks=CrashAfter(1))  # there is no batch
+    done = {"early_stopping": stopping, "checkpoint": Checkpoint(folder)}
+    fit(again, epochs, callbacks=CrashAfter(1), **done)  # there is no batch
     for net in (fastnn.load(f"{folder}.model"), again.net):
         for name, array in ref.net.parameters().items():
             np.testing.assert_array_equal(net.parameters()[name], array, name)
