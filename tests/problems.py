@@ -174,8 +174,9 @@ class Problem(NamedTuple):
         for comp, ref in zip(self.matrices(), other.matrices(), strict=True):
             np.testing.assert_array_equal(comp, ref)
         # Sparse rows read the first layer's weights as they are, and renew no panels of them.
-        first, is_sparse = self.network.layers[0], self.data.starts.size or other.data.starts.size
-        start = first["panel_rows"] * first["w_cols"] if is_sparse else 0
+        firsts = [each.network.layers[0] for each in (self, other)]
+        is_sparse = self.data.starts.size or other.data.starts.size
+        start = max(layer["panel_rows"] * layer["d_cols"] for layer in firsts) if is_sparse else 0
         np.testing.assert_array_equal(self.network.panels[start:], other.network.panels[start:])
         np.testing.assert_array_equal(self.network.panels_t, other.network.panels_t)
 
