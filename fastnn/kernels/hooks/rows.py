@@ -30,7 +30,17 @@ from ..address import call_at, value_at
 from ..batches import copy_from_panels, copy_to_panels
 from ..random_bits import GOLDEN, mix_bits
 from ..records import batch_panels, delta_of, input_of, output_of, saved_matrix, weights_of
-from ..simd import WIDTH_BYTES, as_one_row, borrowed, matrix, tile_add, tile_multiply, vector_load, vector_sum
+from ..simd import (
+    WIDTH_BYTES,
+    as_one_row,
+    borrowed,
+    matrix,
+    padded,
+    tile_add,
+    tile_multiply,
+    vector_load,
+    vector_sum,
+)
 from ..sizes import PAD
 from ..team import owned_columns, team_meet
 
@@ -96,16 +106,10 @@ def drop_panels(a, capacity, network, rate, context, depth, n_out, r0, r1):
     zero, scale = a.dtype.type(0), a.dtype.type(1 / (1 - rate))
     for r in span(r0, r1):
         key = row_key(network.seed, context.step, depth, r)
-        for panel in range(panel_count(n_out)):
+        for panel in range(padded(n_out) // PAD):
             row, first = np.uint64(panel * capacity) + r, np.uint32(panel * PAD)
             for c in span(0, PAD):
                 a[row, c] *= zero if random_of(key, first + np.uint32(c)) < limit else scale
-
-
-@jit
-def panel_count(n_cols):
-    """Number of panels of a matrix of `n_cols` columns."""
-    return (n_cols + PAD - 1) // PAD
 
 
 @jit
@@ -231,23 +235,6 @@ def embed_rows_hook(context, x, indices, first, r0, r1):
 
 
 @jit
-def sum_rows(out, i, a, capacity, n_rows, o0, o1):
-    """``out[i, o] = sum_r a[r, o]`` over the rows of the batch, in their order.
-
-    a : (capacity, >= o1) in panels
-    o0, o1 : multiples of PAD
-    """
-    i = np.uint64(i)
-    for panel in span(o0 // PAD, o1 // PAD):
-        first, col = panel * np.uint64(capacity), panel * np.uint64(PAD)
-        for c in span(0, PAD):
-            out[i, col + c] = 0
-        for r in span(0, n_rows):
-            for c in span(0, PAD):
-                out[i, col + c] += a[first + r, c]
-
-
-@jit
 def sum_gradient_hook(grad_w, context, depth, i0, i1, o0, o1):
     """Gradient of a layer's parameters below the bias, or of an embedding: sums over the rows of the batch.
 
@@ -324,28 +311,18 @@ def forward_rows_hook(context, depth, r0, r1):
             drop(below, network, layer.dropout, context, depth, n_out, r0, r1)
     copy_to_panels(panels, a, capacity, r0, r1, np.intp(0), layer.d_cols)
     if layer.residual > 0:
-        _add_panels(panels, input_of(layer, work), capacity, n_out, r0, r1)
+        _add_panels(panels, input_of(layer, work), np.bool_(False), capacity, n_out, r0, r1)
     _set_unit(panels, capacity, n_out, r0, r1)
 
 
 @jit
-def _add_panels(out, a, capacity, n_out, r0, r1):
-    """``out[r, o] += a[r, o]`` of matrices in panels, padding included."""
-    for panel in range(panel_count(n_out)):
+def _add_panels(out, a, fresh, capacity, n_out, r0, r1):
+    """``out[r, o] = a[r, o]`` if fresh, else add it; both are in panels, padding included."""
+    for panel in range(padded(n_out) // PAD):
         to = as_one_row(out, panel * capacity + r0, panel * capacity + r1)
         of = as_one_row(a, panel * capacity + r0, panel * capacity + r1)
         for place in span(0, to.size):
-            to[0, place] += of[0, place]
-
-
-@jit
-def _copy_panels(out, a, capacity, n_out, r0, r1):
-    """``out[r, o] = a[r, o]`` of matrices in panels, padding included."""
-    for panel in range(panel_count(n_out)):
-        to = as_one_row(out, panel * capacity + r0, panel * capacity + r1)
-        of = as_one_row(a, panel * capacity + r0, panel * capacity + r1)
-        for place in span(0, to.size):
-            to[0, place] = of[0, place]
+            to[0, place] = of[0, place] if fresh else to[0, place] + of[0, place]
 
 
 @jit
@@ -409,13 +386,13 @@ def backward_rows_hook(context, depth, r0, r1):
     panels, n_out = delta_of(layer, work), above.n_in
     n_norm = 1 if layer.norm > 0 else 0
     if above.residual > 0:
-        _add_panels(panels, carried_of(above, work), capacity, n_out, r0, r1)
+        _add_panels(panels, carried_of(above, work), np.bool_(False), capacity, n_out, r0, r1)
     if depth < 0:
         if above.input_dropout > 0:
             drop_panels(panels, capacity, network, above.input_dropout, context, depth, n_out, r0, r1)
         return
     if layer.residual > 0:
-        _copy_panels(carried_of(layer, work), panels, capacity, n_out, r0, r1)
+        _add_panels(carried_of(layer, work), panels, np.bool_(True), capacity, n_out, r0, r1)
     delta = saved_matrix(layer, work, _number_of_rows(layer))
     copy_from_panels(delta, panels, capacity, r0, r1, np.intp(0), layer.d_cols)
     slopes = saved_matrix(layer, work, 0)

@@ -42,7 +42,7 @@ from ..simd import (
 )
 from ..sizes import BLOCK_COLS, ENTRIES_AHEAD, GRAIN_COLS, PAD, WEIGHTS_AHEAD
 from ..updates import step_rates, sum_of_absolutes, sum_of_squares, update, update_at
-from .rows import drop_limit, random_of, row_key, sum_rows
+from .rows import drop_limit, random_of, row_key
 
 DIGIT_BITS = 11  # of a feature's number, by which one pass of the sort goes
 N_DIGITS = 1 << DIGIT_BITS
@@ -264,6 +264,23 @@ def _first_of(entries, half, n, i0):
 
 
 @jit
+def _sum_rows(out, i, a, capacity, n_rows, o0, o1):
+    """``out[i, o] = sum_r a[r, o]`` over the rows of the batch, in their order.
+
+    a : (capacity, >= o1) in panels
+    o0, o1 : multiples of PAD
+    """
+    i = np.uint64(i)
+    for panel in span(o0 // PAD, o1 // PAD):
+        first, col = panel * np.uint64(capacity), panel * np.uint64(PAD)
+        for c in span(0, PAD):
+            out[i, col + c] = 0
+        for r in span(0, n_rows):
+            for c in span(0, PAD):
+                out[i, col + c] += a[first + r, c]
+
+
+@jit
 def sparse_gradient(grad_w, context, i0, i1, o0, o1):
     """``grad_w[i, o] = sum_r x[r, i] delta[r, o]`` of sorted entries, the bias as row n_in.
 
@@ -283,7 +300,7 @@ def sparse_gradient(grad_w, context, i0, i1, o0, o1):
             place = _end_of_row(entries, half, n, place)
         _sum_row(grad_w, entries, held, half, begin, place, delta, work.capacity * PAD, i, o0, o1)
     if i0 <= layer.n_in and layer.n_in < i1:
-        sum_rows(grad_w, layer.n_in, delta, work.capacity, context.n_rows, o0, o1)
+        _sum_rows(grad_w, layer.n_in, delta, work.capacity, context.n_rows, o0, o1)
 
 
 @jit
