@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
 from typing import Any, ClassVar
 
 from . import _checks
+from ._fork import cached_property
 
 
 class NamedFunction:
@@ -36,7 +36,9 @@ class NamedFunction:
             self.kernel  # noqa: B018 - compiled here, where its errors belong
         else:
             kind = type(self).__name__
-            raise TypeError(f"{self._role} must be a name, a function or fastnn.{kind}, got {function!r}.")
+            raise TypeError(
+                f"{self._role} must be a name, a function or fastnn.{kind}, got {_checks.shown(function)}."
+            )
 
     @cached_property
     def kernel(self) -> Callable[..., None] | None:

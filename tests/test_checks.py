@@ -19,6 +19,15 @@ def test_counts_and_numbers():
     assert _checks.check_number("p", 0, 0.0, 1.0) == 0.0
     assert _checks.check_limit("limit", None) is None
     assert _checks.check_limit("limit", 2) == 2.0
+    assert _checks.check_optional_count("n", None) is None
+    assert _checks.check_optional_count("n", 3) == 3
+    assert [_checks.check_flag("f", flag) for flag in (True, np.bool_(False), 1, 0)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert _checks.check_items("names", ("a", "b"), "names") == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +36,30 @@ def test_counts_and_numbers():
         (lambda: _checks.check_count("n", True), TypeError, "n must be an integer, got True"),
         (lambda: _checks.check_count("n", 2.0), TypeError, r"n must be an integer, got 2\.0"),
         (lambda: _checks.check_count("n", 0), ValueError, "n must be at least 1, got 0"),
+        (lambda: _checks.check_count("n", 2**63), ValueError, f"at most 2147483647, got {2**63}"),
+        (lambda: _checks.check_count("n", -(10**5000)), ValueError, "1, got an integer of 16610 bits"),
+        (lambda: _checks.check_number("p", 10**400, 0.0), ValueError, "got an integer of 1329"),
+        (lambda: _checks.check_number("p", "x" * 9999, 0.0), TypeError, r"got 'x{30,40}\.\.\.x+'\.$"),
+        (lambda: _checks.make_rng("one"), TypeError, "seed must be an integer or a numpy.random.Generator"),
+        (lambda: _checks.make_rng(1.0, "s"), TypeError, r"s must be an integer .*, got 1\.0"),
+        (lambda: _checks.make_rng(-1), ValueError, "seed must be at least 0, got -1"),
+        (lambda: _checks.make_rng(2**128), ValueError, "seed must be at most"),
+        (lambda: _checks.check_count("n", np.timedelta64(3, "s")), TypeError, "n must be an integer, got"),
+        (lambda: _checks.check_flag("f", "no"), TypeError, "f must be True or False, got 'no'"),
+        (lambda: _checks.check_flag("f", np.ones(2)), TypeError, "f must be True or False, got array"),
+        (lambda: _checks.check_path("p", 3), TypeError, "p must be a path, got 3"),
+        (lambda: _checks.check_path("p", b"a"), TypeError, "p must be a path, got b'a'"),
+        (lambda: _checks.check_path("p", "a\0"), ValueError, "p holds a character that no path can have"),
+        (lambda: _checks.check_path("p", "\ud800"), ValueError, "p holds a character that no path can have"),
+        (lambda: _checks.check_items("p", "abc", "names"), TypeError, "a sequence of names, got 'abc'"),
+        (lambda: _checks.check_items("p", np.array(1), "names"), TypeError, "p must be a sequence of names"),
+        (lambda: _checks.check_items("p", range(10**15), "names"), ValueError, "PiB for its items"),
+        (lambda: _checks.check_classes(["a", "a"]), ValueError, "classes must hold different labels"),
+        (lambda: _checks.check_classes([[1]]), ValueError, r"different labels, got \[\[1\]\]"),
+        (lambda: _checks.as_rows("y", 3), ValueError, "y must have rows, got the single value 3"),
+        (lambda: _checks.as_rows("y", []), ValueError, "y is empty: expected at least one row"),
+        (lambda: _checks.check_dtype(None), ValueError, "dtype must be float32 or float64, got None"),
+        (lambda: _checks.check_name("n", np.zeros(2), ["a"]), ValueError, r"n must be one of a, got array\("),
         (lambda: _checks.check_number("p", "1", 0.0), TypeError, "p must be a number, got '1'"),
         (lambda: _checks.check_number("p", 1, 0.0, 1.0), ValueError, r"p must lie in \[0, 1\), got 1"),
         (lambda: _checks.check_number("p", math.nan, 0.0), ValueError, r"p must lie in \[0, inf\), got nan"),
@@ -34,12 +67,48 @@ def test_counts_and_numbers():
         (lambda: _checks.check_dtype("int8"), ValueError, "dtype must be float32 or float64, got 'int8'"),
         (lambda: _checks.check_dtype("nonsense"), ValueError, "dtype must be float32 or float64"),
         (lambda: _checks.check_lengths("x", 2, "y", 3), ValueError, "x has 2 rows and y has 3, expected"),
-        (lambda: _checks.require("no_such_module", "all"), ImportError, r'pip install "fastnn\[all\]"'),
+        (lambda: _checks.require("no_such_module", "all"), ImportError, r'pip install "fastnn-core\[all\]"'),
     ],
 )  # fmt: skip
 def test_scalars_refused(check, error, message):
     with pytest.raises(error, match=message):
         check()
+
+
+@pytest.mark.parametrize(
+    "seed", [None, 0, np.int8(3), 2**128 - 1, np.random.SeedSequence(1), np.random.PCG64(2)]
+)
+def test_seeds(seed):
+    rng = _checks.make_rng(seed)
+    assert isinstance(rng, np.random.Generator)
+    assert _checks.make_rng(rng) is rng
+
+
+class Awkward:
+    """A value that cannot even be shown."""
+
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.float32(0.5), "0.5"),
+        ("a\nb", r"'a\nb'"),
+        ({"a": list(range(100))}, "{'a': [0, 1, 2, 3, 4, 5, ...]}"),
+        (np.zeros((2, 2)), "array([[0., 0.], [0., 0.]])"),
+    ],
+)
+def test_values_are_shown_on_one_short_line(value, text):
+    assert _checks.shown(value) == text
+
+
+def test_anything_is_shown():
+    assert _checks.shown(10**5000) == "an integer of 16610 bits"
+    assert _checks.shown([10**5000]) == "a list"
+    assert "Awkward" in _checks.shown(Awkward())
+    assert len(_checks.shown([["x" * 50] * 50] * 50)) <= 80
 
 
 def test_names():
@@ -72,7 +141,13 @@ def test_x_is_copied_only_if_it_must_be():
         ([[1.0]], ValueError, "x has 1 features, but the network takes 2"),
         (np.ones((0, 2)), ValueError, "x is empty"),
         ([[1.0, 1j]], ValueError, "x has complex values"),
-        ([["a", "b"]], ValueError, "x must be numeric, but it cannot be converted"),
+        ([["1", "b"]], ValueError, r"x must be numeric, but it holds 'b'\.$"),
+        ([[1.0, 2.0], [3.0]], ValueError, "x cannot be converted to an array: its rows differ in shape"),
+        ([[1, 10**400]], ValueError, "x must be numeric, but it holds an integer of 1329 bits"),
+        ([[1, None]], ValueError, r"x has 1 values that are NaN"),
+        ([[1, {}]], ValueError, "x must be numeric, but it holds {}"),
+        ([[np.datetime64("2020-01-01")] * 2], ValueError, "x must be numeric, got dtype datetime64"),
+        (np.ma.masked_equal([[1.0, 2.0]], 2.0), ValueError, "x has masked values"),
         ([[1.0, math.nan], [math.inf, 0]], ValueError, r"2 values that are NaN .* \(the first at \[0, 1\]\)"),
         ([[1e300, 0.0]], ValueError, "1 values that are NaN or infinite in float32"),
     ],

@@ -14,8 +14,10 @@ import fastnn
 
 # From the ground up. A file may import from its own package and from the floors below it.
 FLOORS = (
-    ("_version", "_lazy", "_checks", "_html"),
-    ("_jit",),
+    ("_version", "_fork"),
+    ("_lazy", "_html", "_memory"),
+    ("_checks",),
+    ("_documents", "_fields", "_unpack", "_jit", "_labels"),
     ("kernels",),
     ("_threads",),
     ("_named", "evaluation", "history", "metrics"),
