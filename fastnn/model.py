@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _checks
+from ._fields import read_fields
 from .evaluation import evaluate_predictions
 from .network import files as model_file
 from .network.mlp import MLP, load, write_network
@@ -18,6 +20,32 @@ if TYPE_CHECKING:
 
     from .data.dataset import Encoder
     from .data.target import Target
+
+
+MODEL, CONFIG = "model.safetensors", "config.toml"  # files in the folder of a run of ``fastnn train``
+
+
+def find_model(path: str | os.PathLike[str]) -> Path:
+    """Return the model file in the folder of a run; a path that is no folder is returned as it is.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is not that of a run, or the run was interrupted before it had a model.
+    """
+    path = _checks.check_path("path", path)
+    if not path.is_dir():
+        return path
+    if (path / MODEL).exists():
+        return path / MODEL
+    if (path / CONFIG).exists():
+        raise FileNotFoundError(
+            f"the run {str(path)!r} was interrupted and has no model yet: continue with fastnn train "
+            f"--resume {path}."
+        )
+    raise FileNotFoundError(
+        f"there is no model file in the folder {str(path)!r}: expected the folder of a run, with its {MODEL}."
+    )
 
 
 class Model:
@@ -144,6 +172,7 @@ class Model:
         ValueError
             If probabilities are asked for, but the model has none.
         """
+        proba = _checks.check_flag("proba", proba)
         if proba and not self.gives_probabilities:
             self.predict_proba(rows)  # raises, and says why
         frame = _checks.require("pandas", "tables").DataFrame
@@ -169,8 +198,7 @@ class Model:
         ValueError
             If y holds labels that training did not have.
         """
-        self.target.encode(y)  # raises on unknown labels
-        return self.scores(self._outputs(rows), y)
+        return self.scores(self._outputs(rows), self.target.read(y))
 
     def scores(self, outputs: np.ndarray, y: ArrayLike) -> dict[str, dict[str, Any]]:
         """Score outputs of the network; see :meth:`evaluate`."""
@@ -178,7 +206,7 @@ class Model:
         several = [values for name, values in columns.items() if name.startswith("prediction_")]
         prediction = np.column_stack(several) if several else columns["prediction"]
         return evaluate_predictions(
-            np.asarray(y),
+            self.target.read(y),
             prediction,
             probabilities=self.probabilities(outputs) if self.gives_probabilities else None,
             classes=self.target.classes,
@@ -194,30 +222,70 @@ class Model:
 
         Raises
         ------
+        ValueError
+            If network, encoder and target do not fit together, or the file could not be read again.
         OSError
             If the file cannot be written; an existing file at `path` then stays as it was.
         """
         encoders = {"encoder": self.encoder.to_dict(), "target": self.target.to_dict()}
-        write_network(path, self.net, self.net.metadata | encoders)
+        metadata = self.net.metadata | encoders
+        self._of(self.net, metadata)
+        write_network(path, self.net, metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
-        """Read a file that :meth:`save` wrote.
+        """Read a file that :meth:`save` wrote, or the model in the folder of a run of ``fastnn train``.
+
+        Parameters
+        ----------
+        path : path-like
+            File, or folder of a run such as ``runs/flowers-1``.
+
+        Returns
+        -------
+        Model
 
         Raises
         ------
         FileNotFoundError
-            If there is no such file.
+            If there is no such file, or no model in the folder.
         ValueError
             If it is damaged, of another format, or holds a network without encoders.
         """
-        from .data.kinds import encoder_from_dict
-        from .data.target import Target
-
+        path = find_model(path)
         net = load(path)
         with model_file.refusing(path):
             if not {"encoder", "target"} <= net.metadata.keys():
                 raise ValueError("it holds a network without encoders: use fastnn.load.")
-            return cls(
-                net, encoder_from_dict(net.metadata["encoder"]), Target.from_dict(net.metadata["target"])
+            return cls._of(net, net.metadata)
+
+    @classmethod
+    def _of(cls, net: MLP, metadata: dict[str, Any]) -> Model:
+        """Return the model of a network and the encoder and target in a file's metadata.
+
+        Raises
+        ------
+        ValueError
+            If they are not what fastnn writes, or do not fit together.
+        """
+        from .data.kinds import encoder_from_dict
+        from .data.target import Target
+
+        encoder = encoder_from_dict(metadata["encoder"])
+        if encoder.n_features != net.sizes[0]:
+            raise ValueError(
+                f"its encoder makes {encoder.n_features} features, but its network takes {net.sizes[0]}."
             )
+        for column, (n_categories, _) in net.embeddings.items():
+            if encoder.embeddings.get(column, (n_categories + 1,))[0] > n_categories:
+                raise ValueError(f"its encoder does not make the categories of the embedded column {column}.")
+        target, n_out = Target.from_dict(metadata["target"]), net.sizes[-1]
+        one_for_two = target.classes is not None and len(target.classes) == 2 and n_out == 1
+        one_for_all = target.classes is None and target.n_out == 1  # such as quantiles of a single value
+        if target.n_out != n_out and not one_for_two and not one_for_all:
+            raise ValueError(f"its target needs {target.n_out} outputs, but its network has {n_out}.")
+        if "levels" in metadata:
+            read_fields({"levels": metadata["levels"]}, {"levels": list[float]}, "metadata")
+            if len(metadata["levels"]) != n_out:
+                raise ValueError(f"metadata.levels must have an entry for each of the {n_out} outputs.")
+        return cls(net, encoder, target)

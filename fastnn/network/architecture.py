@@ -14,13 +14,28 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._fields import Count, Dtype, Size, read_fields
+from .._memory import check_memory
 from ..activations import Activation, as_activation
 from ..kernels.activations import IDENTITY, OUTPUTS
 from ..kernels.hooks.rows import NORMS
 from .initial import INITIALIZATIONS
 from .layout import LayerSpec, Layout
 
-_MAX_LAYERS = 10_000  # limit for files, which may come from strangers
+_MOST_LAYERS = 10_000
+_MOST_EMBEDDINGS = 10_000  # of columns
+_FIELDS = {
+    "sizes": list[Size],
+    "activation": list[tuple[str, float | None]],
+    "output": str | None,
+    "init": str | None,
+    "dropout": list[float],
+    "input_dropout": float,
+    "norm": list[str | None],
+    "residual": list[bool],
+    "embeddings": list[tuple[Count, Size, Size]],
+    "dtype": Dtype,
+}
 
 
 @dataclass(frozen=True)
@@ -73,15 +88,21 @@ class Architecture:
         dtype: Any,
     ) -> Architecture:
         """Check the arguments of :class:`fastnn.MLP` and return the architecture they describe."""
-        if isinstance(sizes, (str, int)) or not isinstance(sizes, Iterable):
-            raise TypeError(f"sizes must be a sequence of integers, got {sizes!r}.")
-        sizes = tuple(_checks.check_count(f"sizes[{i}]", n) for i, n in enumerate(sizes))
+        given = _checks.check_items("sizes", sizes, "integers")
+        sizes = tuple(_checks.check_count(f"sizes[{i}]", n) for i, n in enumerate(given))
         if len(sizes) < 2:
-            raise ValueError(f"sizes must name at least inputs and outputs, got {list(sizes)}.")
+            raise ValueError(
+                f"sizes must name at least inputs and outputs, got {_checks.shown(list(sizes))}."
+            )
+        if len(sizes) > _MOST_LAYERS + 1:
+            raise ValueError(f"sizes names {len(sizes) - 1:,} layers, expected at most {_MOST_LAYERS:,}.")
         n_hidden = len(sizes) - 2
         dtype = _checks.check_dtype(dtype)
         embeddings = _check_embeddings({} if embeddings is None else embeddings, sizes[0], dtype)
         widths = _widths(sizes, embeddings)
+        n_weights = sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
+        n_weights += sum(n_categories * width for n_categories, width in embeddings.values())
+        check_memory(f"MLP({_checks.shown(list(sizes))})", n_weights * dtype.itemsize, "its weights")
         return cls(
             sizes=sizes,
             activations=tuple(map(as_activation, _per_layer("activation", activation, n_hidden))),
@@ -142,10 +163,16 @@ class Architecture:
             hooked=hooked,
         )
 
-    def make_layout(self) -> Layout:
-        """Lay out the parameters and the buffers of a batch without allocating them."""
+    def make_layout(self, *, to_inputs: bool = False) -> Layout:
+        """Lay out the parameters and the buffers of a batch without allocating them.
+
+        If `to_inputs`, with a delta of the first layer's inputs, which networks that embed have in any case;
+        the parameters have the same places.
+        """
         specs = [self.layer_spec(depth) for depth in range(self.n_hidden)] + [LayerSpec()]
         embeddings = [(column, *pair) for column, pair in self.embeddings.items()]
+        if to_inputs and not embeddings:
+            embeddings = [(0, 0, 0)]  # no categories, and no vectors: nothing but the delta
         return Layout(self.widths, specs, self.dtype, embeddings, self.input_dropout)
 
     def feature_columns(self) -> np.ndarray:
@@ -191,17 +218,14 @@ class Architecture:
 
         Raises
         ------
-        KeyError, TypeError, ValueError
+        ValueError
             If the state does not have that form: a file may come from a stranger.
         """
-        sizes = state["sizes"]
-        for name in ("sizes", "activation", "dropout", "norm", "residual", "embeddings"):
-            if not isinstance(state[name], list):
-                raise ValueError(f"its {name} must be a list, got {state[name]!r:.100}.")
-        if len(sizes) > _MAX_LAYERS:
-            raise ValueError(f"it has {len(sizes)} layer sizes, expected at most {_MAX_LAYERS}.")
+        state = read_fields(state, _FIELDS, "architecture")
         activations = [Activation(name, alpha=alpha) for name, alpha in state["activation"]]
         embeddings = {column: (n, width) for column, n, width in state["embeddings"]}
+        if len(embeddings) < len(state["embeddings"]):
+            raise ValueError("architecture.embeddings names a column twice.")
         return cls.check(**state | {"activation": activations, "embeddings": embeddings})
 
     def __repr__(self) -> str:
@@ -225,7 +249,7 @@ def _widths(sizes: Sequence[int], embeddings: Mapping[int, tuple[int, int]]) -> 
 
 def _per_layer(name: str, value: Any, n_hidden: int) -> list[Any]:
     """Repeat a single value for all hidden layers; check that a sequence has one entry per hidden layer."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if not _checks.is_collection(value):
         return [value] * n_hidden
     values = list(value)
     if len(values) != n_hidden:
@@ -235,15 +259,21 @@ def _per_layer(name: str, value: Any, n_hidden: int) -> list[Any]:
 
 def _check_embeddings(embeddings: Any, n_in: int, dtype: np.dtype[Any]) -> dict[int, tuple[int, int]]:
     if not isinstance(embeddings, Mapping):
-        raise TypeError(f"embeddings must be a dict {{column: (n_categories, width)}}, got {embeddings!r}.")
+        raise TypeError(
+            f"embeddings must be a dict {{column: (n_categories, width)}}, got {_checks.shown(embeddings)}."
+        )
+    if len(embeddings) > _MOST_EMBEDDINGS:
+        raise ValueError(
+            f"embeddings has {len(embeddings):,} columns, expected at most {_MOST_EMBEDDINGS:,}."
+        )
     checked = {}
     most = 2 ** (np.finfo(dtype).nmant + 1)
     for column, pair in embeddings.items():
-        name = f"embeddings[{column!r}]"
+        name = f"embeddings[{_checks.shown(column)}]"
         if _checks.check_count("a column of embeddings", column, 0) >= n_in:
             raise ValueError(f"embeddings has column {column}, but x has {n_in} features.")
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise TypeError(f"{name} must be a pair (n_categories, width), got {pair!r}.")
+            raise TypeError(f"{name} must be a pair (n_categories, width), got {_checks.shown(pair)}.")
         checked[int(column)] = (_checks.check_count(name, pair[0]), _checks.check_count(name, pair[1]))
         if pair[0] > most:  # two categories would round to one number
             raise ValueError(f"{name} has {pair[0]} categories, but {dtype} can represent at most {most}.")
@@ -251,7 +281,8 @@ def _check_embeddings(embeddings: Any, n_in: int, dtype: np.dtype[Any]) -> dict[
 
 
 def _check_residual(residual: Any, widths: Sequence[int]) -> tuple[bool, ...]:
-    flags = list(map(bool, _per_layer("residual", residual, len(widths) - 2)))
+    given = _per_layer("residual", residual, len(widths) - 2)
+    flags = [_checks.check_flag("residual", flag) for flag in given]
     equal = [n_in == n_out for n_in, n_out in pairwise(widths[:-1])]
     if not isinstance(residual, Iterable):
         return tuple(flag and same for flag, same in zip(flags, [False, *equal[1:]], strict=False))
@@ -270,8 +301,8 @@ def _check_init(
     if init is None or isinstance(init, str):
         return None if init is None else _checks.check_name("init", init, INITIALIZATIONS)
     if not isinstance(init, Iterable):
-        raise TypeError(f"init must be a name or a sequence of arrays, got {init!r}.")
-    arrays = tuple(np.asarray(w, dtype=dtype) for w in init)
+        raise TypeError(f"init must be a name or a sequence of arrays, got {_checks.shown(init)}.")
+    arrays = tuple(_checks.as_finite(f"init[{i}]", w, dtype) for i, w in enumerate(init))
     shapes = list(pairwise(widths))
     if [w.shape for w in arrays] != shapes:
         raise ValueError(

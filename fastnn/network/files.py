@@ -6,14 +6,39 @@ import contextlib
 import json
 import math
 import os
+import re
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .._checks import DISTRIBUTION, check_path, in_sentence
+from .._documents import parse_json
+from .._fields import Count, read_fields
+from .._version import __version__
+
 FORMAT = 2
+_HEADER = {
+    "format": int,
+    "version": str,
+    "architecture": dict[str, Any],
+    "metadata": dict[str, Any],
+    "checksum": Count,
+}
+# What damaged content, or content made by someone else, can cause.
+_CONTENT_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 def write(
@@ -22,19 +47,35 @@ def write(
     architecture: dict[str, Any],
     metadata: dict[str, Any],
 ) -> None:
-    """Write atomically: to a file beside `path`, flushed to disk, then renamed."""
+    """Write atomically: to a file beside `path`, flushed to disk, then renamed.
+
+    Raises
+    ------
+    ValueError
+        If the metadata could not be read again.
+    OSError
+        If the file cannot be written; an existing file at `path` then stays as it was.
+    """
     from safetensors.numpy import save
 
-    from .._version import __version__
-
-    header = {
-        "format": FORMAT,
-        "version": __version__,
-        "architecture": architecture,
-        "metadata": metadata,
-    }
+    header = {"format": FORMAT, "version": __version__, "architecture": architecture, "metadata": metadata}
+    try:
+        header = read_fields(parse_json(json.dumps(header)), _HEADER, "header", optional=["checksum"])
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).rstrip(".")
+        raise ValueError(f"metadata must be a dict that JSON can hold: {reason}.") from error
+    header["checksum"] = _checksum(header, tensors)
     # One entry: safetensors writes several in an order that differs from run to run.
     write_atomically(path, save(tensors, metadata={"fastnn": json.dumps(header)}))
+
+
+def _checksum(header: dict[str, Any], tensors: dict[str, np.ndarray]) -> int:
+    """Return the checksum of header and tensors: it finds damage, not forgery."""
+    total = zlib.crc32(json.dumps(header).encode())
+    for name, tensor in sorted(tensors.items()):
+        total = zlib.crc32(f"{name} {tensor.dtype} {tensor.shape}".encode(), total)
+        total = zlib.crc32(tensor.data, total)
+    return total
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
@@ -45,11 +86,11 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     OSError
         If the file cannot be written; the error names `path`.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name!r} in.")
+    target = check_path("path", path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(target.parent)!r} to write {target.name!r} in.")
     try:
-        _write_beside(path, content)
+        _write_beside(target, content)
     except OSError as error:
         if error.errno is None:
             raise
@@ -75,13 +116,28 @@ def _write_beside(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn every error that a file's content causes into a ValueError that names the file."""
+def refusing(source: str | os.PathLike[str] | bytes, form: str = "fastnn model") -> Iterator[None]:
+    """Turn every error that a file's content causes into a ValueError that names the file.
+
+    Parameters
+    ----------
+    source : path-like or bytes
+        The file, or its content.
+    form : str
+        Expected kind of file, such as "Keras model".
+    """
     try:
         yield
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"{os.fspath(path)!r} is not a usable fastnn model: {reason}") from error
+    except _CONTENT_ERRORS as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the content's
+            raise
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        if isinstance(error, OverflowError):
+            reason = "a number in it is too large"
+        elif isinstance(error, json.JSONDecodeError):
+            reason = f"its JSON is damaged: {error}"
+        name = "the given content" if isinstance(source, bytes) else repr(os.fspath(source))
+        raise ValueError(f"{name} is not a usable {form}: {in_sentence(reason).rstrip('.')}.") from error
 
 
 def read(
@@ -90,33 +146,49 @@ def read(
     """Read architecture, metadata and tensors of a model file; see :func:`fastnn.load` for the errors."""
     from safetensors import SafetensorError, safe_open
 
-    if not Path(path).is_file():
+    if not check_path("path", path).is_file():
         raise FileNotFoundError(f"there is no model file at {os.fspath(path)!r}.")
     with refusing(path):
         try:
             with safe_open(os.fspath(path), framework="numpy") as file:
                 header = _checked_header(file.metadata() or {})
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                tensors = read_tensors(file)
         except SafetensorError as error:
             raise ValueError(f"it is damaged or not a safetensors file ({error}).") from None
+        checksum = header.pop("checksum", None)  # older files have none
+        if checksum is not None and checksum != _checksum(header, tensors):
+            raise ValueError("it is damaged: its checksum does not match its content.")
     return header["architecture"], header["metadata"], tensors
+
+
+def read_tensors(file: Any) -> dict[str, np.ndarray]:
+    """Return the tensors of a safetensors file that safe_open opened.
+
+    Raises
+    ------
+    ValueError
+        If a tensor is of a type that NumPy does not have, such as bfloat16.
+    """
+    kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+    for name, kind in kinds.items():
+        if re.fullmatch(r"BOOL|F(16|32|64)|[IU](8|16|32|64)", kind) is None:
+            raise ValueError(f"tensor {name} is of type {kind}, which NumPy does not have.")
+    return {name: file.get_tensor(name) for name in kinds}
 
 
 def _checked_header(entries: dict[str, str]) -> dict[str, Any]:
     if "fastnn" not in entries:
         raise ValueError("it was not written by fastnn.")
-    header = json.loads(entries["fastnn"])
-    if not isinstance(header, dict) or not isinstance(header.get("format"), int):
+    header = parse_json(entries["fastnn"])
+    if not isinstance(header, dict) or type(header.get("format")) is not int:
         raise ValueError("its header is not what fastnn writes.")
     if header["format"] != FORMAT:
-        hint = ": pip install --upgrade fastnn" if header["format"] > FORMAT else ""
+        hint = f": pip install --upgrade {DISTRIBUTION}" if header["format"] > FORMAT else ""
         raise ValueError(
             f"it has format {header['format']}, written by fastnn {header.get('version')}, but this fastnn "
             f"reads format {FORMAT}{hint}."
         )
-    if not all(isinstance(header[part], dict) for part in ("architecture", "metadata")):
-        raise ValueError("its header is not what fastnn writes.")
-    return header
+    return read_fields(header, _HEADER, "header", optional=["checksum"])
 
 
 def check_tensors(

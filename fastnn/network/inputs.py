@@ -16,7 +16,7 @@ from ..kernels.records import Data
 from .architecture import Architecture
 
 
-def check_features(name: str, x: Any, architecture: Architecture) -> Any:
+def check_features(name: str, x: Any, architecture: Architecture, min_rows: int = 1) -> Any:
     """Check dense or sparse features.
 
     Parameters
@@ -25,6 +25,8 @@ def check_features(name: str, x: Any, architecture: Architecture) -> Any:
         Name of x in error messages.
     x : array-like or sparse matrix of shape (n, n_in)
     architecture : Architecture
+    min_rows : int, default=1
+        0 where predictions of no rows are no rows.
 
     Returns
     -------
@@ -37,15 +39,15 @@ def check_features(name: str, x: Any, architecture: Architecture) -> Any:
         If x is not what the network takes.
     """
     if not _checks.is_sparse(x):
-        return check_dense(name, x, architecture)
+        return check_dense(name, x, architecture, min_rows)
     if architecture.embeddings:
         raise ValueError(f"{name} is sparse, but the network embeds columns: pass {name}.toarray().")
-    return _checks.check_sparse(name, x, architecture.sizes[0], architecture.dtype)
+    return _checks.check_sparse(name, x, architecture.sizes[0], architecture.dtype, min_rows)
 
 
-def check_dense(name: str, x: ArrayLike, architecture: Architecture) -> np.ndarray:
+def check_dense(name: str, x: ArrayLike, architecture: Architecture, min_rows: int = 1) -> np.ndarray:
     """Check features that must be dense; like :func:`check_features` otherwise."""
-    checked = _checks.check_x(name, x, architecture.sizes[0], architecture.dtype)
+    checked = _checks.check_x(name, x, architecture.sizes[0], architecture.dtype, min_rows)
     for column, (n_categories, _) in architecture.embeddings.items():
         _checks.check_categories(name, checked[:, column], column, n_categories)
     return checked

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .._memory import check_memory
 from ..kernels.activations import IDENTITY
 from ..kernels.caches import L1_BYTES
 from ..kernels.hooks.rows import BATCH_NORM, LAYER_NORM, N_STATISTICS
@@ -257,6 +258,12 @@ class Layout:
         """
         capacity = panel_length(capacity)
         n_scales = len(self.layers) if LAYER_NORM in self.layers["norm"] else 0
+        n_cells = self.n_activations + self.n_saved + (self.n_deltas if backward else 0)
+        check_memory(
+            f"a batch of {capacity} rows",
+            capacity * n_cells * self.dtype.itemsize,
+            "the outputs of its layers",
+        )
         sparse = n_entries is not None
         # A residual connection around the first layer needs the inputs, which are no wider than its outputs.
         n_activations = self.n_activations - self.n_inputs * (sparse and not self.layers["residual"][0])

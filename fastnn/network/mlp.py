@@ -21,11 +21,13 @@ from .architecture import Architecture
 from .compiled import CompiledNetwork
 from .initial import initial_weights
 from .inputs import as_data, check_dense, check_features
+from .inside import Inside
 from .predictor import Predictor, predict_sparse
+from .slopes import Slopes
 from .summary import HEADER, summary, table_rows
 
 
-class MLP:
+class MLP(Inside, Slopes):
     """A multilayer perceptron: dense layers, each with an activation.
 
     With CSR rows whose values are 1 / number of words, a first layer with the activation "identity" is an
@@ -109,6 +111,7 @@ class MLP:
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
     ) -> None:
+        rng = _checks.make_rng(seed)
         architecture = Architecture.check(
             sizes,
             activation,
@@ -122,11 +125,11 @@ class MLP:
             dtype=dtype,
         )
         self.metadata: dict[str, Any] = {}
-        self.compiled = CompiledNetwork(architecture)
-        self._draw_parameters(np.random.default_rng(seed))
+        self.compiled_network = CompiledNetwork(architecture)
+        self._draw_parameters(rng)
 
     def _draw_parameters(self, rng: np.random.Generator) -> None:
-        architecture = self.compiled.architecture
+        architecture = self.compiled_network.architecture
         for depth, w in enumerate(self.weights):
             method = architecture.init_of(depth)
             w[:] = initial_weights(rng, method, *w.shape) if isinstance(method, str) else method
@@ -144,77 +147,77 @@ class MLP:
     @property
     def sizes(self) -> tuple[int, ...]:
         """Width of every layer, from the number of features to the number of outputs."""
-        return self.compiled.architecture.sizes
+        return self.compiled_network.architecture.sizes
 
     @property
     def activations(self) -> tuple[Activation, ...]:
         """Activation of each hidden layer."""
-        return self.compiled.architecture.activations
+        return self.compiled_network.architecture.activations
 
     @property
     def init(self) -> str | tuple[np.ndarray, ...] | None:
         """Scheme that drew the weights, or the weights that were given."""
-        return self.compiled.architecture.init
+        return self.compiled_network.architecture.init
 
     @property
     def dropout(self) -> tuple[float, ...]:
         """Dropout of each hidden layer."""
-        return self.compiled.architecture.dropout
+        return self.compiled_network.architecture.dropout
 
     @property
     def input_dropout(self) -> float:
         """Dropout of the features."""
-        return self.compiled.architecture.input_dropout
+        return self.compiled_network.architecture.input_dropout
 
     @property
     def norm(self) -> tuple[str | None, ...]:
         """Normalisation of each hidden layer."""
-        return self.compiled.architecture.norm
+        return self.compiled_network.architecture.norm
 
     @property
     def residual(self) -> tuple[bool, ...]:
         """Flag for each hidden layer: True if it has a residual connection."""
-        return self.compiled.architecture.residual
+        return self.compiled_network.architecture.residual
 
     @property
     def embeddings(self) -> dict[int, tuple[int, int]]:
         """Number of categories and width of the vectors, by embedded column."""
-        return self.compiled.architecture.embeddings
+        return self.compiled_network.architecture.embeddings
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of parameters and outputs: float32 or float64."""
-        return self.compiled.architecture.dtype
+        return self.compiled_network.architecture.dtype
 
     @property
     def output(self) -> str | None:
         """Activation of the output layer; None until a loss chooses it."""
-        return self.compiled.architecture.output
+        return self.compiled_network.architecture.output
 
     @output.setter
     def output(self, output: str) -> None:
         name = _checks.check_name("output", output, OUTPUTS)
-        self.compiled.architecture = replace(self.compiled.architecture, output=name)
+        self.compiled_network.architecture = replace(self.compiled_network.architecture, output=name)
 
     @property
     def params(self) -> np.ndarray:
         """All parameters, padding included, in one aligned vector of shape (n,)."""
-        return self.compiled.params
+        return self.compiled_network.params
 
     @property
     def n_params(self) -> int:
         """Number of parameters that training changes, padding not counted."""
-        return sum(self.compiled.layout.n_learnt().values())
+        return sum(self.compiled_network.layout.n_learnt().values())
 
     @property
     def weights(self) -> list[np.ndarray]:
         """Weights of each layer, (n_in, n_out), as views into `params`."""
-        return self.compiled.split(self.params)[0]
+        return self.compiled_network.split(self.params)[0]
 
     @property
     def biases(self) -> list[np.ndarray]:
         """Biases of each layer, (n_out,), as views into `params`."""
-        return self.compiled.split(self.params)[1]
+        return self.compiled_network.split(self.params)[1]
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return views of everything the network has learnt, by name.
@@ -226,7 +229,7 @@ class MLP:
             normalisation, "slope" of a prelu, "running_mean" and "running_variance" of a batch
             normalisation; "embeddings.3.weight", (n_categories, width), for an embedded column 3.
         """
-        return self.compiled.parameters()
+        return self.compiled_network.parameters()
 
     def summary(self) -> str:
         """Describe layers, shapes, parameters, memory and FLOPs of a prediction in a table of text.
@@ -246,17 +249,17 @@ class MLP:
         Training with Adam takes about 5 times the 268 B of the parameters, and
         448 B per row of the batch; a step about 336 FLOPs per row.
         """
-        return summary(self.compiled.architecture, self.compiled.layout)
+        return summary(self.compiled_network.architecture, self.compiled_network.layout)
 
     def __copy__(self) -> MLP:
         """Copy the network with parameters of its own."""
         return copy.deepcopy(self)
 
     def __repr__(self) -> str:
-        return repr(self.compiled.architecture)
+        return repr(self.compiled_network.architecture)
 
     def _repr_html_(self) -> str:
-        rows = table_rows(self.compiled.architecture, self.compiled.layout)
+        rows = table_rows(self.compiled_network.architecture, self.compiled_network.layout)
         return _html.table(f"MLP, {self.dtype.name}", HEADER, rows, n_text=3)
 
     # --- prediction -----------------------------------------------------------------------------------
@@ -274,8 +277,9 @@ class MLP:
         Predictor
             Called with x, it returns what :meth:`predict_raw` returns.
         """
+        n_threads = _checks.check_optional_count("n_threads", n_threads)
         n_rows = ROW_BLOCK * (1 if n_threads == 1 else usable_cores())
-        return Predictor(self.compiled, n_threads, n_rows)
+        return Predictor(self.compiled_network, n_threads, n_rows)
 
     def predict_proba(self, x: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
         """Compute the probabilities of the classes.
@@ -319,10 +323,10 @@ class MLP:
         """
         if self.embeddings and hasattr(x, "toarray"):
             x = x.toarray()
-        checked = check_features("x", x, self.compiled.architecture)
+        checked = check_features("x", x, self.compiled_network.architecture, min_rows=0)
         if _checks.is_sparse(checked):
-            return predict_sparse(self.compiled, as_data(checked), n_threads)
-        return Predictor(self.compiled, n_threads, len(checked))(checked)
+            return predict_sparse(self.compiled_network, as_data(checked), n_threads)
+        return Predictor(self.compiled_network, n_threads, len(checked))(checked)
 
     def layer_outputs(self, x: ArrayLike) -> list[np.ndarray]:
         """Compute the outputs of every layer, without dropout.
@@ -347,8 +351,8 @@ class MLP:
         >>> [out.shape for out in MLP([4, 8, 3], seed=0).layer_outputs(np.zeros((5, 4)))]
         [(5, 8), (5, 3)]
         """
-        rows = check_dense("x", x, self.compiled.architecture)
-        predictor, layout = self.predictor(), self.compiled.layout
+        rows = check_dense("x", x, self.compiled_network.architecture, min_rows=0)
+        predictor, layout = self.predictor(), self.compiled_network.layout
         outputs = [np.empty((len(rows), n_out), self.dtype) for n_out in self.sizes[1:]]
         for first in range(0, len(rows), ROW_BLOCK):
             block = np.s_[first : first + ROW_BLOCK]
@@ -402,7 +406,7 @@ class MLP:
 def write_network(path: str | os.PathLike[str], net: MLP, metadata: dict[str, Any]) -> None:
     """Write a network with some metadata, as :meth:`MLP.save` does with its own."""
     tensors = {name: np.ascontiguousarray(view) for name, view in net.parameters().items()}
-    files.write(path, tensors, net.compiled.architecture.to_json(), metadata)
+    files.write(path, tensors, net.compiled_network.architecture.to_json(), metadata)
 
 
 def load(path: str | os.PathLike[str]) -> MLP:
@@ -437,7 +441,7 @@ def load(path: str | os.PathLike[str]) -> MLP:
         # Checked before anything of that size is allocated.
         files.check_tensors(tensors, architecture.make_layout().named_shapes(), architecture.dtype)
         net = MLP.__new__(MLP)
-        net.metadata, net.compiled = metadata, CompiledNetwork(architecture)
+        net.metadata, net.compiled_network = metadata, CompiledNetwork(architecture)
         for name, view in net.parameters().items():
             view[:] = tensors[name]
     return net

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
-from .._jit import compiled_form
+from .._fork import new_lock
+from .._jit import entry_point
 from .._threads import launch, parts_for
 from ..kernels.predict import predict_hooked_part, predict_part, predict_sparse_part
 from ..kernels.records import LAYER, Data, Network
@@ -25,14 +24,9 @@ from .inputs import check_dense
 def _plain_entry_point(dtype: np.dtype[Any]) -> Callable[..., None]:
     matrix, vector, of_rows = np.empty((0, 0), dtype), np.empty(0, dtype), np.empty(0)
     layers = np.empty(0, LAYER)
-    return _entry_point(predict_part, (matrix, matrix, layers, vector, vector, 0, vector, of_rows, of_rows))
-
-
-def _entry_point(kernel: Any, like: tuple[Any, ...]) -> Callable[..., None]:
-    """Return the compiled form of a kernel for arguments like these, so that numba need not dispatch."""
-    if numba.config.DISABLE_JIT:
-        return kernel
-    return compiled_form(kernel, (0, 1, *like)).entry_point
+    return entry_point(
+        predict_part, (0, 1, matrix, matrix, layers, vector, vector, 0, vector, of_rows, of_rows)
+    )
 
 
 class Predictor:
@@ -68,7 +62,7 @@ class Predictor:
         self._most_parts = parts_for(n_threads, 0, 0, -(-n_rows // ROW_BLOCK))
         capacity = min(n_rows, ROW_BLOCK) * self._most_parts
         self.work = work = network.layout.workspace(capacity, 0, backward=False)
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._panels: np.ndarray | None = None  # weights in panels, for calls of many rows
         self._view = view = network.view_to_predict()
         self._is_hooked = bool(self._embeds or view.layers["hooked"].any())
@@ -76,7 +70,7 @@ class Predictor:
         if self._is_hooked:
             matrix = np.empty((0, 0), self._dtype)
             self._kernel = predict_hooked_part
-            self._predict_alone = _entry_point(predict_hooked_part, (matrix, matrix, view, work))
+            self._predict_alone = entry_point(predict_hooked_part, (0, 1, matrix, matrix, view, work))
         self._state = self._state_of(view)
 
     def _state_of(self, view: Network) -> tuple[Any, ...]:
@@ -119,9 +113,11 @@ class Predictor:
             and x.flags.c_contiguous
             and not self._embeds  # else category numbers must be checked
         ):
-            x = check_dense("x", x, self._network.architecture)
+            x = check_dense("x", x, self._network.architecture, min_rows=0)
         n_rows = len(x)
         out = np.empty((n_rows, self._n_out), self._dtype)
+        if n_rows == 0:
+            return out
         with self._lock:
             state = self._state if n_rows < PACKED_CALL_ROWS else self._packed_state()
             if self._most_parts == 1 or n_rows * self._row_flops < PARALLEL_CALL_FLOPS:
@@ -136,10 +132,12 @@ class Predictor:
 def predict_sparse(network: CompiledNetwork, data: Data, n_threads: int | None) -> np.ndarray:
     """Compute the activated outputs of the network for sparse rows."""
     n_rows, architecture = data.starts.size - 1, network.architecture
+    out = np.empty((n_rows, architecture.sizes[-1]), architecture.dtype)
+    if n_rows == 0:
+        return out
     n_blocks = -(-n_rows // ROW_BLOCK)
     n_parts = parts_for(n_threads, n_rows * network.row_flops(data), PARALLEL_CALL_FLOPS, n_blocks)
     work = network.layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, 0, backward=False, n_entries=0)
-    out = np.empty((n_rows, architecture.sizes[-1]), architecture.dtype)
     view = network.view_to_predict(sparse=True)
     launch(predict_sparse_part, architecture.dtype, n_parts, out, data, view, work)
     return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 
+from .._memory import size_text
 from .architecture import Architecture
 from .layout import Layout
 
@@ -23,14 +24,14 @@ def table_rows(architecture: Architecture, layout: Layout) -> list[tuple[str, ..
     for column, (n_categories, width) in architecture.embeddings.items():
         count = counts[f"embeddings.{column}"]
         shape = f"{n_categories} → {width}"
-        table.append((f"feature {column}", shape, "", f"{count:,}", n_bytes(count * size), "0"))
+        table.append((f"feature {column}", shape, "", f"{count:,}", size_text(count * size), "0"))
     for depth, (n_in, n_out) in enumerate(itertools.pairwise(architecture.widths)):
         count, shape = counts[f"layers.{depth}"], f"{n_in} → {n_out}"
         flops = f"{2 * n_in * n_out:,}"
         then = _following(architecture, depth)
-        table.append((str(depth), shape, then, f"{count:,}", n_bytes(count * size), flops))
+        table.append((str(depth), shape, then, f"{count:,}", size_text(count * size), flops))
     total = sum(counts.values())
-    table.append(("all", "", "", f"{total:,}", n_bytes(total * size), f"{_n_flops(architecture):,}"))
+    table.append(("all", "", "", f"{total:,}", size_text(total * size), f"{_n_flops(architecture):,}"))
     return table
 
 
@@ -56,7 +57,7 @@ def summary(architecture: Architecture, layout: Layout) -> str:
     row = size * (layout.n_activations + layout.n_deltas + layout.n_saved)
     lines.append(
         f"Training with Adam takes about 5 times the {total[4]} of the parameters, and\n"
-        f"{n_bytes(row)} per row of the batch; a step about {3 * _n_flops(architecture):,} FLOPs per row."
+        f"{size_text(row)} per row of the batch; a step about {3 * _n_flops(architecture):,} FLOPs per row."
     )
     return "\n".join(lines)
 
@@ -77,12 +78,3 @@ def _following(architecture: Architecture, depth: int) -> str:
     if architecture.residual[depth]:
         parts.append("+ input")
     return ", ".join(parts)
-
-
-def n_bytes(n: float) -> str:
-    """Format a number of bytes with a binary unit."""
-    for unit in ("B", "KiB", "MiB"):
-        if n < 1024:
-            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
-        n /= 1024
-    return f"{n:.1f} GiB"

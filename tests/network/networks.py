@@ -13,14 +13,21 @@ def header_of(path):
     return json.loads(content[8 : 8 + length]), content[8 + length :]
 
 
-def rewrite(path, change):
-    """Apply `change` to a file's own header and its architecture, and write it back."""
-    header, data = header_of(path)
+def rewrite(path, change=lambda own, architecture: None):
+    """Apply `change` to a file's own header and its architecture, and write it back without a checksum."""
+    header, _ = header_of(path)
     own = json.loads(header["__metadata__"]["fastnn"])
+    del own["checksum"]
     change(own, own["architecture"])
-    header["__metadata__"]["fastnn"] = json.dumps(own)
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    replace_header(path, json.dumps(own))
+
+
+def replace_header(path, text):
+    """Write a file back with another own header, a text."""
+    header, data = header_of(path)
+    header["__metadata__"]["fastnn"] = text
+    content = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(content)) + content + data)
 
 
 # Every kind of layer that a file can hold.

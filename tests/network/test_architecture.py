@@ -24,6 +24,7 @@ def test_residual_for_all_leaves_out_what_cannot_have_it():
         (([4, 2.5],), TypeError, r"sizes\[1\] must be an integer, got 2.5"),
         (([4, True],), TypeError, "integer"),
         ((7,), TypeError, "sequence of integers"),
+        (([4] * 10_002,), ValueError, "sizes names 10,001 layers, expected at most 10,000"),
         (([4, 3, 2], "rleu"), ValueError, "exp, got 'rleu'. Did you mean 'relu'"),
         (([4, 3, 2], ["relu", "tanh"]), ValueError, "activation has 2 entries, but the network has 1 hidden"),
     ],
@@ -65,7 +66,7 @@ ALL_KINDS = KEPT | {
 
 @pytest.fixture(params=ALL_KINDS.values(), ids=ALL_KINDS)
 def architecture(request):
-    return fastnn.MLP([6, 9, 9, 9, 4], **request.param, seed=0).compiled.architecture
+    return fastnn.MLP([6, 9, 9, 9, 4], **request.param, seed=0).compiled_network.architecture
 
 
 def test_json_round_trip(architecture):
@@ -86,7 +87,7 @@ def test_json_holds_every_field(architecture):
     for name in names:
         state = json.loads(json.dumps(architecture.to_json()))
         del state[name]
-        with pytest.raises((KeyError, TypeError), match=name):
+        with pytest.raises(ValueError, match=f"lacks the entry '{name}'"):
             Architecture.from_json(state)
 
 
@@ -98,7 +99,28 @@ def test_it_is_frozen(architecture):
 
 def test_arrays_that_were_given_as_weights_are_not_written():
     given = [np.ones((3, 4)), np.ones((4, 2))]
-    architecture = fastnn.MLP([3, 4, 2], init=given).compiled.architecture
+    architecture = fastnn.MLP([3, 4, 2], init=given).compiled_network.architecture
     comp = Architecture.from_json(json.loads(json.dumps(architecture.to_json())))
     assert comp.init is None
     assert comp == architecture
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ([2**63, 1], r"^sizes\[0\] must be at most 2147483647, got 9223372036854775808\.$"),
+        (
+            [2**31 - 1, 2**31 - 1],
+            r"^MLP\(\[2147483647, 2147483647\]\) needs 16\.0 EiB for its weights, but this",
+        ),
+        ([10**5000, 1], r"^sizes\[0\] must be at most 2147483647, got an integer of 16610 bits\.$"),
+    ],
+)
+def test_networks_beyond_the_memory_are_refused(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        fastnn.MLP(sizes)
+
+
+def test_tables_of_embeddings_count():
+    with pytest.raises(ValueError, match=r"MLP\(\[2, 1\]\) needs .* PiB for its weights"):
+        fastnn.MLP([2, 1], embeddings={0: (2**24, 2**30)})

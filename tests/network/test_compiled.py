@@ -49,7 +49,7 @@ NETWORKS = KEPT | {"embeddings": {"embeddings": {2: (6, 3), 0: (3, 2)}, "norm": 
 
 @pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
 def test_shapes_are_those_of_the_views(options, dtype):
-    compiled = fastnn.MLP([6, 9, 9, 9, 4], **options, dtype=dtype, seed=0).compiled
+    compiled = fastnn.MLP([6, 9, 9, 9, 4], **options, dtype=dtype, seed=0).compiled_network
     views = compiled.layout.named_views(compiled.params, compiled.running)
     assert {name: view.shape for name, view in views.items()} == compiled.layout.named_shapes()
     assert list(views) == list(compiled.layout.named_shapes()) == list(compiled.parameters())
@@ -65,7 +65,7 @@ def test_shapes_are_those_of_the_views(options, dtype):
 
 @pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
 def test_what_was_unpickled_is_aligned(options):
-    compiled = fastnn.MLP([6, 9, 9, 9, 4], **options, seed=0).compiled
+    compiled = fastnn.MLP([6, 9, 9, 9, 4], **options, seed=0).compiled_network
     comp = pickle.loads(pickle.dumps(compiled))
     for array in (comp.params, comp.running):
         assert array.ctypes.data % ALIGN_BYTES == 0
@@ -82,7 +82,7 @@ def test_weights_that_were_given_are_not_pickled_twice():
 
 def test_parts_of_a_flat_vector():
     net = fastnn.MLP([6, 9, 4], "prelu", norm="batch", seed=0)
-    weights, biases = net.compiled.split(net.params)
+    weights, biases = net.compiled_network.split(net.params)
     for comp, ref in zip([*weights, *biases], [*net.weights, *net.biases], strict=True):
         np.testing.assert_array_equal(comp, ref)
         assert np.shares_memory(comp, net.params)

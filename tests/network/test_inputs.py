@@ -28,7 +28,9 @@ def test_read_only_and_strided_rows_are_accepted_without_another_compilation():
         (np.zeros(4), r"2 dimensions .*got shape \(4,\).*reshape"),
         (np.zeros((2, 3, 4)), "2 dimensions"),
         (np.zeros((2, 5)), "x has 5 features, but the network takes 4"),
-        (np.zeros((0, 4)), "x is empty"),
+        (np.zeros((0, 5)), "x has 5 features, but the network takes 4"),
+        ([[1.0, 2.0, 3.0, 10**400]], "x must be numeric, but it holds an integer of 1329 bits"),
+        ([[1.0] * 4, [1.0]], "its rows differ in shape"),
         (np.full((2, 4), np.nan), "x has 8 values that are NaN or infinite"),
         ([[1, 2, np.inf, 4]], r"the first at \[0, 2\]"),
         (np.full((2, 4), 1e300), "infinite in float32"),
@@ -39,6 +41,29 @@ def test_read_only_and_strided_rows_are_accepted_without_another_compilation():
 def test_bad_rows(x, message):
     with pytest.raises(ValueError, match=message):
         fastnn.MLP([4, 3, 2], seed=0).predict(x)
+
+
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_predictions_of_no_rows_are_no_rows(n_out):
+    sparse = pytest.importorskip("scipy.sparse")
+    net = fastnn.MLP([4, 3, n_out], "tanh", norm="batch", output="sigmoid", seed=0)
+    one, none = np.zeros((1, 4), np.float32), np.zeros((0, 4), np.float32)
+    of_net = (net.predict, net.predict_proba, net.predict_raw)
+    for predict in (*of_net, net.predictor(), net.predictor(n_threads=2)):
+        ref = predict(one)
+        for rows in (none, none.astype("float64"), sparse.csr_matrix(none)):
+            if sparse.issparse(rows) and predict not in of_net:  # a predictor takes dense rows
+                continue
+            comp = predict(rows)
+            assert comp.shape == (0, *ref.shape[1:])
+            assert comp.dtype == ref.dtype
+    assert [out.shape for out in net.layer_outputs(none)] == [(0, 3), (0, n_out)]
+
+
+def test_a_training_needs_rows():
+    trainer = fastnn.Trainer(fastnn.MLP([4, 2], seed=0), loss="mse", seed=0)
+    with pytest.raises(ValueError, match="x is empty"):
+        trainer.fit(np.zeros((0, 4)), np.zeros((0, 2)), verbose=0)
 
 
 def test_large_finite_values_whose_sum_overflows_are_accepted():
@@ -104,7 +129,7 @@ def test_every_form_gives_the_same_bits(rows, form):
 
 @pytest.mark.parametrize("writeable", [True, False])
 def test_what_is_as_it_should_be_is_not_copied(rows, writeable):
-    architecture = fastnn.MLP([6, 5, 4], seed=0).compiled.architecture
+    architecture = fastnn.MLP([6, 5, 4], seed=0).compiled_network.architecture
     rows.flags.writeable = writeable
     before = rows.copy()
     checked = check_features("x", rows, architecture)
@@ -119,7 +144,7 @@ def test_what_is_as_it_should_be_is_not_copied(rows, writeable):
 
 
 def test_csr_is_not_copied(rows):
-    architecture, x = fastnn.MLP([6, 5, 4], seed=0).compiled.architecture, csr(rows)
+    architecture, x = fastnn.MLP([6, 5, 4], seed=0).compiled_network.architecture, csr(rows)
     for array in (x.data, x.indices, x.indptr):
         array.flags.writeable = False
     data = as_data(check_features("x", x, architecture))
@@ -129,7 +154,7 @@ def test_csr_is_not_copied(rows):
 
 @pytest.mark.parametrize("form", [lambda x: x, csr], ids=["dense", "csr"])
 def test_records_for_kernels_have_the_same_types(rows, form):
-    architecture = fastnn.MLP([6, 5, 4], seed=0).compiled.architecture
+    architecture = fastnn.MLP([6, 5, 4], seed=0).compiled_network.architecture
     data = as_data(check_features("x", form(rows), architecture))
     types = {name: (array.dtype.name, array.ndim) for name, array in data._asdict().items()}
     assert types == {

@@ -67,8 +67,8 @@ def test_layer_outputs_against_the_twin(name, dtype, rng):
     x = rng.standard_normal((ROW_BLOCK + 13, case.sizes[0])).astype(dtype)
     draw_categories(x, net, rng)
     outputs = net.layer_outputs(x)
-    refs = [passed.a for passed in reference_step.forward(*doubled((net.compiled.view(), x)), step=0)]
-    activate_output(refs[-1], None, None, net.compiled.view().output, case.sizes[-1], 0, len(x))
+    refs = [passed.a for passed in reference_step.forward(*doubled((net.compiled_network.view(), x)), step=0)]
+    activate_output(refs[-1], None, None, net.compiled_network.view().output, case.sizes[-1], 0, len(x))
     assert len(outputs) == len(refs) == len(case.sizes) - 1
     for comp, ref in zip(outputs, refs, strict=True):
         assert comp.dtype == dtype

@@ -37,7 +37,7 @@ trainer.net.save("model")
 with open("pickle", "wb") as file:
     pickle.dump(trainer.net, file)
 np.savez("written", **trainer.net.parameters())
-print(json.dumps([simd.WIDTH_BYTES, trainer.net.compiled.layout.n_panels > 0]))
+print(json.dumps([simd.WIDTH_BYTES, trainer.net.compiled_network.layout.n_panels > 0]))
 """
 READ = """
 import json, pickle, numpy as np, fastnn
@@ -54,7 +54,7 @@ for name, net in nets.items():
 resumed = make_trainer()
 fit(resumed, EPOCHS, checkpoint=fastnn.Checkpoint("checkpoints"))
 np.savez("resumed", **resumed.net.parameters())
-print(json.dumps([simd.WIDTH_BYTES, resumed.net.compiled.layout.n_panels > 0]))
+print(json.dumps([simd.WIDTH_BYTES, resumed.net.compiled_network.layout.n_panels > 0]))
 """
 
 

@@ -21,7 +21,7 @@ def wide(request, dtype, monkeypatch):
     """A network with weights in panels on every CPU, and more rows than a call takes without them."""
     monkeypatch.setitem(PACKS_WEIGHTS, WIDTH_BYTES, True)
     net = fastnn.MLP(WIDE, **{"activation": "tanh"} | request.param, output="softmax", dtype=dtype, seed=0)
-    assert net.compiled.layout.n_panels > 0
+    assert net.compiled_network.layout.n_panels > 0
     x = np.random.default_rng(1).standard_normal((PACKED_CALL_ROWS + 5, WIDE[0])).astype(dtype)
     return net, x
 
@@ -56,7 +56,7 @@ def test_the_number_of_rows_from_which_weights_are_packed(wide, n_rows, monkeypa
     (net, x), packed = wide, []
     monkeypatch.setattr("fastnn.network.compiled.pack_weights", lambda view: packed.append(view.panels.size))
     net.predictor()(x[:n_rows])
-    assert packed == ([net.compiled.layout.n_panels] if n_rows >= PACKED_CALL_ROWS else [])
+    assert packed == ([net.compiled_network.layout.n_panels] if n_rows >= PACKED_CALL_ROWS else [])
 
 
 def test_a_predictor_follows_what_is_written_between_its_calls(wide, packing):
@@ -67,7 +67,7 @@ def test_a_predictor_follows_what_is_written_between_its_calls(wide, packing):
         net.weights[0][place] += 3
         net.biases[0][place[1]] -= 1
         comp = predict(x)
-        np.testing.assert_array_equal(comp, fastnn.network.Predictor(copy.deepcopy(net.compiled))(x))
+        np.testing.assert_array_equal(comp, fastnn.network.Predictor(copy.deepcopy(net.compiled_network))(x))
         assert (comp != before).any()
         before = comp
 
@@ -75,7 +75,7 @@ def test_a_predictor_follows_what_is_written_between_its_calls(wide, packing):
 def test_a_predictor_has_panels_of_its_own(wide, packing):
     """Those of the network are in use while a Trainer runs."""
     net, x = wide
-    network = net.compiled.view(packed=True)
+    network = net.compiled_network.view(packed=True)
     for panels in (network.panels, network.panels_t):
         panels.fill(7)
     net.predictor()(x)

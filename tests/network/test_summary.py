@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastnn
-from fastnn.network.summary import n_bytes
+from fastnn._memory import size_text
 
 SIZES = (6, 9, 9, 9, 4)
 NETWORKS = {
@@ -131,32 +131,18 @@ def test_what_follows(net):
 
 
 def test_memory_of_a_training(net):
-    work = net.compiled.layout.workspace(1, 1)
+    work = net.compiled_network.layout.workspace(1, 1)
     n = work.activations.nbytes + work.deltas.nbytes + work.saved.nbytes
     total = net.n_params * net.dtype.itemsize
     expected = (
-        f"takes about 5 times the {n_bytes(total)} of the parameters, and\n{n_bytes(n)} per row of the batch;"
+        f"takes about 5 times the {size_text(total)} of the parameters, and\n"
+        f"{size_text(n)} per row of the batch;"
     )
     assert expected in net.summary()
 
 
 def test_lines_are_not_too_long(net):
     assert max(map(len, net.summary().splitlines())) <= 100
-
-
-@pytest.mark.parametrize(
-    ("n", "text"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (1536, "1.5 KiB"),
-        (2**20, "1.0 MiB"),
-        (3.5 * 2**30, "3.5 GiB"),
-    ],
-)
-def test_bytes(n, text):
-    assert n_bytes(n) == text
 
 
 def test_text_is_the_same_everywhere(monkeypatch):
