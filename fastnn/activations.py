@@ -107,7 +107,9 @@ class Activation(NamedFunction):
         if alpha is not None:
             if self.alpha is None:
                 takers = ", ".join(name for name, named in _NAMED.items() if named.alpha is not None)
-                raise ValueError(f"alpha belongs to {takers}, got alpha={alpha!r} for {self.name!r}.")
+                raise ValueError(
+                    f"alpha belongs to {takers}, got alpha={_checks.shown(alpha)} for {self.name!r}."
+                )
             self.alpha = _checks.check_number("alpha", alpha, 0.0)
         self.code = None if self.is_own else ACTIVATIONS.get(self.name)
 

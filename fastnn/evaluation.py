@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _checks
+from ._labels import distinct_labels, find_classes, label_text
 
 # What a target asks for; the tasks of :mod:`fastnn.metrics` are finer.
 TASKS = ("classification", "regression")
@@ -46,7 +47,8 @@ def evaluate_predictions(
         Predicted probabilities, which log loss and ROC AUC need.
     classes : sequence, optional
         Labels of the columns of `probabilities`; by default all labels, sorted. A label in `truth` that is
-        not among them counts as predicted with probability 0.
+        not among them counts as predicted with probability 0. Labels are compared by their text: 1, 1.0 and
+        "1 " are the same.
     task : {"classification", "regression"}, optional
         By default classification if there are probabilities or classes, or `prediction` holds no floats.
     seed : int, default=0
@@ -94,6 +96,7 @@ def evaluate_predictions(
     """
     n_resamples = _checks.check_count("n_resamples", n_resamples)
     confidence = _checks.check_number("confidence", confidence, 0.0, 1.0, open_low=True)
+    rng = _checks.make_rng(seed)
     _checks.require("sklearn", "sklearn")
     if _task(task, prediction, probabilities, classes) == "classification":
         labels = _Labels(truth, prediction, probabilities, classes)
@@ -104,7 +107,6 @@ def evaluate_predictions(
         values, weighted = _regression(y, output)
         n, cost = len(y), 2
     n_resamples = min(n_resamples, max(_FEWEST, _WORK // (n * cost)))
-    rng = np.random.default_rng(seed)
     found = np.empty((n_resamples, len(values)))
     for row in found:
         weights = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
@@ -146,6 +148,9 @@ def wilson(n_hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]
     """
     from scipy.stats import binomtest
 
+    n = _checks.check_count("n", n)
+    n_hits = _checks.check_count("n_hits", n_hits, 0, n)
+    confidence = _checks.check_number("confidence", confidence, 0.0, 1.0, open_low=True)
     interval = binomtest(n_hits, n).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -158,7 +163,9 @@ def worst_rows(losses: npt.ArrayLike, n: int = 20) -> np.ndarray:
     >>> worst_rows([0.1, 3.0, 0.0, 0.5], n=2)
     array([1, 3])
     """
-    losses = np.asarray(losses, np.float64)
+    losses = _checks.as_finite("losses", losses)
+    if losses.ndim != 1:
+        raise ValueError(f"losses must have shape (n,), one loss per row, got {losses.shape}.")
     return np.argsort(-losses, kind="stable")[: _checks.check_count("n", n, 0)]
 
 
@@ -200,13 +207,10 @@ def baseline(
     1.0
     """
     _checks.require("sklearn", "sklearn")
-    train, test = np.asarray(truth_train), np.asarray(truth_test)
-    for name, values in (("truth_train", train), ("truth_test", test)):
-        if len(values) == 0:
-            raise ValueError(f"{name} is empty: expected at least one row.")
+    train, test = _checks.as_rows("truth_train", truth_train), _checks.as_rows("truth_test", truth_test)
     if _task(task, train, None, classes) == "regression":
         return _regression(*_values(test, np.broadcast_to(train.mean(axis=0), test.shape)))[0]
-    known = list(classes) if classes is not None else _sorted_labels(train)
+    known = _classes_of(train) if classes is None else _checks.check_classes(classes)
     counts = np.bincount(_numbers("truth_train", train, known), minlength=len(known))[: len(known)]
     shares = np.broadcast_to(counts / counts.sum(), (len(test), len(known)))
     answers = np.full(len(test), int(counts.argmax()))
@@ -228,13 +232,16 @@ def _task(
     return "classification" if labels else "regression"
 
 
-def _sorted_labels(*labels: np.ndarray) -> list[Any]:
-    """Return the distinct labels in order; as text where they have none, such as numbers and strings."""
-    found = {label for some in labels for label in some.ravel().tolist()}
+def _labels_of(labels: np.ndarray) -> tuple[list[Any], np.ndarray]:
+    """Return the distinct labels, and the index of each row's."""
     try:
-        return sorted(found)
-    except TypeError:
-        return sorted(found, key=str)
+        return distinct_labels(labels)
+    except TypeError as error:
+        raise ValueError(f"labels must be text, numbers or booleans: {error}.") from None
+
+
+def _classes_of(*labels: np.ndarray) -> list[Any]:
+    return find_classes(label for some in labels for label in _labels_of(some)[0])
 
 
 def _numbers(name: str, labels: np.ndarray, classes: list[Any]) -> np.ndarray:
@@ -243,12 +250,15 @@ def _numbers(name: str, labels: np.ndarray, classes: list[Any]) -> np.ndarray:
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise ValueError(f"{name} must have shape (n,), one label per row, got {labels.shape}.")
-    number = {label: k for k, label in enumerate(classes)}
-    listed = labels.tolist()
-    if listed and not any(label in number for label in listed):
+    number = {label_text(label): k for k, label in enumerate(classes)}
+    distinct, inverse = _labels_of(labels)
+    texts = list(map(label_text, distinct))
+    if texts and not any(text in number for text in texts):
         shown = ", ".join(map(repr, classes[:5]))
-        raise ValueError(f"{name} must hold labels of the classes ({shown}), got {listed[0]!r}.")
-    return np.array([number.setdefault(label, len(number)) for label in listed], np.int64)
+        raise ValueError(
+            f"{name} must hold labels of the classes ({shown}), got {_checks.shown(distinct[0])}."
+        )
+    return np.array([number.setdefault(text, len(number)) for text in texts], np.int64)[inverse]
 
 
 class _Labels:
@@ -261,18 +271,16 @@ class _Labels:
         probabilities: npt.ArrayLike | None,
         classes: Sequence[Any] | None,
     ) -> None:
-        truth, prediction = np.asarray(truth), np.asarray(prediction)
-        if len(truth) == 0:
-            raise ValueError("truth is empty: expected at least one row.")
+        truth, prediction = _checks.as_rows("truth", truth), _checks.as_rows("prediction", prediction)
         _checks.check_lengths("truth", len(truth), "prediction", len(prediction))
-        known = list(classes) if classes is not None else _sorted_labels(truth, prediction)
+        known = _classes_of(truth, prediction) if classes is None else _checks.check_classes(classes)
         self.truth = _numbers("truth", truth, known)
         self.prediction = _numbers("prediction", prediction, known)
         self.n_classes = max(len(known), int(self.truth.max()) + 1, int(self.prediction.max()) + 1)
         self.scores: np.ndarray | None = None
         if probabilities is None:
             return
-        given = np.asarray(probabilities)
+        given = _checks.as_rows("probabilities", _checks.as_numbers("probabilities", probabilities))
         _checks.check_lengths("truth", len(truth), "probabilities", len(given))
         if given.ndim == 1 or given.shape[1] == 1:
             given = np.column_stack([1 - given.ravel(), given.ravel()])
@@ -381,9 +389,7 @@ def _values(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> tuple[np.ndarray
     """Return both as finite float64 matrices of the same shape (n, n_out)."""
     found = []
     for name, values in (("truth", truth), ("prediction", prediction)):
-        values = np.asarray(values)
-        if values.ndim == 0 or len(values) == 0:
-            raise ValueError(f"{name} is empty: expected at least one row.")
+        values = _checks.as_rows(name, values)
         values = values.reshape(len(values), -1)
         found.append(_checks.check_targets(name, values, values.shape[1], np.dtype(np.float64)))
     y, output = found

@@ -24,7 +24,7 @@ class Epoch(NamedTuple):
     epoch : int
         Number of the epoch, counted from 1 over all calls of ``fit``.
     cost : float
-        Mean loss of the training rows, each taken at the time of its batch, plus the L2 penalty, if any.
+        Mean loss without penalty of the training rows, each taken at the time of its batch.
     metric : float
         Accuracy of the same rows, or their R squared in regression.
     val_cost, val_metric : float or None
@@ -37,6 +37,9 @@ class Epoch(NamedTuple):
     more : dict
         Metrics that ``fit`` was given, by name: of the validation rows, with the prefix "val_", or, without
         validation rows, of the training rows. Also norms, if requested.
+    penalty : float or None
+        Mean L1 and L2 penalty of the batches' weights, which training minimises together with the cost; None
+        if there is none.
     """
 
     epoch: int
@@ -48,6 +51,7 @@ class Epoch(NamedTuple):
     samples_per_second: float
     lr: float | None = None
     more: Mapping[str, float] = {}
+    penalty: float | None = None
 
     def figure(self, name: str) -> float:
         """Return a figure by the name of its field or its metric."""
@@ -97,7 +101,7 @@ class History:
         columns = {name: [getattr(epoch, name) for epoch in self.epochs] for name in fields}
         for name in dict.fromkeys(name for epoch in self.epochs for name in epoch.more):
             columns[name] = [epoch.more.get(name) for epoch in self.epochs]
-        optional = {"val_cost", "val_metric", "lr"}
+        optional = {"val_cost", "val_metric", "lr", "penalty"}
         return {
             name: values
             for name, values in columns.items()

@@ -35,9 +35,12 @@ def _accuracy(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray 
 def _r2(y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
     """Return R squared of all outputs taken together; 0 if the targets do not vary."""
     weights = np.ones(len(y_true)) if sample_weight is None else sample_weight
-    spread = weights @ (y_true - np.average(y_true, axis=0, weights=weights)) ** 2
-    error = weights @ (y_true - y_pred) ** 2
-    return 1.0 - np.sum(error) / np.sum(spread) if np.sum(spread) > 0 else 0.0
+    mean = np.average(y_true, axis=0, weights=weights)
+    # Not BLAS's sums, which `@` takes: they depend on the number of its threads.
+    error, spread = (
+        np.sum(weights * ((y_true - other) ** 2).reshape(len(y_true), -1).T) for other in (y_pred, mean)
+    )
+    return 1.0 - error / spread if spread > 0 else 0.0
 
 
 # The trainer's own metrics, which do not need scikit-learn.
@@ -211,7 +214,9 @@ def as_metric(spec: Any, task: str) -> Metric:
     if isinstance(spec, str):
         return _named(spec, task)
     if not callable(spec):
-        raise TypeError(f"a metric must be a name or a function f(y_true, y_pred), got {spec!r}.")
+        raise TypeError(
+            f"a metric must be a name or a function f(y_true, y_pred), got {_checks.shown(spec)}."
+        )
     function = getattr(spec, "_score_func", spec)
     name = getattr(function, "__name__", type(function).__name__)
     falls = name.endswith(("_error", "_loss", "_deviance")) and not _is_scorer(spec)
@@ -230,7 +235,8 @@ def _named(name: str, task: str) -> Metric:
         nearest = _checks.nearest_name(name, [*NATIVE, *names])
         hint = "" if nearest is None else f" Did you mean {nearest!r}?"
         raise ValueError(
-            f"metric must be accuracy, r2 or one of sklearn.metrics.get_scorer_names(), got {name!r}.{hint}"
+            "metric must be accuracy, r2 or one of sklearn.metrics.get_scorer_names(), got "
+            f"{_checks.shown(name)}.{hint}"
         )
     metric = Metric(name, task, metrics.get_scorer(name))
     try:
@@ -238,6 +244,6 @@ def _named(name: str, task: str) -> Metric:
             warnings.simplefilter("ignore")
             metric(*_EXAMPLES[task])
     except Exception as error:  # scikit-learn raises errors of many types
-        reason = str(error).partition("\n")[0]
+        reason = _checks.reason_of(error)
         raise ValueError(f"metric {name!r} cannot be used for a {task} task: {reason}") from error
     return metric

@@ -65,6 +65,8 @@ class Optimizer:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             if field.name in _RANGES:
                 _checks.check_number(field.name, getattr(self, field.name), *_RANGES[field.name])
+            elif isinstance(field.default, bool):
+                _checks.check_flag(field.name, getattr(self, field.name))
 
     @property
     def _form(self) -> _Form:
@@ -557,6 +559,6 @@ def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
             f"optimizer must be one of {', '.join(OPTIMIZERS)} or an optimiser such as fastnn.Adam(), "
-            f"got {optimizer!r}."
+            f"got {_checks.shown(optimizer)}."
         )
     return optimizer

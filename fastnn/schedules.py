@@ -152,7 +152,7 @@ class Milestones(Schedule):
 
     def __post_init__(self) -> None:
         if isinstance(self.epochs, str) or not isinstance(self.epochs, (Sequence, np.ndarray)):
-            raise TypeError(f"epochs must be a sequence of integers, got {self.epochs!r}.")
+            raise TypeError(f"epochs must be a sequence of integers, got {_checks.shown(self.epochs)}.")
         epochs = tuple(_checks.check_count(f"epochs[{i}]", epoch) for i, epoch in enumerate(self.epochs))
         if not epochs or list(epochs) != sorted(set(epochs)):
             raise ValueError(f"epochs must hold at least one number, in ascending order, got {list(epochs)}.")
@@ -357,9 +357,8 @@ class WarmUp(Schedule):
     def __post_init__(self) -> None:
         object.__setattr__(self, "then", as_schedule(self.then))
         if (self.epochs is None) == (self.steps is None):
-            raise ValueError(
-                f"WarmUp takes either epochs or steps, got epochs={self.epochs}, steps={self.steps}."
-            )
+            found = f"epochs={_checks.shown(self.epochs)}, steps={_checks.shown(self.steps)}"
+            raise ValueError(f"WarmUp takes either epochs or steps, got {found}.")
         if self.epochs is not None:
             _checks.check_number("epochs", self.epochs, 0.0, open_low=True)
         if self.steps is not None:
@@ -447,7 +446,8 @@ class Adaptive(Schedule):
     min_lr : float, default=1e-6
         Training stops at the end of a plateau at this rate or a lower one.
     monitor : {"val_cost", "val_metric", "cost", "metric"}, default="cost"
-        Name of the figure; lower costs and higher metrics are better.
+        Name of the figure; lower costs and higher metrics are better. The cost is without the penalty, which
+        scikit-learn's includes.
 
     Examples
     --------
@@ -515,7 +515,7 @@ class Function(Schedule):
 
     def __post_init__(self) -> None:
         if not callable(self.function):
-            raise TypeError(f"function must be a callable f(epoch, lr), got {self.function!r}.")
+            raise TypeError(f"function must be a callable f(epoch, lr), got {_checks.shown(self.function)}.")
 
     def rates(self, lr: float, epoch: int, n_epochs: int, n_steps: int, n_seen: int, state: Json) -> ndarray:  # noqa: D102
         rates = np.empty(n_steps)
@@ -573,5 +573,5 @@ def as_schedule(spec: Schedule | str | Callable[[float, float], float] | None) -
         return Function(spec)
     raise TypeError(
         f"schedule must be one of {', '.join(SCHEDULES)}, a schedule such as fastnn.schedules.Step(10), "
-        f"or a function f(epoch, lr), got {spec!r}."
+        f"or a function f(epoch, lr), got {_checks.shown(spec)}."
     )

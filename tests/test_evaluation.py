@@ -205,6 +205,14 @@ def test_labels_of_any_kind(rng):
         assert evaluate_predictions(*named, probabilities=p, classes=classes) == expected
 
 
+def test_labels_are_compared_by_their_text():
+    for truth, prediction in (([" a", "b "], ["a", "b"]), (["1", "2"], [1.0, 2.0])):
+        for classes in (None, sorted(prediction)):
+            found = evaluate_predictions(truth, prediction, classes=classes, task="classification")
+            assert found["accuracy"]["value"] == 1
+    assert baseline([" a", "a", "b"], ["a ", "b"])["accuracy"] == 0.5
+
+
 def test_everything_right(rng):
     truth = np.array([0, 1] * 15)
     found = evaluate_predictions(truth, truth, probabilities=truth.astype("float32"), classes=[0, 1])
@@ -285,8 +293,8 @@ def test_baseline_with_classes_that_a_part_lacks():
         (([0, 1], [0, 1]), {"probabilities": [0.5, math.nan]}, "probabilities must be finite"),
         (
             ([0, 1], [0, 1]),
-            {"classes": ["0", "1"]},
-            r"truth must hold labels of the classes \('0', '1'\), got 0",
+            {"classes": ["no", "yes"]},
+            r"truth must hold labels of the classes \('no', 'yes'\), got 0",
         ),
         (([[0, 1]], [[0, 1]]), {}, r"truth must have shape \(n,\), one label per row, got \(1, 2\)"),
         (([1.0, 2.0], [1.0, math.nan]), {}, "prediction has 1 values that are NaN or infinite"),

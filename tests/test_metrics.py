@@ -222,5 +222,5 @@ def test_shapes_that_do_not_fit():
 def test_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
     assert as_metric("accuracy", "binary")([0, 1], [0.1, 0.9]) == 1
-    with pytest.raises(ImportError, match=r'pip install "fastnn\[sklearn\]"'):
+    with pytest.raises(ImportError, match=r'pip install "fastnn-core\[sklearn\]"'):
         as_metric("roc_auc", "binary")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import ArrayLike
 
+from .. import _checks
 from ..history import Epoch, History
 from ..network.mlp import MLP
 from .settings import Settings
@@ -52,7 +53,7 @@ class Batch(NamedTuple):
     n_rows : int
         Number of rows in the batch.
     cost : float
-        Mean loss of its rows before the update, including any penalty.
+        Mean loss of its rows before the update, without penalty.
     lr : float
         Learning rate of the update.
     """
@@ -124,7 +125,9 @@ def as_callback(spec: Callback | Callable[[Any, Epoch], Any]) -> Callback:
         )
     if callable(spec):
         return _OnEpochEnd(spec)
-    raise TypeError(f"a callback must be a fastnn.Callback or a function f(trainer, epoch), got {spec!r}.")
+    raise TypeError(
+        f"a callback must be a fastnn.Callback or a function f(trainer, epoch), got {_checks.shown(spec)}."
+    )
 
 
 def wants_batches(callbacks: Iterable[Callback]) -> bool:

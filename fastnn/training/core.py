@@ -56,7 +56,7 @@ class Core:
     def records(self, data: Data, batch_size: int) -> tuple[Network, Workspace]:
         """Return the network's record, with weights in panels, and the workspace for these rows."""
         network = self.network.view(self.state.dropout_seed, sparse=data.starts.size > 0, packed=True)
-        return network, self._reserve(batch_size, data)
+        return network, self.reserve(batch_size, data)
 
     def train(self, n_parts: int, *args: Any) -> None:
         """Train on some batches; `args` are the arguments of ``kernels.step.train_part`` after the team."""
@@ -90,7 +90,7 @@ class Core:
         launch(kernels.score_part, self.network.params.dtype, n_parts, *args)
         return losses, scores
 
-    def _reserve(self, capacity: int, data: Data) -> Workspace:
+    def reserve(self, capacity: int, data: Data) -> Workspace:
         """Return a workspace for batches of these rows; allocate one only if the last does not suffice."""
         work, n_entries = self._work, None
         if data.starts.size > 0:  # room for a batch of the longest rows
@@ -100,6 +100,7 @@ class Core:
         if (
             work is None
             or work.capacity < capacity
+            or work.y.shape[1] != data.labels.shape[1] + data.targets.shape[1]
             or is_sparse != (n_entries is not None)
             or work.entries.shape[1] < (n_entries or 0)
         ):

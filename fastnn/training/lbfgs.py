@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._threads import at_work
-from ..kernels.records import COST_SUM, SCORE_SUM, WEIGHT_SUM
+from ..kernels.records import COST_SUM, PENALTY_SUM, SCORE_SUM, WEIGHT_SUM
 from ..optimizers import LBFGS
 from .core import Core
-from .loop import Run
+from .loop import Run, divergence
 from .rows import Rows, check_rows, weigh_classes
 
 
@@ -80,7 +80,7 @@ def minimize(
     architecture, settings = core.network.architecture, core.settings
     rows = check_rows(architecture, settings.loss, x, y, sample_weight)
     rows = weigh_classes(rows, settings.class_weight, architecture.n_classes)
-    return _minimize_rows(core, rows, max_iter, callback, options)
+    return _minimize_rows(core, rows, _Penalty(core, rows), max_iter, callback, options)
 
 
 def train_by_lbfgs(run: Run) -> None:
@@ -88,14 +88,15 @@ def train_by_lbfgs(run: Run) -> None:
     rows, core, state = run.source.rows, run.core, run.state
     optimizer = core.settings.optimizer
     assert isinstance(optimizer, LBFGS)
-    start = time.perf_counter()
+    penalty, start = _Penalty(core, rows), time.perf_counter()
 
     def end_iteration(intermediate_result: Any) -> None:
         nonlocal start
         _, scores = core.score(rows.data, rows.n)
         weights = np.ones(rows.n) if rows.weights is None else rows.weights
-        run.totals[COST_SUM] = intermediate_result.fun * rows.n
-        run.totals[SCORE_SUM] = weights @ scores
+        run.totals[PENALTY_SUM] = penalty.value() * rows.n
+        run.totals[COST_SUM] = intermediate_result.fun * rows.n - run.totals[PENALTY_SUM]
+        run.totals[SCORE_SUM] = (scores * weights).sum()
         run.totals[WEIGHT_SUM] = weights.sum()
         run.n_done = rows.n
         now = time.perf_counter()
@@ -110,15 +111,17 @@ def train_by_lbfgs(run: Run) -> None:
         "ftol": 0.0,
         "maxcor": optimizer.history_size,
     }
-    result = _minimize_rows(core, rows, run.n_epochs - len(state.history), end_iteration, options)
+    n_epochs = run.n_epochs - len(state.history)
+    result = _minimize_rows(core, rows, penalty, n_epochs, end_iteration, options)
     if not np.isfinite(result.fun):
-        raise run.divergence(has_started=True)
+        raise divergence(state, f"in epoch {state.epoch}")
     state.stop("epochs" if len(state.history) == run.n_epochs else "converged")
 
 
 def _minimize_rows(
     core: Core,
     rows: Rows,
+    penalty: _Penalty,
     max_iter: int,
     callback: Callable[[Any], None] | None,
     options: dict[str, Any],
@@ -128,9 +131,6 @@ def _minimize_rows(
     layout = core.network.layout
     matrices = layout.weights(core.network.params)
     ends = np.cumsum([matrix.size for matrix in matrices])[:-1]
-    n_inputs = [layer["n_in"] for layer in layout.layers]  # the penalised rows
-    penalised = [matrix[:n] for matrix, n in zip(matrices, n_inputs, strict=True)]
-    decay = core.settings.l2 / (rows.n if rows.weights is None else rows.weights.sum())
 
     def unpack(vector: np.ndarray) -> None:
         for matrix, values in zip(matrices, np.split(vector, ends), strict=True):
@@ -140,11 +140,8 @@ def _minimize_rows(
         unpack(vector)
         cost, flat = core.gradient(rows.data, rows.n)
         grads = layout.weights(flat)
-        if decay > 0:
-            cost += 0.5 * decay * sum(float(np.einsum("io,io->", w, w)) for w in penalised)
-            for grad, w, n in zip(grads, penalised, n_inputs, strict=True):
-                grad[:n] += decay * w
-        return cost, _pack(grads)
+        penalty.add_gradient(grads)
+        return cost + penalty.value(), _pack(grads)
 
     with at_work():
         result = scipy_minimize(
@@ -157,6 +154,28 @@ def _minimize_rows(
         )
     unpack(result.x)
     return result
+
+
+class _Penalty:
+    """The L2 penalty of a network's present weights, as it is added to the cost of some rows."""
+
+    def __init__(self, core: Core, rows: Rows) -> None:
+        layout = core.network.layout
+        n_inputs = [layer["n_in"] for layer in layout.layers]
+        matrices = layout.weights(core.network.params)
+        self._penalised = [matrix[:n] for matrix, n in zip(matrices, n_inputs, strict=True)]
+        self._decay = core.settings.l2 / (rows.n if rows.weights is None else rows.weights.sum())
+
+    def value(self) -> float:
+        if self._decay == 0:
+            return 0.0
+        return 0.5 * self._decay * sum(float(np.einsum("io,io->", w, w)) for w in self._penalised)
+
+    def add_gradient(self, grads: list[np.ndarray]) -> None:
+        if self._decay == 0:
+            return
+        for grad, w in zip(grads, self._penalised, strict=True):
+            grad[: len(w)] += self._decay * w
 
 
 def _pack(arrays: list[np.ndarray]) -> np.ndarray:

@@ -12,7 +12,6 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,7 +127,7 @@ class JsonLog(_Log):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = _checks.check_path("path", path)
         self._what = f"log {str(self.path)!r}"
 
     def write(self, event: str, **fields: Any) -> None:
@@ -223,13 +222,14 @@ class TensorBoard(_Log):
         self, folder: str | os.PathLike[str], histograms: bool = False, x: Any = None, y: Any = None
     ) -> None:
         _checks.require("tensorboardX", "tensorboard")
-        self.folder = Path(folder)
+        self.folder = _checks.check_path("folder", folder)
         self._what = f"TensorBoard's file in {str(self.folder)!r}"
+        self.histograms = _checks.check_flag("histograms", histograms)
         if (x is None) != (y is None):
             raise ValueError("TensorBoard needs both x and y for gradients, or neither.")
         if x is not None and not histograms:
             raise ValueError("TensorBoard shows gradients of x and y as histograms: pass histograms=True.")
-        self.histograms, self._rows = bool(histograms), None if x is None else (x, y)
+        self._rows = None if x is None else (x, y)
         self._writer: Any = None
         self._flushed = 0.0
 

@@ -28,11 +28,20 @@ from .resume import Checkpoints
 from .rows import Rows
 from .scores import Scores
 from .sources import Source
+from .state import State
 from .stopping import Best
 
 
 class DivergenceError(ArithmeticError, ValueError):
     """Error raised when the cost of a training becomes NaN or infinite."""
+
+
+def divergence(state: State, when: str) -> DivergenceError:
+    """Return the error to raise for a cost that is not finite."""
+    return DivergenceError(
+        f"the cost became NaN or infinite {when} (after {state.n_batches} steps). Try a smaller learning "
+        f"rate than {state.lr:g}, or standardise x and y. The network keeps its last finite weights."
+    )
 
 
 class Run:
@@ -114,7 +123,7 @@ class Run:
         self.n_done, rng = resumed_at or 0, state.rng if resumed_at is None else None
         first = len(state.history)
         self.source.start(first, self.n_epochs, rng)
-        self.display = make_display(self._verbose, self.n_epochs - first, self.source.n_rows, state.history)
+        self.display = make_display(self._verbose, self.n_epochs, self.source.n_rows, state.history)
 
     def _finish(self) -> None:
         """Restore the best epoch and count the rows; the network already has its averaged weights."""
@@ -150,16 +159,6 @@ class Run:
             state.stop("schedule")
         self.callbacks.on_epoch_end(self.trainer, epoch)
         self._checkpoint(epoch.epoch)
-
-    def divergence(self, has_started: bool) -> DivergenceError:
-        """Return the error to raise for a cost that is not finite."""
-        epoch = self.state.epoch
-        when = f"in epoch {epoch}" if has_started else f"in the first batch of epoch {epoch}"
-        return DivergenceError(
-            f"the cost became NaN or infinite {when} (after {self.state.n_batches} steps). Try a smaller "
-            f"learning rate than {self.state.lr:g}, or standardise x and y. The network keeps its last "
-            "finite weights."
-        )
 
     def _train_epoch(self) -> None:
         """Train the rest of an epoch, block by block."""
@@ -198,7 +197,8 @@ class Run:
             n_steps = int(self.totals[STEPS_DONE] - before[STEPS_DONE])
             state.n_batches += n_steps
             if self.totals[FAILED] == NOT_FINITE:
-                raise self.divergence(bool(self.totals[ROWS_DONE]))
+                when = "in" if self.totals[ROWS_DONE] else "in the first batch of"
+                raise divergence(state, f"{when} epoch {state.epoch}")
             if n_loaded() == loaded:  # else most of the time went into compiling or loading
                 pace.note(n_parts, n_steps, time.perf_counter() - start)
             self._lr = float(rates[(first + n_rows - 1) // rows_per_update])

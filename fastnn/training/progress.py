@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from ..history import Epoch, History, format_figure
 
 REFRESH_SECONDS = 0.1
+SLOW_SECONDS = 2.0  # after which a step without a display says what it does
 PLAIN_LINES = 20  # approximate limit on the lines of a run without a terminal
 LIVE_ROWS = 8  # for the last epochs, or the last trials of a search
 LIVE_REFRESH_SECONDS = 0.25  # a table takes longer to draw than a bar
@@ -19,6 +22,19 @@ CURVE_POINTS = 1000  # fewer than twice as many epochs are read, however long th
 _MORE_COLUMNS = (("lr", "lr", None), ("seconds", "seconds", None), ("samples/s", "samples_per_second", None))
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = "_.-=+*#@"
+
+
+@contextmanager
+def announced(text: str, *, quiet: bool = False) -> Iterator[None]:
+    """Say on stderr what is being done within a block, if it takes longer than SLOW_SECONDS."""
+    timer = threading.Timer(SLOW_SECONDS, print, [text], {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    if not quiet:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Silent(AbstractContextManager[Any]):
@@ -58,7 +74,15 @@ class OnTerminal:
 
 
 class Display(OnTerminal, Silent):
-    """Show epochs on stderr through rich: a bar on a terminal, otherwise a line every few epochs."""
+    """Show epochs on stderr through rich: a bar on a terminal, otherwise a line every few epochs.
+
+    Parameters
+    ----------
+    n_epochs : int
+        Number of epochs in the history at the end; those that it holds already count as done.
+    n_rows : int
+    history : History
+    """
 
     def __init__(self, n_epochs: int, n_rows: int, history: History) -> None:
         from rich.console import Console
@@ -71,7 +95,7 @@ class Display(OnTerminal, Silent):
         )
 
         self._n_epochs, self._n_rows, self._history = n_epochs, n_rows, history
-        self._epochs_done = 0
+        self._epochs_done = self._epochs_before = len(history)
         self._first_end = 0.0
         self.console = Console(stderr=True)
         self.shown = self._progress = Progress(
@@ -83,7 +107,7 @@ class Display(OnTerminal, Silent):
             console=self.console,
             refresh_per_second=1 / REFRESH_SECONDS,
         )
-        self._task = self._progress.add_task("", total=n_epochs, figures="")
+        self._task = self._progress.add_task("", total=n_epochs, completed=len(history), figures="")
 
     def rows(self, done: int) -> None:
         """Move the bar within the epoch."""
@@ -92,15 +116,15 @@ class Display(OnTerminal, Silent):
     def epoch(self, epoch: Epoch) -> None:
         """Show the epoch's figures."""
         self._epochs_done += 1
-        now = time.perf_counter()
-        if self._epochs_done == 1:  # it may include compilation, so it says nothing about the others
+        now, n_shown = time.perf_counter(), self._epochs_done - self._epochs_before
+        if n_shown == 1:  # it may include compilation, so it says nothing about the others
             self._first_end = now
         figures = self._figures(epoch)
         if self.console.is_terminal:
             self._progress.update(self._task, completed=self._epochs_done, figures=figures)
-        elif self._epochs_done % max(1, self._n_epochs // PLAIN_LINES) == 0:
+        elif n_shown % max(1, (self._n_epochs - self._epochs_before) // PLAIN_LINES) == 0:
             to_go = self._n_epochs - self._epochs_done
-            pace = (now - self._first_end) / max(1, self._epochs_done - 1) or epoch.seconds
+            pace = (now - self._first_end) / max(1, n_shown - 1) or epoch.seconds
             self.console.print(
                 f"epoch {self._epochs_done}/{self._n_epochs}  {figures}  {to_go * pace:.0f} s left",
                 highlight=False,
@@ -124,10 +148,12 @@ class Display(OnTerminal, Silent):
             ("val cost", "val_cost", epoch.val_cost),
             (f"val {metric}", "val_metric", epoch.val_metric),
         ]
+        shown = {label for label, _, value in named if value is not None}
         return named + [
-            (name.replace("val_", "val "), name, value)
+            (label, name, value)
             for name, value in epoch.more.items()
-            if not name.startswith("layers.")  # norms are too many for a line
+            if (label := name.replace("val_", "val ")) not in shown  # a further metric that is the usual one
+            and not name.startswith("layers.")  # norms are too many for a line
         ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
+from .._memory import check_memory
 from ..history import Epoch
 from ..network.mlp import MLP
 from .callbacks import Callback
@@ -38,12 +39,13 @@ def grid_axes(x: ArrayLike, resolution: int, margin: float = 0.1) -> tuple[np.nd
     >>> across, up
     (array([0. , 0.5, 1. ]), array([0., 1., 2.]))
     """
-    x = np.asarray(x, dtype=np.float64)
+    x = _checks.as_numbers("x", x).astype(np.float64)
     if x.ndim != 2 or x.shape[1] != 2:
         raise ValueError(f"x must have 2 features, one for each axis of the grid, got shape {x.shape}.")
     if len(x) == 0 or not np.isfinite(x).all():
         raise ValueError("x must hold at least one row, and finite values only.")
     _checks.check_count("resolution", resolution, 2)
+    check_memory(f"resolution={resolution}", 16 * resolution**2, "the points of its grid")
     low, high = x.min(axis=0), x.max(axis=0)
     spread = np.where(high > low, high - low, 1.0)
     low, high = low - margin * spread, high + margin * spread
@@ -60,7 +62,8 @@ class _Recorder(Callback):
 
     def __init__(self, every: int, epochs: Iterable[int] | None) -> None:
         self._every = _checks.check_count("every", every)
-        self._chosen = None if epochs is None else {_checks.check_count("epochs", n, 0) for n in epochs}
+        chosen = [] if epochs is None else _checks.check_items("epochs", epochs, "integers")
+        self._chosen = None if epochs is None else {_checks.check_count("epochs", n, 0) for n in chosen}
         self.epochs: list[int] = []
 
     def _record(self, trainer: Any) -> None:

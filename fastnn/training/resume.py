@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import _checks
+from ..kernels.records import N_TOTALS
+from ..network import files as model_file
 from .checkpoint import Checkpoint, Clock
 from .core import Core
 from .settings import text_of
@@ -39,7 +42,7 @@ class Checkpoints:
         early_stopping: EarlyStopping | None,
     ) -> None:
         if rule is not None and not isinstance(rule, Checkpoint):
-            raise TypeError(f"checkpoint must be a fastnn.Checkpoint, got {rule!r}.")
+            raise TypeError(f"checkpoint must be a fastnn.Checkpoint, got {_checks.shown(rule)}.")
         self._rule, self._state, self._source, self._held_out = rule, core.state, source, held_out
         self._found: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None
         if rule is None:
@@ -57,13 +60,16 @@ class Checkpoints:
         """Raise, before anything is restored, if a checkpoint is of another training or lacks a part."""
         needed_of_state = {*self._state.to_json(), "source", "best", "digest", "done"}
         needed_of_arrays = {*self._state.arrays(), *self._source.arrays(), "totals"}
-        missing = sorted(needed_of_state - state.keys() | needed_of_arrays - arrays.keys())
+        found_arrays = set(arrays)
+        if arrays.get("totals", np.empty(0)).shape != (N_TOTALS,):
+            found_arrays.discard("totals")
+        missing = sorted(needed_of_state - state.keys() | needed_of_arrays - found_arrays)
         if missing:
             raise ValueError(
                 f"the newest checkpoint in {str(rule.folder)!r} lacks {', '.join(missing)}: another version "
                 "of fastnn has written it. Use another folder, or pass resume=False."
             )
-        found = state["digest"]
+        found = state["digest"] if isinstance(state["digest"], dict) else {}
         for name, value in self._digest.items():
             if found.get(name) != value:
                 raise ValueError(
@@ -81,13 +87,22 @@ class Checkpoints:
         if self._found is None or self._rule is None:
             return None
         state, arrays = self._found
-        for name, array in self._arrays(totals, best).items():
-            array[:] = arrays[name]
-        self._state.restore(state)
-        self._source.counters, best.state = state["source"], state["best"]
+        own = self._arrays(totals, best)
+        with model_file.refusing(self._rule.folder, "folder of checkpoints"):
+            for name, array in own.items():
+                if (arrays[name].shape, arrays[name].dtype) != (array.shape, array.dtype):
+                    raise ValueError(
+                        f"array {name} is {arrays[name].dtype} {arrays[name].shape}, expected {array.dtype} "
+                        f"{array.shape}."
+                    )
+            for name, array in own.items():
+                array[:] = arrays[name]
+            self._state.restore(state)
+            self._source.counters, best.state = state["source"], state["best"]
+            n_done = int(state["done"])
         self._clock = Clock(self._rule, self._state.n_batches)
         self._found = None
-        return int(state["done"])
+        return n_done
 
     def at_most(self, n_steps: int) -> int:
         """Return the number of steps, or fewer if a checkpoint is due before."""

@@ -5,7 +5,6 @@ Only the order of the rows to train on, an array of indices, is written in place
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,13 +61,9 @@ class Rows:
         """Return the rows that the indices select, in that order; features are not copied."""
         return Rows(self.data._replace(indices=indices), self.x)
 
-    @functools.cached_property
-    def spread(self) -> float:
-        """Squared error, per target, of predicting the mean of the targets."""
-        targets, weights = self.pick(self.data.targets), self.weights
-        mean = np.average(targets, axis=0, weights=weights).astype(np.float64)
-        squares = ((targets - mean) ** 2).sum(axis=1)
-        return float(squares.sum() if weights is None else weights @ squares) / targets.shape[1]
+    def sorted(self) -> Rows:
+        """Return the same rows in the order in which they were given, for sums that no shuffle may change."""
+        return self.in_order(np.sort(self.data.indices))
 
 
 def check_rows(
@@ -108,7 +103,8 @@ def check_rows(
     if y is None:
         raise TypeError(f"{y_name} is missing: only a stream brings its own.")
     n_rows = x.shape[0]
-    _checks.check_lengths(x_name, n_rows, y_name, np.shape(y)[0] if np.ndim(y) else 0)
+    y = _checks.as_array(y_name, y)
+    _checks.check_lengths(x_name, n_rows, y_name, len(y) if y.ndim else 0)
     targets = loss.check_targets(y_name, y, architecture.sizes[-1], architecture.dtype)
     field = "labels" if loss.kind in ("class", "labels") else "targets"
     data = data._replace(**{field: _checks.writable_view(targets)})
@@ -152,7 +148,9 @@ def weigh_classes(
 
 
 class SpreadSums:
-    """Running computation of :attr:`Rows.spread` over blocks (Chan, Golub and LeVeque, 1979).
+    """Running computation of the targets' spread over blocks (Chan, Golub and LeVeque, 1979).
+
+    The sums are NumPy's own: those of BLAS, which ``@`` takes, depend on the number of its threads.
 
     Parameters
     ----------
@@ -175,7 +173,8 @@ class SpreadSums:
         if targets.size == 0 or not weights.any():
             return np.zeros((3, 1))
         mean = np.average(targets, axis=0, weights=weights).astype(np.float64)
-        return np.array([np.full(len(mean), weights.sum()), mean, weights @ (targets - mean) ** 2])
+        squares = weights[:, np.newaxis] * (targets - mean) ** 2
+        return np.array([np.full(len(mean), weights.sum()), mean, squares.sum(axis=0)])
 
     def add(self, block: np.ndarray) -> None:
         """Add the sums of another block."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _checks
 from ..history import MONITORS, Epoch
-from ..kernels.records import COST_SUM, SCORE_SUM, WEIGHT_SUM
+from ..kernels.records import COST_SUM, PENALTY_SUM, SCORE_SUM, WEIGHT_SUM
 from ..metrics import Metric, as_metric
 from ..network.mlp import MLP
 from .core import Core
@@ -113,7 +113,7 @@ class Scores:
         lr : float or None
             Learning rate of the last step.
         """
-        n_rows, state = self._source.n_rows, self._core.state
+        n_rows, state, settings = self._source.n_rows, self._core.state, self._core.settings
         val_cost = val_metric = None
         with state.averager.averaged():
             if self._held_out is not None:
@@ -123,13 +123,14 @@ class Scores:
             more |= self._norms(self._source.rows)
         return Epoch(
             epoch=state.epoch,
-            cost=totals[COST_SUM] / n_rows,
+            cost=float(totals[COST_SUM] / n_rows),
             metric=_metric(self._core, totals[SCORE_SUM], totals[WEIGHT_SUM], self._source),
             val_cost=val_cost,
             val_metric=val_metric,
             seconds=seconds,
             samples_per_second=n_rows / seconds,
             lr=lr,
+            penalty=float(totals[PENALTY_SUM]) / n_rows if settings.l1 + settings.l2 > 0 else None,
             more=more,
         )
 
@@ -159,21 +160,24 @@ class Scores:
         n_rows = min(self._core.settings.batch_size or rows.n, rows.n)
         _, grads = self._core.gradient(rows.data, n_rows)
         return {
-            f"layers.{depth}.{kind}_norm": float(np.linalg.norm(array))
+            f"layers.{depth}.{kind}_norm": float(np.sqrt(np.square(array, dtype=np.float64).sum()))
             for kind, flat in (("grad", grads), ("weight", self._net.params))
-            for depth, array in enumerate(self._net.compiled.split(flat)[0])
+            for depth, array in enumerate(self._net.compiled_network.split(flat)[0])
         }
 
 
 def cost_and_metric(core: Core, source: Source) -> tuple[float, float]:
-    """Compute the mean loss and the metric (accuracy or R squared) over all rows of a source."""
+    """Compute the mean loss and the metric (accuracy or R squared) over all rows of a source.
+
+    The sums are NumPy's own: those of BLAS, which ``@`` takes, depend on the number of its threads.
+    """
     cost_sum = score_sum = weight_sum = 0.0
     with contextlib.closing(source.blocks()) as blocks:
         for rows in blocks:
             losses, scores = core.score(rows.data, rows.n)
             weights = np.ones(rows.n) if rows.weights is None else rows.weights
             cost_sum += (losses * weights).sum()
-            score_sum += weights @ scores
+            score_sum += (scores * weights).sum()
             weight_sum += weights.sum()
     return float(cost_sum / weight_sum), _metric(core, score_sum, weight_sum, source)
 

@@ -59,26 +59,30 @@ class Settings:
         loss = as_loss(given["loss"])
         rate_factors, average = given["rate_factors"], given["average"]
         if not isinstance(rate_factors, (Mapping, type(None))):
-            raise TypeError(f"rate_factors must be a dict of factors by layer, got {rate_factors!r}.")
+            raise TypeError(
+                f"rate_factors must be a dict of factors by layer, got {_checks.shown(rate_factors)}."
+            )
         if average is not None and not isinstance(average, (EMA, SWA)):
-            raise TypeError(f"average must be fastnn.EMA(...) or fastnn.SWA(...), got {average!r}.")
+            raise TypeError(
+                f"average must be fastnn.EMA(...) or fastnn.SWA(...), got {_checks.shown(average)}."
+            )
         settings = cls(
             loss=loss,
             optimizer=as_optimizer(given["optimizer"]),
             schedule=as_schedule(given["schedule"]),
-            batch_size=_count_or_none("batch_size", given["batch_size"]),
+            batch_size=_checks.check_optional_count("batch_size", given["batch_size"]),
             l1=_checks.check_number("l1", given["l1"], 0.0),
             l2=_checks.check_number("l2", given["l2"], 0.0),
             clip_value=_checks.check_limit("clip_value", given["clip_value"]),
             clip_norm=_checks.check_limit("clip_norm", given["clip_norm"]),
             accumulate=_checks.check_count("accumulate", given["accumulate"]),
             max_norm=_checks.check_limit("max_norm", given["max_norm"]),
-            rate_factors=_check_rate_factors(rate_factors or {}, len(architecture.sizes) - 1),
+            rate_factors=_check_rate_factors(rate_factors or {}, architecture),
             average=average,
             class_weight=_check_class_weight(given["class_weight"], loss, architecture),
-            shuffle=bool(given["shuffle"]),
-            lazy=bool(given["lazy"]),
-            n_threads=_count_or_none("n_threads", given["n_threads"]),
+            shuffle=_checks.check_flag("shuffle", given["shuffle"]),
+            lazy=_checks.check_flag("lazy", given["lazy"]),
+            n_threads=_checks.check_optional_count("n_threads", given["n_threads"]),
         )
         settings.output_for(architecture)
         settings._check_together(architecture)
@@ -192,21 +196,20 @@ def text_of(value: Any) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
-def _count_or_none(name: str, value: Any) -> int | None:
-    return None if value is None else _checks.check_count(name, value)
-
-
-def _check_rate_factors(given: Mapping[Any, Any], n_layers: int) -> dict[int | str, float]:
+def _check_rate_factors(given: Mapping[Any, Any], architecture: Architecture) -> dict[int | str, float]:
     checked: dict[int | str, float] = {}
+    n_layers = len(architecture.sizes) - 1
     for key, value in given.items():
-        factor = _checks.check_number(f"rate_factors[{key!r}]", value, 0.0)
+        factor = _checks.check_number(f"rate_factors[{_checks.shown(key)}]", value, 0.0)
         is_number = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
         is_layer = is_number and -n_layers <= key < n_layers
         if not is_layer and key not in ("bias", "embeddings"):
             raise ValueError(
-                f"rate_factors has the key {key!r}: expected 'bias', 'embeddings' or a layer from "
-                f"{-n_layers} to {n_layers - 1}."
+                f"rate_factors has the key {_checks.shown(key)}: expected 'bias', 'embeddings' or a layer "
+                f"from {-n_layers} to {n_layers - 1}."
             )
+        if key == "embeddings" and not architecture.embeddings:
+            raise ValueError("rate_factors has the key 'embeddings', but the network embeds no columns.")
         checked[int(key) if is_layer else key] = factor
     return checked
 
@@ -222,7 +225,8 @@ def _check_class_weight(
         return _checks.check_name("class_weight", class_weight, ["balanced"])
     if not isinstance(class_weight, Mapping):
         raise TypeError(
-            f"class_weight must be 'balanced' or a dict of weights by class, got {class_weight!r}."
+            "class_weight must be 'balanced' or a dict of weights by class, got "
+            f"{_checks.shown(class_weight)}."
         )
     n_classes = architecture.n_classes
     checked = {}

@@ -93,11 +93,16 @@ class InMemory:
     def __init__(self, rows: Rows, shuffled: bool = False) -> None:
         self.rows, self.n_rows, self.begin = rows, rows.n, 0
         self._is_shuffled = shuffled
+        self._spread: float | None = None
 
     @property
     def spread(self) -> float:
-        """See :class:`Source`."""
-        return self.rows.spread
+        """See :class:`Source`; the same, to the bit, whatever order the rows are in."""
+        if self._spread is None:
+            sums = SpreadSums(self.rows.data.targets.shape[1])
+            sums.add(SpreadSums.of_block(self.rows.sorted()))
+            self._spread = sums.spread
+        return self._spread
 
     def blocks(self) -> Generator[Rows]:
         """See :class:`Source`."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
+from .._memory import check_memory
 from ..history import Epoch, History
 from ..network.compiled import CompiledNetwork
 from ..network.layout import aligned_copy, aligned_zeros
@@ -41,6 +44,9 @@ class State:
         Number of rows of an epoch, in the latest call of fit.
     schedule : dict
         State of the schedule.
+    planned : list of int, or None
+        Of single steps: their number in an epoch, the number of epochs, how many have been done, and `n_seen`
+        when their epoch began.
     history : History
     stop_reason : str or None
         Reason to end training; None while it continues.
@@ -49,10 +55,12 @@ class State:
     def __init__(self, network: CompiledNetwork, settings: Settings, rng: np.random.Generator) -> None:
         self.network, self.rng = network, rng
         architecture, params = network.architecture, network.params
+        n_vectors = settings.optimizer.n_states
+        n_all = n_vectors + settings.needs_full_gradient
+        check_memory("Trainer", n_all * params.nbytes, "the vectors of its optimiser")
         # Drawn only where it is used: without dropout, the order of the rows does not depend on it.
         drops = architecture.input_dropout > 0 or any(architecture.dropout)
         self.dropout_seed = int(rng.integers(2**63)) if drops else 0
-        n_vectors = settings.optimizer.n_states
         self.m, self.v, self.u = (
             aligned_zeros(params.size if k < n_vectors else 0, params.dtype) for k in range(3)
         )
@@ -61,6 +69,7 @@ class State:
         self.lr = getattr(settings.optimizer, "lr", 1.0)
         self.n_batches = self.n_updates = self.n_seen = self.n_rows = 0
         self.schedule: dict[str, Any] = {}
+        self.planned: list[int] | None = None
         self.history = History("r2" if settings.loss.is_regression else "accuracy")
         self.stop_reason: str | None = None
 
@@ -87,6 +96,26 @@ class State:
         self.n_seen += n_rows
         n_full, rest = divmod(n_rows, rows_per_update)
         self.n_updates += n_full + int(rest > 0 and is_whole_epoch)
+
+    @contextlib.contextmanager
+    def undrawn_if_refused(self) -> Iterator[None]:
+        """Put the generator back where it was if the block raises: a refused call changes nothing."""
+        before = self.rng.bit_generator.state
+        try:
+            yield
+        except BaseException:
+            self.rng.bit_generator.state = before
+            raise
+
+    def count_step(self, n_rows: int, n_batches: int) -> None:
+        """Count a single step, one update by all rows of its batches."""
+        self.n_seen += n_rows
+        self.n_batches += n_batches
+        self.n_updates += 1
+        if self.planned is not None:
+            self.planned[2] += 1
+            if self.planned[2] % self.planned[0] == 0:
+                self.planned[3] = self.n_seen
 
     def epoch_params(self) -> list[np.ndarray]:
         """Return the arrays of an epoch's network: parameters, averaged or not, and running statistics."""

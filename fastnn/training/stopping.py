@@ -41,8 +41,9 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         if not isinstance(self.monitor, str):
-            raise TypeError(f"monitor must be a name, got {self.monitor!r}.")
+            raise TypeError(f"monitor must be a name, got {_checks.shown(self.monitor)}.")
         _checks.check_count("patience", self.patience)
+        _checks.check_flag("restore_best", self.restore_best)
         _checks.check_number("min_delta", self.min_delta, 0.0)
 
 

@@ -28,6 +28,7 @@ from .scores import Scores
 from .settings import Settings
 from .sources import open_sources
 from .state import State
+from .steps import Steps
 from .stopping import Best, EarlyStopping
 
 
@@ -51,7 +52,7 @@ class Trainer(Evaluator):
         None for all rows at once. The last batch of an epoch may be smaller.
     l1, l2 : float, default=0.0
         ``(l2 / 2 * sum(w ** 2) + l1 * sum(abs(w))) / n`` is added to the cost of a batch of n rows; biases
-        are left out.
+        are left out. The history has it apart from the cost, as "penalty".
     clip_value : float, optional
         Clip every element of the gradient to this size.
     clip_norm : float, optional
@@ -107,7 +108,7 @@ class Trainer(Evaluator):
     """
 
     # A setting that is assigned to the trainer itself is an error: it would have no effect.
-    __slots__ = ("__weakref__", "core", "net", "settings", "state")
+    __slots__ = ("__weakref__", "_steps", "core", "net", "settings", "state")
 
     def __init__(
         self,
@@ -133,9 +134,10 @@ class Trainer(Evaluator):
     ) -> None:
         if not isinstance(net, MLP):
             raise TypeError(f"net must be a fastnn.MLP, got {type(net).__name__}.")
+        rng = _checks.make_rng(seed)
         self.net = net
         self.settings = Settings.check(
-            net.compiled.architecture,
+            net.compiled_network.architecture,
             loss=loss,
             optimizer=optimizer,
             schedule=schedule,
@@ -153,10 +155,11 @@ class Trainer(Evaluator):
             lazy=lazy,
             n_threads=n_threads,
         )
-        self.state = State(net.compiled, self.settings, np.random.default_rng(seed))
-        self.core = Core(net.compiled, self.settings, self.state)
+        self.state = State(net.compiled_network, self.settings, rng)
+        self.core = Core(net.compiled_network, self.settings, self.state)
+        self._steps: Steps | None = None
         # Last, so that a constructor that raises leaves the network unchanged.
-        net.output = self.settings.output_for(net.compiled.architecture)
+        net.output = self.settings.output_for(net.compiled_network.architecture)
 
     @property
     def lr(self) -> float:
@@ -182,7 +185,8 @@ class Trainer(Evaluator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.net, self.settings, self.state = state["net"], state["settings"], state["state"]
-        self.core = Core(self.net.compiled, self.settings, self.state)
+        self.core = Core(self.net.compiled_network, self.settings, self.state)
+        self._steps = None
 
     def fit(
         self,
@@ -249,26 +253,119 @@ class Trainer(Evaluator):
         """
         _checks.check_count("epochs", epochs)
         _checks.check_count("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0)
+        record_norms = _checks.check_flag("record_norms", record_norms)
         if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
-            raise TypeError(f"early_stopping must be a fastnn.EarlyStopping, got {early_stopping!r}.")
+            raise TypeError(
+                f"early_stopping must be a fastnn.EarlyStopping, got {_checks.shown(early_stopping)}."
+            )
         core, state = self.core, self.state
         data = x, y, sample_weight
-        source, held_out = open_sources(core, data, validation_data, validation_fraction)
-        scores = Scores(self.net, core, source, held_out, metrics, bool(record_norms))
-        scores.check_monitors(early_stopping=early_stopping, schedule=self.settings.schedule)
-        run = Run(
-            trainer=self,
-            core=core,
-            source=source,
-            scores=scores,
-            best=Best(early_stopping, state.epoch_params(), scores.falls(early_stopping)),
-            checkpoints=Checkpoints(checkpoint, core, source, held_out, early_stopping),
-            callbacks=CallbackList(callbacks),
-            n_epochs=len(state.history) + epochs,
-            verbose=verbose,
-        )
+        called = CallbackList(callbacks)
+        with state.undrawn_if_refused():
+            source, held_out = open_sources(core, data, validation_data, validation_fraction)
+            scores = Scores(self.net, core, source, held_out, metrics, record_norms)
+            scores.check_monitors(early_stopping=early_stopping, schedule=self.settings.schedule)
+            run = Run(
+                trainer=self,
+                core=core,
+                source=source,
+                scores=scores,
+                best=Best(early_stopping, state.epoch_params(), scores.falls(early_stopping)),
+                checkpoints=Checkpoints(checkpoint, core, source, held_out, early_stopping),
+                callbacks=called,
+                n_epochs=len(state.history) + epochs,
+                verbose=verbose,
+            )
         run.execute(train_by_lbfgs if self.settings.is_lbfgs else Run.train_epochs)
         return state.history
+
+    def step(
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        output_grad: ArrayLike | None = None,
+    ) -> float:
+        """Train on one batch: for online learning, reinforcement learning, and loops of your own.
+
+        A step does what a step of :meth:`fit` does, to the bit, at the lowest cost per call. All rows of the
+        batch make one update, so `batch_size` does not count; with `accumulate`, they go through the network
+        in that many parts. The history, and an SWA, grow with the epochs of :meth:`fit` alone.
+
+        Parameters
+        ----------
+        x : array-like or sparse matrix of shape (n, n_in)
+            Taken as it is if it is an array of the network's dtype in C order.
+        y : array-like of shape (n,) or (n, n_out)
+            Targets, as the loss expects them: taken as they are if they are int32 or int64 labels, or values
+            of the network's dtype.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
+        output_grad : array-like of shape (n, n_out), optional
+            In place of y: the gradient, by the network's outputs, of a cost computed elsewhere, such as a
+            policy gradient, or a loss of several rows or networks together. It is the cost of the batch as
+            a whole, so a mean over rows must be in it. Outputs are after the output activation, as
+            ``net.predict_raw`` gives them.
+
+        Returns
+        -------
+        float
+            Cost of the batch before the update: the mean loss, and the penalty, if there is any. With
+            `output_grad`, ``(output_grad * outputs).sum()`` stands for the loss.
+
+        Raises
+        ------
+        DivergenceError
+            If the cost is NaN or infinite. The network keeps its last finite weights.
+        ValueError, TypeError
+            If an argument is not what is described here; if the schedule needs :meth:`plan_steps` first; if
+            the optimiser is "lbfgs", or `class_weight` is "balanced", which need all rows at once.
+
+        Examples
+        --------
+        >>> import numpy as np, fastnn
+        >>> trainer = fastnn.Trainer(fastnn.MLP([2, 8, 1], seed=0), loss="mse")
+        >>> rng = np.random.default_rng(0)
+        >>> for _ in range(500):
+        ...     x = rng.random((32, 2), dtype="float32")
+        ...     cost = trainer.step(x, x[:, 0] * x[:, 1])
+        >>> cost < 0.01
+        True
+        """
+        if self._steps is None:
+            self._steps = Steps(self.core)
+        if output_grad is None:
+            return self._steps(x, y, sample_weight)
+        if y is not None or sample_weight is not None:
+            raise ValueError("output_grad takes the place of y and sample_weight: give it alone.")
+        return self._steps.by_gradient(x, output_grad)
+
+    def plan_steps(self, n_steps: int, n_epochs: int = 1) -> None:
+        """Say how many calls of :meth:`step` will follow, for a schedule that depends on it.
+
+        After the last of them, the learning rate stays as it is then.
+
+        Parameters
+        ----------
+        n_steps : int
+            Number of steps that the schedule takes for an epoch.
+        n_epochs : int, default=1
+            Number of such epochs.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a number is not an integer above 0.
+
+        Examples
+        --------
+        >>> import fastnn
+        >>> trainer = fastnn.Trainer(fastnn.MLP([2, 8, 1]), loss="mse", schedule="cosine")
+        >>> trainer.plan_steps(10_000)
+        """
+        n_steps, n_epochs = _checks.check_count("n_steps", n_steps), _checks.check_count("n_epochs", n_epochs)
+        self.state.planned, self._steps = [n_steps, n_epochs, 0, self.state.n_seen], None
 
     def stop(self, reason: str = "stopped") -> None:
         """End training after the epoch or, if called in ``on_batch_end``, after the batch; for callbacks.
@@ -278,7 +375,7 @@ class Trainer(Evaluator):
         reason : str, default="stopped"
             Stored as ``history.stop_reason``.
         """
-        self.state.stop(str(reason))
+        self.state.stop(reason if isinstance(reason, str) else _checks.shown(reason))
 
     def change_lr(self, lr: float) -> None:
         """Change the learning rate but keep the velocity of momentum, ``lr * m``.

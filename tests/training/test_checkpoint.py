@@ -120,3 +120,37 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 def test_bad_arguments(tmp_path, options, error, message):
     with pytest.raises(error, match=message):
         Checkpoint(**{"folder": tmp_path} | options)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            lambda state, arrays: arrays.update(params=np.zeros(1, np.float32)),
+            r"array params is float32 \(1,\), exp",
+        ),
+        (lambda state, arrays: arrays.update(m=arrays["m"].astype(float)), "array m is float64"),
+        (lambda state, arrays: state.update(lr="x"), "lr must be a number"),
+        (lambda state, arrays: state.update(rng={}), "rng|bit_generator|state"),
+        (lambda state, arrays: state.update(rng=[]), "state must be a dict"),
+        (lambda state, arrays: state.update(history=[{"epoch": 1}]), "missing 6 required"),
+        (lambda state, arrays: state.update(best=5), "not subscriptable"),
+        (lambda state, arrays: state.update(done="x"), "invalid literal"),
+        (lambda state, arrays: state.update(digest=5), "are of another training"),
+    ],
+)
+def test_one_made_by_someone_else_is_refused_in_a_sentence(written, change, reason):
+    state, arrays = written.read()
+    change(state, arrays)
+    written.write(100, state, arrays)
+    with pytest.raises(ValueError, match=reason):
+        fit(make_trainer(EMA(0.9)), 3, checkpoint=written)
+
+
+def test_one_without_a_state_is_refused(written):
+    path = written.files()[0]
+    model_file.write(path, {}, {}, {"state": 5})
+    for other in written.files()[1:]:
+        other.unlink()
+    with pytest.raises(ValueError, match=r"is not a usable checkpoint: metadata.state must be an object"):
+        written.read()

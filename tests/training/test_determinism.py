@@ -225,8 +225,9 @@ def test_the_first_process_says_that_it_compiles(run_python, tmp_path):
     """It does so for the least of CPUs, whose narrow vectors and tiles are thereby tried on any machine."""
     code = CODE.format(dtypes=["float32"], threads=[1])
     first = run_python(code, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_CPU_NAME="generic")
-    assert first.stderr.count("\n") == 1
-    assert "compiling" in first.stderr
+    lines = first.stderr.splitlines()  # more of them where compiling takes long
+    assert lines[0].startswith("fastnn: compiling what is new for this CPU")
+    assert set(lines[1:]) <= {"fastnn: compiling more that is new ..."}
     assert list(tmp_path.rglob("*.nbi"))
     figures, seconds = json.loads(first.stdout)
     assert seconds > 0

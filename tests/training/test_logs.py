@@ -168,7 +168,7 @@ def values_of(events, tag):
 
 def test_scalars_are_those_of_the_history(xor, tmp_path):
     pytest.importorskip("tensorboardX")
-    history = make(schedule="cosine").fit(
+    history = make(schedule="cosine", l2=0.5).fit(
         *xor, epochs=4, validation_data=xor, metrics="f1_macro", record_norms=True,
         callbacks=TensorBoard(tmp_path / "run"), verbose=0,
     )  # fmt: skip
@@ -177,6 +177,7 @@ def test_scalars_are_those_of_the_history(xor, tmp_path):
     columns = history.to_dict()
     for tag, name in {
         "cost": "cost",
+        "penalty": "penalty",
         "accuracy": "metric",
         "val_cost": "val_cost",
         "val_accuracy": "val_metric",

@@ -190,10 +190,11 @@ def test_what_a_batch_is_told(noise):
     history = trainer.fit(x, y, epochs=1, callbacks=Note(), verbose=0)
     losses = trainer.losses(x, y)
     squares = sum((w.astype(np.float64) ** 2).sum() for w in trainer.net.weights)
-    costs = [losses[r : r + 16].mean() + 0.25 * squares / n for r, n in ((0, 16), (16, 16), (32, 8))]
+    costs = [losses[r : r + 16].mean() for r in (0, 16, 32)]  # without the penalty
     assert [batch.n_rows for batch in batches] == [16, 16, 8]
     assert [batch.cost for batch in batches] == pytest.approx(costs, rel=1e-6)
     assert history.epochs[0].cost == pytest.approx(np.average(costs, weights=[16, 16, 8]), rel=1e-6)
+    assert history.epochs[0].penalty == pytest.approx(3 * 0.25 * squares / 40, rel=1e-6)  # of three batches
 
 
 @pytest.mark.parametrize("callbacks", [Callback, 3, [Callback]])

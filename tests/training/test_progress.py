@@ -28,6 +28,12 @@ def test_a_live_table_shows_the_last_epochs_and_the_curve(xor, screen):
         assert text in shown
 
 
+def test_the_usual_metric_is_shown_once(xor, screen):
+    make().fit(*xor, epochs=2, validation_data=xor, metrics=["accuracy", "f1_macro"], verbose=1)
+    shown = screen.getvalue()
+    assert shown.count("val accuracy") == shown.count("val f1_macro") > 0
+
+
 def test_the_best_epoch_is_marked_and_stays(screen):
     history = History("accuracy")
     display = LiveDisplay(40, 100, history)
@@ -60,7 +66,7 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(screen):
 def test_metrics_that_an_earlier_fit_had_not(screen):
     history = History("accuracy")
     history.epochs.append(Epoch(1, 0.5, 0.5, None, None, 0.1, 1000.0))
-    display = LiveDisplay(1, 100, history)
+    display = LiveDisplay(2, 100, history)
     history.epochs.append(Epoch(2, 0.25, 0.5, 0.5, 0.5, 0.1, 1000.0, 1e-3, {"val_f1": 0.125}))
     display.epoch(history.epochs[-1])
     lines = draw(display)
@@ -88,6 +94,24 @@ def test_without_a_terminal_both_are_the_same_plain_lines(xor, capsys):
         lines[verbose] = [line.split("  ")[:3] for line in captured.err.splitlines()]
     assert lines[1] == lines[2]
     assert len(lines[1]) == 20
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_a_later_fit_counts_on(xor, capsys, verbose):
+    """A resumed training does, too: it begins with the history of its checkpoint."""
+    trainer = make()
+    trainer.fit(*xor, epochs=3, verbose=0)
+    trainer.fit(*xor, epochs=2, verbose=verbose)
+    counts = [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()]
+    assert counts == ["epoch 4/5", "epoch 5/5"]
+
+
+def test_the_bar_begins_where_the_history_ends(screen):
+    history = History("accuracy")
+    history.epochs.append(Epoch(1, 0.5, 0.5, None, None, 0.1, 1000.0))
+    display = LiveDisplay(3, 100, history)
+    display.rows(50)
+    assert (display._progress.tasks[0].completed, display._progress.tasks[0].total) == (1.5, 3)
 
 
 def test_progress_changes_nothing(xor, capsys):

@@ -115,6 +115,11 @@ def test_a_deep_sigmoid_network_loses_its_gradient_and_relu_does_not(rng):
         (lambda: RecordBoundary([[0, 1]], every=0), ValueError, "every must be at least 1, got 0"),
         (lambda: RecordBoundary([[0, 1]], epochs=[-1]), ValueError, "epochs must be at least 0, got -1"),
         (lambda: RecordBoundary([[0, 1]], resolution=1), ValueError, "resolution must be at least 2"),
+        (
+            lambda: RecordBoundary([[0, 1]], resolution=10**9),
+            ValueError,
+            "needs 13.9 EiB for the points of",
+        ),
         (lambda: RecordHistograms([[0, 1]], [0], n_bins=1), ValueError, "n_bins must be at least 2"),
         (lambda: RecordHistograms([[0, 1]], [0], every="2"), TypeError, "every must be an integer, got '2'"),
     ],

@@ -100,3 +100,23 @@ def test_norms(three_classes):
         assert more[f"layers.{depth}.weight_norm"] == pytest.approx(np.linalg.norm(w), rel=1e-12)
     ref.fit(*three_classes, epochs=1, verbose=0)
     assert_same_parameters(trainer, ref)
+
+
+def test_figures_do_not_depend_on_the_threads_of_blas():
+    limits = pytest.importorskip("threadpoolctl").threadpool_limits
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((20_000, 2)), rng.standard_normal((20_000, 2))
+    rows = x, y, rng.uniform(0.5, 2, 20_000)
+
+    def train(optimizer):
+        trainer = fastnn.Trainer(fastnn.MLP([2, 2], seed=0), loss="mse", optimizer=optimizer, seed=0)
+        options = {"validation_data": rows, "metrics": "r2", "record_norms": True, "verbose": 0}
+        history = trainer.fit(*rows[:2], epochs=1, sample_weight=rows[2], **options)
+        last = history.epochs[-1]
+        return last.metric, last.val_metric, *last.more.values(), trainer.evaluate(*rows[:2])
+
+    def figures(n_threads):
+        with limits(n_threads, "blas"):
+            return train("sgd"), train("lbfgs")[:3]
+
+    assert figures(1) == figures(2)

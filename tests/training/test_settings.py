@@ -209,3 +209,23 @@ def test_a_digest_tells_trainings_apart_and_nothing_else():
 @pytest.mark.parametrize("option", [{"loss": own_loss, "class_weight": None}, {"schedule": lambda e, lr: lr}])
 def test_a_digest_holds_no_address(option):
     assert "0x" not in json.dumps(every_setting(**option).digest())
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"accumulate": 10**30}, ValueError, "accumulate must be at most 2147483647"),
+        ({"batch_size": 2**31}, ValueError, "batch_size must be at most 2147483647"),
+        ({"l2": 10**400}, ValueError, r"l2 must lie in \[0, inf\), got an integer of 1329 bits"),
+        ({"seed": "one"}, TypeError, "seed must be an integer or a numpy.random.Generator, got 'one'"),
+        ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
+        ({"rate_factors": {"embeddings": 0.5}}, ValueError, "but the network embeds no columns"),
+        ({"rate_factors": {10**5000: 1.0}}, ValueError, "has the key an integer of 16610 bits"),
+        ({"class_weight": {2**70: 1.0}}, ValueError, "a class of class_weight must be at most"),
+    ],
+)
+def test_values_beyond_a_machine(options, error, message):
+    net = fastnn.MLP([4, 3], seed=0)
+    with pytest.raises(error, match=message):
+        fastnn.Trainer(net, loss="cross_entropy", **options)
+    assert net.output is None

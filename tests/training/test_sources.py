@@ -42,7 +42,7 @@ def test_both_kinds_are_sources(kind):
 def open_source(kind, n_rows=100, **options):
     x, y = make_rows(n_rows)
     trainer = make_trainer(**options)
-    architecture, settings = trainer.net.compiled.architecture, trainer.settings
+    architecture, settings = trainer.net.compiled_network.architecture, trainer.settings
     given = x if kind is InMemory else ArrayStream(x, y, block_rows=32)
     targets = y if kind is InMemory else None
     rng = np.random.default_rng(0)

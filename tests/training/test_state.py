@@ -98,7 +98,7 @@ def test_what_was_unpickled_is_aligned_and_one(three_classes):
     assert comp.core.update.m is arrays["m"]
     assert comp.core.update.full_grad is arrays["full_grad"]
     assert comp.core.state is comp.state
-    assert comp.core.network is comp.state.network is comp.net.compiled
+    assert comp.core.network is comp.state.network is comp.net.compiled_network
 
 
 def test_state_survives_json(three_classes):

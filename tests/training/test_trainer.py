@@ -49,6 +49,17 @@ def test_history_is_a_table(blobs):
     assert "val_cost" not in without.to_dict()
 
 
+def test_costs_of_training_and_validation_are_on_one_scale(blobs):
+    """A penalty stands apart, however large; with the same weights both costs are the same."""
+    options = {"optimizer": fastnn.SGD(lr=1e-12), "batch_size": None, "l2": 100.0, "l1": 10.0}
+    epoch = make_blobs_trainer(**options).fit(*blobs, epochs=1, validation_data=blobs, verbose=0).epochs[0]
+    assert epoch.cost == pytest.approx(epoch.val_cost, rel=1e-6)
+    assert epoch.penalty > 2 * epoch.cost
+    plain = make_blobs_trainer().fit(*blobs, epochs=1, verbose=0)
+    assert plain.epochs[0].penalty is None
+    assert "penalty" not in plain.to_dict()
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -110,3 +121,26 @@ def test_a_fit_that_is_refused_does_not_change_the_number_of_rows(blobs):
 def test_a_setting_assigned_to_the_trainer_is_an_error():
     with pytest.raises(AttributeError, match="batch_size"):
         make_blobs_trainer().batch_size = 64
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"early_stopping": EarlyStopping(monitor="val_r2")},
+        {"metrics": ["no such metric"]},
+        {"checkpoint": 3},
+        {"callbacks": [3]},
+        {"sample_weight": [1.0] + [0.0] * 59},
+        {"epochs": 10**30},
+    ],
+)
+def test_a_refused_call_draws_nothing(options):
+    pytest.importorskip("sklearn")
+    rows = make_binary_rows()
+    trainer, ref = make_binary_trainer(), make_binary_trainer()
+    with pytest.raises((ValueError, TypeError)):
+        trainer.fit(*rows, validation_fraction=0.3, **{"epochs": 2, "verbose": 0} | options)
+    for each in (trainer, ref):
+        each.fit(*rows, epochs=2, validation_fraction=0.3, verbose=0)
+    assert np.array_equal(trainer.net.params, ref.net.params)
+    assert len(trainer.history) == 2
