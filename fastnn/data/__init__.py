@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from .streams.arrays import ArrayStream as ArrayStream
     from .streams.stream import Stream as Stream
     from .streams.tables import TableStream as TableStream
+    from .tables.description import describe_table as describe_table
     from .tables.encoder import TableEncoder as TableEncoder
     from .tables.files import read_table as read_table
     from .tables.leaks import leaks as leaks
+    from .tables.reading import Reading as Reading
     from .tables.target_column import read_dataset as read_dataset
     from .target import Target as Target
     from .target import guess_task as guess_task
@@ -52,7 +54,9 @@ _HOMES = {
     "TASKS": ".evaluation",
     "read_dataset": "tables.target_column",
     "read_table": "tables.files",
+    "describe_table": "tables.description",
     "leaks": "tables.leaks",
+    "Reading": "tables.reading",
     "TableEncoder": "tables.encoder",
     "Target": "target",
     "guess_task": "target",

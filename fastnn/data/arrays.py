@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _checks
+from .._fields import Count, Dtype, Positive, read_fields
+from .._memory import check_memory
+from .._unpack import open_unpacked, open_zip
 from .dataset import Dataset, name_of
 from .folders import find_path
 
@@ -39,6 +40,15 @@ _TARGETS = {
 }
 
 _IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+_FIELDS = {
+    "kind": Literal["array"],
+    "dtype": Dtype,
+    "shape": list[Count],
+    "mean": list[float],
+    "scale": list[Positive],
+    "feature_names": list[str] | None,
+}
 
 _BLOCK_BYTES = 1 << 22  # of float64 that are converted at a time: they stay in the cache
 
@@ -82,6 +92,7 @@ def read_arrays(source: str | Path | Sequence[str | Path], *, labelled: bool = T
     >>> digits.rows.shape, digits.target
     ((1797, 8, 8), 'digit')
     """
+    labelled = _checks.check_flag("labelled", labelled)
     if not isinstance(source, (str, Path)):
         x_path, y_path = _two_paths(source)
         data = Dataset(name_of(x_path), "array", *_pair(_map_npy(x_path), _map_npy(y_path)))
@@ -136,7 +147,8 @@ def _two_paths(source: Sequence[str | Path]) -> list[Path]:
     paths = list(source) if isinstance(source, (list, tuple)) else []
     if len(paths) != 2 or not all(isinstance(path, (str, Path)) for path in paths):
         raise TypeError(
-            f"source must be a name, a path, or the two paths of x.npy and y.npy, got {source!r:.80}."
+            "source must be a name, a path, or the two paths of x.npy and y.npy, got "
+            f"{_checks.shown(source)}."
         )
     return [find_path(path) for path in paths]
 
@@ -163,7 +175,7 @@ def _named_arrays(path: Path, found: Mapping[str, np.ndarray | Path], labelled: 
     missing = {first, second} - set(found) if labelled else {first} - set(found)
     if missing:
         raise ValueError(
-            f"{str(path)!r} holds {', '.join(sorted(found)) or 'nothing'}: expected arrays "
+            f"{str(path)!r} holds {_checks.listed(map(repr, sorted(found))) or 'nothing'}: expected arrays "
             f"x{' and y' if labelled else ''}."
         )
 
@@ -189,24 +201,26 @@ def _read_npz(path: Path, labelled: bool) -> _Arrays:
     try:
         if not zipfile.is_zipfile(path):
             raise ValueError("it is damaged or another kind of file")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with open_zip(path), np.load(path, allow_pickle=False) as file:
+            arrays = {name: _with_bytes(file[name], f"its member {name!r}") for name in file.files}
     except Exception as error:  # NumPy and zipfile raise all kinds of errors on damaged files
-        raise ValueError(f"{str(path)!r} cannot be read as .npz: {_reason(error)}.") from error
+        raise ValueError(f"{str(path)!r} cannot be read as .npz: {_checks.reason_of(error)}.") from error
     return _named_arrays(path, arrays, labelled)
 
 
 def _map_npy(path: Path) -> np.ndarray:
     """Map the array of a ``.npy`` file into memory."""
     try:
-        return np.lib.format.open_memmap(path, mode="r")
+        return _with_bytes(np.lib.format.open_memmap(path, mode="r"), "it")
     except Exception as error:  # NumPy raises all kinds of errors on damaged files
-        raise ValueError(f"{str(path)!r} cannot be read as .npy: {_reason(error)}.") from error
+        raise ValueError(f"{str(path)!r} cannot be read as .npy: {_checks.reason_of(error)}.") from error
 
 
-def _reason(error: Exception) -> str:
-    """Return an error's text as the end of a sentence."""
-    return (str(error).strip().rstrip(".") or type(error).__name__).partition("\n")[0]
+def _with_bytes(array: Any, what: str) -> np.ndarray:
+    """Return an array whose items take memory: without, a file of some bytes may claim any number of rows."""
+    if not isinstance(array, np.ndarray) or array.dtype.itemsize == 0:
+        raise ValueError(f"{what} is no array of numbers")
+    return array
 
 
 def is_array_folder(folder: Path) -> bool:
@@ -244,18 +258,19 @@ def _idx_file(folder: Path, stem: str) -> Path:
 
 def _read_idx(path: Path) -> np.ndarray:
     """Read an IDX file (LeCun's MNIST format): two zeros, dtype, number of axes, sizes, then the data."""
+    with open_unpacked(path) as file:
+        content = file.read()
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
         zeros, code, n_axes = struct.unpack_from(">HBB", content)
         shape = struct.unpack_from(f">{n_axes}I", content, 4)
         if zeros != 0 or code not in _IDX_DTYPES:
             raise ValueError("it does not begin as an IDX file does")
         data = np.frombuffer(content, _IDX_DTYPES[code], offset=4 + 4 * n_axes)
         return data.reshape(shape)
-    except (ValueError, struct.error, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{str(path)!r} is damaged or not an IDX file: {_reason(error)}.") from error
+    except (ValueError, struct.error) as error:
+        raise ValueError(
+            f"{str(path)!r} is damaged or not an IDX file: {_checks.reason_of(error)}."
+        ) from error
 
 
 def row_blocks(rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
@@ -300,7 +315,11 @@ class ArrayEncoder:
 
     def __init__(self, dtype: DTypeLike = "float32", *, feature_names: Sequence[str] | None = None) -> None:
         self.dtype = _checks.check_dtype(dtype)
-        self._given_names = None if feature_names is None else [str(name) for name in feature_names]
+        self._given_names = (
+            None
+            if feature_names is None
+            else [str(name) for name in _checks.check_items("feature_names", feature_names, "names")]
+        )
         self.embeddings: dict[int, tuple[int, int]] = {}
 
     def fit(self, rows: ArrayLike) -> ArrayEncoder:
@@ -320,7 +339,7 @@ class ArrayEncoder:
         ValueError
             If values are not numbers or not finite, or there are no rows.
         """
-        rows = self._check(rows)
+        rows = _not_empty("rows", self._check(rows))
         n_features = math.prod(rows.shape[1:])
         if self._given_names is not None and len(self._given_names) != n_features:
             raise ValueError(
@@ -354,21 +373,21 @@ class ArrayEncoder:
         if rows.shape[1:] not in (self.shape, self.mean.shape):
             expected = str(self.shape) if self.shape == self.mean.shape else f"{self.shape}, or flat,"
             raise ValueError(f"rows must have shape {expected} each, got {rows.shape[1:]}.")
+        check_memory("rows", rows.size * self.dtype.itemsize, "their features")
         x = np.empty((len(rows), self.mean.size), self.dtype)
         for part, block in row_blocks(rows):
             _check_finite(block, part.start)
-            x[part] = (block - self.mean) / self.scale
+            with np.errstate(over="ignore"):  # the network says which of its features are infinite
+                x[part] = (block - self.mean) / self.scale
         return x
 
     def _check(self, rows: ArrayLike) -> np.ndarray:
-        if _checks.is_sparse(rows):
-            raise TypeError("rows are a sparse matrix, expected a dense array.")
-        rows = np.asanyarray(rows)  # a memory map stays one
+        rows = _checks.as_array("rows", rows)
         if rows.dtype.kind not in "biuf":
             raise ValueError(f"rows must be numbers, got dtype {rows.dtype}.")
         if rows.ndim < 2:
             raise ValueError(f"rows must have shape (n, ...), got {rows.shape}.")
-        return _not_empty("rows", rows)
+        return rows
 
     @property
     def feature_names(self) -> list[str]:
@@ -385,7 +404,7 @@ class ArrayEncoder:
                 "column": "x",
                 "kind": f"{size} numbers",
                 "encoding": "each standardised by its mean and standard deviation",
-                "features": self.mean.size,
+                "features": self.n_features,
                 "note": "",
             }
         ]
@@ -408,10 +427,22 @@ class ArrayEncoder:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> ArrayEncoder:
         """Make the encoder that :meth:`to_dict` described."""
+        state = read_fields(state, _FIELDS, "encoder", optional=["feature_names"])
         encoder = cls(state["dtype"], feature_names=state.get("feature_names"))
         encoder.shape = tuple(state["shape"])
         encoder.mean, encoder.scale = (np.asarray(state[name], np.float64) for name in ("mean", "scale"))
+        lengths = {encoder.mean.size, encoder.scale.size, len(encoder._given_names or encoder.mean)}
+        if lengths != {math.prod(encoder.shape)}:
+            raise ValueError(
+                f"encoder.mean, .scale and .feature_names must have an entry for each feature of shape "
+                f"{encoder.shape}."
+            )
         return encoder
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return self.mean.size
 
 
 def _check_finite(block: np.ndarray, first_row: int) -> None:

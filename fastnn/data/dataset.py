@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+
+from .._unpack import SUFFIXES
+
+_PACKED = (*SUFFIXES, ".zip", ".tar")  # endings that may follow that of the file
 
 
 @dataclass
@@ -29,6 +33,8 @@ class Dataset:
         Test rows, if the source itself defines them.
     feature_names : list of str or None
         Names of an array's features, if they have any.
+    notes : list of str
+        Sentences on how the source was read, for the user.
 
     Examples
     --------
@@ -43,6 +49,7 @@ class Dataset:
     target: str = "y"
     test: tuple[Any, np.ndarray] | None = None
     feature_names: list[str] | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def n(self) -> int:
@@ -59,7 +66,12 @@ def name_of(path: Path) -> str:
     'flowers'
     """
     path = path.resolve()
-    return (path.name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem) or "data"
+    if path.is_dir():
+        return path.name or "data"
+    name = path.name
+    while Path(name).suffix.lower() in _PACKED:
+        name = Path(name).stem
+    return Path(name).stem or "data"
 
 
 def take(rows: Any, indices: np.ndarray) -> Any:
@@ -89,6 +101,11 @@ class Encoder(Protocol):
     @property
     def feature_names(self) -> list[str]:
         """The name of each feature."""
+        ...
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
         ...
 
     @property

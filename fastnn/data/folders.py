@@ -31,7 +31,7 @@ def find_path(source: str | Path, names: Collection[str] = ()) -> Path:
     FileNotFoundError
         If nothing is there; it suggests the nearest name.
     """
-    path = Path(source).expanduser()
+    path = _checks.check_path("source", source).expanduser()
     if path.exists():
         return path
     try:
@@ -69,21 +69,22 @@ def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """Return all files with one of the suffixes in a folder and below it, sorted; none is hidden."""
     found = []
     for where, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if _is_visible(name))
+        folders[:] = sorted(name for name in folders if is_visible(name))
         found += [
             Path(where, name)
             for name in sorted(files)
-            if _is_visible(name) and find_suffix(name, suffixes) is not None
+            if is_visible(name) and find_suffix(name, suffixes) is not None
         ]
     return found
 
 
 def class_folders(folder: Path) -> list[Path]:
     """Return the folders in a folder, sorted by name."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and _is_visible(path.name))
+    return sorted(path for path in folder.iterdir() if path.is_dir() and is_visible(path.name))
 
 
-def _is_visible(name: str) -> bool:
+def is_visible(name: str) -> bool:
+    """Return whether the name of a file or folder is neither hidden nor left behind by an archiver."""
     return not name.startswith(".") and name not in _IGNORED
 
 
@@ -146,6 +147,8 @@ def _read_part(
         endings = ", ".join(suffix or "no ending" for suffix in sorted(suffixes))
         raise ValueError(f"the folders in {str(folder)!r} hold no {noun} ({endings}): {expected}.")
     for name, files in found_files.items():
+        if not name.isascii() and name != name.encode(errors="replace").decode():
+            raise ValueError(f"the folder {str(folder / name)!r} has a name that is not UTF-8: rename it.")
         if not files and known is None:
             raise ValueError(f"the folder {str(folder / name)!r} holds no {noun}: fill or remove it.")
         if files and known is not None and name not in known:

@@ -6,16 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import _checks
+from .._fields import Dtype, Positive, Size, read_fields
+from .._memory import check_memory
+from .._unpack import check_unpacked
 from .dataset import Dataset, name_of
 from .folders import find_files, find_path, read_classes
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # not PostScript, which would be run
 MODES = {"L": 1, "RGB": 3}  # and their channels
 
 _KEPT_SIDE = 128  # images of the same size keep it if no side is longer
@@ -26,6 +30,16 @@ _GREY_MODES = ("1", "L", "LA", "La", "I", "F")  # and those that begin with "I;1
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, Pillow's
 _EXIF_ORIENTATION = 0x0112
 _ON_ITS_SIDE = range(5, 9)
+
+_FIELDS = {
+    "kind": Literal["images"],
+    "dtype": Dtype,
+    "size": tuple[Size, Size],
+    "mode": Literal["L", "RGB"],
+    "mean": float,
+    "scale": Positive,
+    "reason": str,
+}
 
 T = TypeVar("T")
 
@@ -67,6 +81,7 @@ def read_images(source: str | Path, *, labelled: bool = True) -> Dataset:
     >>> print(data.y, x.shape, x[:, 0])
     ['dark' 'light'] (2, 64) [-1.  1.]
     """
+    labelled = _checks.check_flag("labelled", labelled)
     path = find_path(source)
     if path.is_file():
         if path.suffix.lower() not in SUFFIXES:
@@ -125,11 +140,11 @@ class ImageEncoder:
     def __init__(
         self, size: int | Sequence[int] | None = None, mode: str | None = None, dtype: DTypeLike = "float32"
     ) -> None:
-        sides = [size, size] if isinstance(size, (int, np.integer)) else size
-        if sides is not None and (isinstance(sides, str) or len(sides) != 2):
-            raise ValueError(f"size must be a number or (height, width), got {size!r}.")
         self._given_size: tuple[int, int] | None = None
-        if sides is not None:
+        if size is not None:
+            sides = list(size) if _checks.is_collection(size) else [size, size]
+            if len(sides) != 2:
+                raise ValueError(f"size must be a number or (height, width), got {_checks.shown(size)}.")
             self._given_size = _checks.check_count("size", sides[0]), _checks.check_count("size", sides[1])
         self._given_mode = None if mode is None else _checks.check_name("mode", mode, MODES)
         self.dtype = _checks.check_dtype(dtype)
@@ -156,6 +171,8 @@ class ImageEncoder:
             If Pillow is not installed.
         """
         images = _images(rows)
+        if len(images) == 0:
+            raise ValueError("there are no images: expected at least one.")
         sizes, is_grey = images.survey()
         if self._given_size is not None:
             self.size = self._given_size
@@ -170,6 +187,7 @@ class ImageEncoder:
             self._reason = f"size {reason}; {'all are grey' if is_grey else 'not all are grey'}"
         n_sample = min(len(images), _SAMPLE, max(1, _SAMPLE_PIXELS // self.n_features))
         sample = np.linspace(0, len(images) - 1, n_sample).astype(int)
+        check_memory(f"size {self.size}", 4 * n_sample * self.n_features, "the pixels of its images")
         pixels = np.empty((len(sample), self.n_features), np.float32)
         images.read_into(pixels, sample, self.size, self.mode, 0.0, 1.0)
         self.mean = float(pixels.mean(dtype=np.float64))
@@ -191,9 +209,10 @@ class ImageEncoder:
         Raises
         ------
         ValueError
-            If there are no images, or files cannot be read: the message names the first of them.
+            If files cannot be read: the message names the first of them.
         """
         images = _images(rows)
+        check_memory("rows", len(images) * self.n_features * self.dtype.itemsize, "their features")
         x = np.empty((len(images), self.n_features), self.dtype)
         images.read_into(x, np.arange(len(images)), self.size, self.mode, self.mean, self.scale)
         return x
@@ -243,9 +262,10 @@ class ImageEncoder:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> ImageEncoder:
         """Make the encoder that :meth:`to_dict` described."""
+        state = read_fields(state, _FIELDS, "encoder", optional=["reason"])
         encoder = cls(state["size"], state["mode"], state["dtype"])
-        encoder.size, encoder.mode = tuple(state["size"]), state["mode"]
-        encoder.mean, encoder.scale = float(state["mean"]), float(state["scale"])
+        for name in ("size", "mode", "mean", "scale"):
+            setattr(encoder, name, state[name])
         encoder._reason = state.get("reason", "as learnt")
         return encoder
 
@@ -271,15 +291,8 @@ def _images(rows: Any) -> _Files | _Arrays:
     if isinstance(rows, (str, Path)):
         raise TypeError(f"rows must be a list of paths or an array, got the single path {str(rows)!r}.")
     if isinstance(rows, (list, tuple)) and all(isinstance(row, (str, Path)) for row in rows):
-        if not rows:
-            raise ValueError("there are no images: expected at least one.")
         return _Files([Path(row) for row in rows])
-    try:
-        return _Arrays(np.asanyarray(rows))
-    except ValueError as error:  # NumPy's, for rows that differ in shape
-        if "inhomogeneous" not in str(error):
-            raise
-        raise ValueError("rows must be a list of paths or one array: these differ in shape.") from None
+    return _Arrays(_checks.as_array("rows", rows))
 
 
 class _Files:
@@ -347,7 +360,7 @@ class _Files:
 
     def _header(self, path: Path) -> tuple[tuple[int, int], bool]:
         """Return height and width of the upright image, and whether it is stored as grey."""
-        with self.pil.open(path) as image:
+        with self.pil.open(path, formats=_FORMATS) as image:
             width, height = image.size
             if image.getexif().get(_EXIF_ORIENTATION) in _ON_ITS_SIDE:
                 width, height = height, width
@@ -364,21 +377,20 @@ class _Files:
     def _open(self, path: Path, side: int) -> Any:
         """Open an image upright and without transparency; a JPEG no larger than its longer side needs."""
         ops = _checks.require("PIL.ImageOps", "images")
-        with self.pil.open(path) as file:
+        with self.pil.open(path, formats=_FORMATS) as file:
             file.draft(None, (side, side))
+            check_unpacked(4 * file.width * file.height, path.stat().st_size, repr(str(path)))
             file.load()
             image = ops.exif_transpose(file)
         may_be_clear = image.mode.endswith(("A", "a")) or "transparency" in image.info
         if may_be_clear and not image.mode.startswith(("I", "F")):
-            image = image.convert("RGBA")
             white = self.pil.new("RGBA", image.size, "white")
-            image = self.pil.alpha_composite(white, image).convert("RGB")
+            image = self.pil.alpha_composite(white, image.convert("RGBA")).convert("RGB")
         return image
 
     def _read(self, path: Path, size: tuple[int, int], mode: str) -> np.ndarray:
         """Return pixels in [0, 1]: (height, width) or (height, width, 3)."""
-        # The antialiasing filter gets twice as many pixels as are needed.
-        image = self._open(path, 2 * max(size))
+        image = self._open(path, 2 * max(size))  # twice as many pixels as needed, for the antialiasing filter
         deep = image.mode.startswith(("I", "F"))  # more than 8 bits, always grey
         full = 1.0 if image.mode == "F" else 65535.0 if deep else 255.0
         image = image.convert("F" if deep else mode)
@@ -403,8 +415,8 @@ class _Arrays:
             )
         if images.dtype.kind not in "biuf":
             raise ValueError(f"images must hold numbers, got dtype {images.dtype}.")
-        if images.size == 0:
-            raise ValueError(f"there are no images in an array of shape {images.shape}.")
+        if 0 in images.shape[1:]:
+            raise ValueError(f"there are no pixels in an array of shape {images.shape}.")
         self.images = images
         self.full = {"uint8": 255.0, "uint16": 65535.0}.get(images.dtype.name, 1.0)
 

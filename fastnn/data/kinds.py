@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import _checks
+from .._unpack import SUFFIXES
 from . import images, text
 from .arrays import BUILT_IN, ArrayEncoder, is_array_folder, is_idx_file, read_arrays
 from .dataset import Dataset, Encoder
 from .folders import find_files, find_path
 from .tables import files as tables
+from .tables.content import split_member
 from .tables.encoder import TableEncoder
+from .tables.reading import Reading
 from .tables.target_column import read_dataset
 
 
@@ -33,7 +36,7 @@ class Kind(NamedTuple):
     noun : str
         Noun for the rows in messages, with its article.
     has_columns : bool
-        True if `read` also takes `target`, `drop` and `drop_missing`, which name columns.
+        True if `read` also takes `target`, `drop` and `drop_missing`, which name columns, and `reading`.
     """
 
     read: Callable[..., Dataset]
@@ -43,9 +46,7 @@ class Kind(NamedTuple):
     has_columns: bool = False
 
 
-_TABLE_SUFFIXES = tuple(
-    suffix for suffix in tables.SUFFIXES if suffix.removesuffix(".gz") not in text.SUFFIXES
-)
+_TABLE_SUFFIXES = tuple(suffix for suffix in tables.SUFFIXES if not suffix.startswith(text.SUFFIXES[1:]))
 
 # In this order a source is compared with them, and the first of several that fit is chosen.
 KINDS: dict[str, Kind] = {
@@ -54,8 +55,6 @@ KINDS: dict[str, Kind] = {
     "text": Kind(text.read_text, text.TextEncoder, text.SUFFIXES, "text"),
     "table": Kind(read_dataset, TableEncoder, _TABLE_SUFFIXES, "a table", has_columns=True),
 }
-
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 
 def encoder_from_dict(state: dict[str, Any]) -> Encoder:
@@ -66,9 +65,9 @@ def encoder_from_dict(state: dict[str, Any]) -> Encoder:
     ValueError
         If there is no such kind.
     """
-    kind = state.get("kind")
-    if kind not in KINDS:
-        raise ValueError(f"its encoder is of kind {kind!r}: expected one of {', '.join(KINDS)}.")
+    kind = state.get("kind") if isinstance(state, dict) else None
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"its encoder is of kind {kind!r:.50}: expected one of {', '.join(KINDS)}.")
     return KINDS[kind].encoder.from_dict(state)
 
 
@@ -80,6 +79,7 @@ def read_source(
     labelled: bool = True,
     drop: Iterable[str] = (),
     drop_missing: bool = False,
+    reading: Reading | None = None,
 ) -> Dataset:
     """Read a data set of any kind.
 
@@ -88,8 +88,8 @@ def read_source(
     source : str, path or table
         A name of scikit-learn's (digits, iris, wine, breast_cancer, diabetes, linnerud), or the path of
 
-        - a table: .csv, .tsv, .parquet, .feather, .arrow, .xlsx, .jsonl; or a table in memory, such as a
-          data frame: ``fastnn.data.read_dataset``;
+        - a table: .csv, .tsv, .parquet, .feather, .arrow, .xlsx, .jsonl, ..., text also compressed, or in an
+          archive (.zip); or a table in memory, such as a data frame: ``fastnn.data.read_dataset``;
         - arrays: .npz, a folder with x.npy and y.npy or the paths of both, a folder with the IDX files of
           MNIST: ``fastnn.data.read_arrays``;
         - a folder with a folder of images for each class: ``fastnn.data.read_images``;
@@ -101,7 +101,7 @@ def read_source(
         By default recognised from the source.
     labelled : bool, default=True
         If False, the source holds rows to predict only; y is None.
-    drop, drop_missing
+    drop, drop_missing, reading
         For tables: see ``fastnn.data.read_dataset``.
 
     Returns
@@ -123,10 +123,19 @@ def read_source(
     >>> data.kind, data.target, data.n
     ('array', 'species', 150)
     """
+    labelled = _checks.check_flag("labelled", labelled)
+    drop_missing = _checks.check_flag("drop_missing", drop_missing)
     kind = _recognise(source, target) if kind is None else _checks.check_name("kind", kind, KINDS)
     found = KINDS[kind]
     if found.has_columns:
-        return found.read(source, target=target, labelled=labelled, drop=drop, drop_missing=drop_missing)
+        return found.read(
+            source,
+            target=target,
+            labelled=labelled,
+            drop=drop,
+            drop_missing=drop_missing,
+            reading=reading,
+        )
     if target is not None:
         raise ValueError(
             f"target={target!r} names a column of a table, but {str(source)!r} is read as {found.noun}: "
@@ -134,6 +143,11 @@ def read_source(
         )
     if drop:
         raise ValueError(f"drop names columns of a table, but {str(source)!r} is read as {found.noun}.")
+    if reading is not None and (given := reading.unused(())):
+        raise ValueError(
+            f"{', '.join(given)} would say how a table is written, but {str(source)!r} is read as "
+            f"{found.noun}."
+        )
     return found.read(source, labelled=labelled)
 
 
@@ -146,13 +160,15 @@ def _recognise(source: Any, target: str | None) -> str:
         return "array"
     if source == "-":  # the standard input
         return "table"
+    if split_member(Path(source)):
+        return "table"
     path = find_path(source, BUILT_IN)
     if path.is_dir():
         return _recognise_folder(path)
     if is_idx_file(path):
         return "array"
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _COMPRESSED:
+    if suffixes and suffixes[-1] in SUFFIXES:  # of compressed files
         suffixes.pop()
     suffix = suffixes[-1] if suffixes else ""
     if target is not None and suffix in tables.SUFFIXES:
@@ -162,7 +178,7 @@ def _recognise(source: Any, target: str | None) -> str:
             return name
     found = f"has the ending {suffix!r}" if suffix else "has no ending that says what it is"
     raise ValueError(
-        f"{str(path)!r} {found}: expected a table ({', '.join(_TABLE_SUFFIXES)}), arrays (.npz, .npy), text "
+        f"{str(path)!r} {found}: expected a table ({tables.SHOWN_SUFFIXES}), arrays (.npz, .npy), text "
         "(.txt), or a folder of images or texts."
     )
 

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
+from .._labels import label_text
 from ..evaluation import TASKS
 from .dataset import Dataset
 from .tables.dates import find_date_form, read_dates
 from .tables.numbers import read_numbers
 from .tables.values import is_numeric
-from .target import guess_task, label_text
+from .target import guess_task
 
 WAYS = ("random", "group", "time")
 
@@ -106,7 +107,7 @@ def split_rows(
     for name, value, way in (("groups", groups, "group"), ("times", times, "time")):
         if value is not None and by != way:
             raise ValueError(f"{name} were given, but the split is by {by}: expected by={way!r}.")
-    rng = np.random.default_rng(seed)
+    rng = _checks.make_rng(seed)
     sizes = [round(n * test), round(n * validation)]
     for name, share, i in (("test", test, 0), ("validation", validation, 1)):
         sizes[i] = max(sizes[i], 1) if share > 0 else 0
@@ -121,7 +122,7 @@ def split_rows(
         parts = _by_time(None if times is None else _of_rows("times", times, n, rows), n, sizes)
     else:
         if y is not None:
-            y = np.asarray(y)
+            y = _checks.as_rows("y", y)
             _checks.check_lengths("the data", n, "y", len(y))
         parts, notes = _at_random(n, _labels(y, task), sizes, rng)
     if by != "time":
@@ -139,7 +140,9 @@ def _of_rows(name: str, values: Any, n: int, rows: Any) -> np.ndarray:
         _checks.check_name(name, values, list(rows.columns))
         shown, values = f"the column {values!r}", rows[values]
     elif not hasattr(values, "dtype"):
-        values = np.asarray(values)
+        values = _checks.as_array(name, values)
+    if np.ndim(values) != 1:
+        raise ValueError(f"{name} must have shape (n,), one value per row, got {np.shape(values)}.")
     _checks.check_lengths("the data", n, name, len(values))
     if name == "times":
         ordered, missing = _order_of_times(values)

@@ -5,17 +5,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import _checks
+from .._fields import Dtype, Positive, Size, read_fields
 from .dataset import Dataset, name_of
 from .folders import find_files, find_path, read_classes
 
 METHODS = ("tfidf", "counts", "bag")
 SUFFIXES = ("", ".text", ".txt")
+
+_FIELDS = {
+    "kind": Literal["text"],
+    "dtype": Dtype,
+    "method": Literal["tfidf", "counts", "bag"],
+    "ngrams": tuple[Size, Size],
+    "max_features": Size | None,
+    "min_count": Size,
+    "lower": bool,
+    "vocabulary": list[str],
+    "idf": list[Positive] | None,
+}
 
 _FASTTEXT = "__label__"
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -60,6 +73,7 @@ def read_text(source: str | Path, *, labelled: bool = True) -> Dataset:
     >>> print(data.rows, data.y)
     ['Money for you', 'See you at noon'] ['spam' 'ham']
     """
+    labelled = _checks.check_flag("labelled", labelled)
     path = Path("-") if str(source) == "-" else find_path(source)
     if path.is_dir():
         if not labelled:
@@ -189,15 +203,16 @@ class TextEncoder:
         dtype: DTypeLike = "float32",
     ) -> None:
         self.method = _checks.check_name("method", method, METHODS)
-        if isinstance(ngrams, (int, str)) or len(ngrams) != 2:
-            raise ValueError(f"ngrams must be two numbers, the least and the greatest, got {ngrams!r}.")
-        least = _checks.check_count("ngrams", ngrams[0])
-        self.ngrams = (least, _checks.check_count("ngrams", ngrams[1], least))
-        self.max_features = (
-            None if max_features is None else _checks.check_count("max_features", max_features)
-        )
+        ends = _checks.check_items("ngrams", ngrams, "two integers")
+        if len(ends) != 2:
+            raise ValueError(
+                f"ngrams must be two numbers, the least and the greatest, got {_checks.shown(ngrams)}."
+            )
+        least = _checks.check_count("ngrams", ends[0])
+        self.ngrams = (least, _checks.check_count("ngrams", ends[1], least))
+        self.max_features = _checks.check_optional_count("max_features", max_features)
         self.min_count = _checks.check_count("min_count", min_count)
-        self.lower = bool(lower)
+        self.lower = _checks.check_flag("lower", lower)
         self.dtype = _checks.check_dtype(dtype)
         self.embeddings: dict[int, tuple[int, int]] = {}
         self.unseen = self.n_empty = 0
@@ -224,6 +239,8 @@ class TextEncoder:
             If scikit-learn is not installed.
         """
         rows = _check_texts(rows)
+        if not rows:
+            raise ValueError("there are no texts: expected at least one.")
         vectorizer = self._vectorizer(max_features=self.max_features, min_df=min(self.min_count, len(rows)))
         try:
             if self.min_count > len(rows):
@@ -273,7 +290,7 @@ class TextEncoder:
         x.sort_indices()
         x.indices, x.indptr = x.indices.astype(np.int32, copy=False), x.indptr.astype(np.int32, copy=False)
         self.n_empty = int(np.sum(np.diff(x.indptr) == 0))
-        if self.method != "counts":
+        if self.method != "counts" and rows:
             normalize = _checks.require("sklearn.preprocessing", "sklearn").normalize
             if self.idf is not None:
                 x.data *= self.idf[x.indices].astype(self.dtype)
@@ -305,7 +322,7 @@ class TextEncoder:
                 "column": "text",
                 "kind": "text",
                 "encoding": how[self.method],
-                "features": len(self.vocabulary),
+                "features": self.n_features,
                 "note": f"{terms} that occur in at least {self.min_count} texts{most}",
             }
         ]
@@ -331,20 +348,30 @@ class TextEncoder:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> TextEncoder:
         """Make the encoder that :meth:`to_dict` described."""
+        state = read_fields(state, _FIELDS, "encoder")
         names = ("method", "ngrams", "max_features", "min_count", "lower", "dtype")
         encoder = cls(**{name: state[name] for name in names})
-        encoder.vocabulary = list(state["vocabulary"])
+        encoder.vocabulary = state["vocabulary"]
         encoder.idf = None if state["idf"] is None else np.asarray(state["idf"], np.float64)
+        if len(set(encoder.vocabulary)) < encoder.n_features:
+            raise ValueError("encoder.vocabulary names a term twice.")
+        if (encoder.idf is not None) != (encoder.method == "tfidf"):
+            raise ValueError("encoder.idf must be a list for the method tfidf, and null for others.")
+        if encoder.idf is not None and encoder.idf.size != encoder.n_features:
+            raise ValueError("encoder.idf must have an entry for each term of the vocabulary.")
         return encoder
+
+    @property
+    def n_features(self) -> int:
+        """Number of features: of terms in the vocabulary."""
+        return len(self.vocabulary)
 
 
 def _check_texts(rows: Any) -> list[str]:
     if isinstance(rows, (str, bytes)):
         raise TypeError("rows must be a list of texts, got a single one: put it into a list.")
-    rows = list(rows)
-    if not rows:
-        raise ValueError("there are no texts: expected at least one.")
+    rows = _checks.check_items("rows", rows, "texts")
     for i, row in enumerate(rows):
         if not isinstance(row, str):
-            raise TypeError(f"row {i} must be a text, got {row!r:.80}.")
+            raise TypeError(f"row {i} must be a text, got {_checks.shown(row)}.")
     return rows

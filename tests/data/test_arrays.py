@@ -1,14 +1,17 @@
 """Arrays from files and from scikit-learn, and their encoder."""
 
 import gzip
+import io
 import json
 import struct
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
 
 import fastnn
+from fastnn import _unpack
 from fastnn.data import BUILT_IN, ArrayEncoder, encoder_from_dict, read_arrays, take
 
 pytest.importorskip("sklearn")
@@ -109,7 +112,7 @@ def test_unlabelled(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"a": np.ones(3)}, "holds a: expected arrays x and y"),
+        ({"a": np.ones(3)}, "holds 'a': expected arrays x and y"),
         ({"x": np.ones((3, 2)), "y": np.ones(4)}, "x has 3 rows and y has 4"),
         ({"x": np.ones((3, 2)), "y": np.ones(())}, "y is a single value"),
         ({"x": np.ones((0, 2)), "y": np.ones(0)}, "x is empty"),
@@ -126,6 +129,12 @@ def test_bad_npz(tmp_path, arrays, message):
         read_arrays(tmp_path / "data.npz")
 
 
+def test_of_many_arrays_some_are_named(tmp_path):
+    np.savez(tmp_path / "data.npz", **{f"a{k:03}": np.ones(1) for k in range(100)})
+    with pytest.raises(ValueError, match=r"'a029', \.\.\. \(100 names\): expected arrays x and y"):
+        read_arrays(tmp_path / "data.npz")
+
+
 def test_bad_sources(tmp_path):
     with pytest.raises(FileNotFoundError, match="Did you mean 'digits'"):
         read_arrays("digit")
@@ -139,7 +148,7 @@ def test_bad_sources(tmp_path):
     with pytest.raises(ValueError, match=r"expected \.npz, \.npy"):
         read_arrays(tmp_path / "data.txt")
     np.save(tmp_path / "x.npy", np.ones((3, 2)))
-    with pytest.raises(ValueError, match="holds x: expected arrays x and y"):
+    with pytest.raises(ValueError, match="holds 'x': expected arrays x and y"):
         read_arrays(tmp_path)
     with pytest.raises(ValueError, match="is one array: expected x and y"):
         read_arrays(tmp_path / "x.npy")
@@ -172,11 +181,38 @@ def test_damaged_npz_and_npy(tmp_path, ending, damage):
 def test_damaged_idx(idx_folder, damage):
     path = next(idx_folder.glob("train-images*"))
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match="damaged or not an IDX file"):
+    with pytest.raises(ValueError, match=r"train-images.*' is (cut short or )?damaged"):
         read_arrays(idx_folder)
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"no train-images.* four IDX files"):
         read_arrays(idx_folder)
+
+
+def test_files_that_unpack_to_too_much(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "x.npz", x=np.zeros((1 << 18, 8)))
+    (tmp_path / "x-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(1 << 24)))
+    monkeypatch.setattr(_unpack, "_ALWAYS_ALLOWED", 1 << 20)
+    monkeypatch.setattr(_unpack, "_LARGEST_RATIO", 10)
+    for name in ("x.npz", "x-idx3-ubyte.gz"):
+        with pytest.raises(ValueError, match=f"{name}' unpacks to more than 1 MiB.*FASTNN_MAX_UNPACKED"):
+            read_arrays(tmp_path / name, labelled=False)
+    monkeypatch.setenv("FASTNN_MAX_UNPACKED", "1GB")
+    assert len(read_arrays(tmp_path / "x.npz", labelled=False).rows) == 1 << 18
+
+
+@pytest.mark.parametrize("ending", ["npz", "npy"])
+def test_items_without_a_byte(ending, tmp_path):
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        content, {"descr": "|S0", "fortran_order": False, "shape": (10**18,)}
+    )
+    if ending == "npz":
+        with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+            archive.writestr("x.npy", content.getvalue())
+    else:
+        (tmp_path / "x.npy").write_bytes(content.getvalue())
+    with pytest.raises(ValueError, match=rf"cannot be read as \.{ending}: it.* is no array of numbers"):
+        read_arrays(tmp_path / f"x.{ending}", labelled=False)
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32", "uint8", "int16", "bool"])

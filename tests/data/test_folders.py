@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
+
+from fastnn.data import read_text
 from fastnn.data.folders import class_folders, find_files, find_suffix
 
 
@@ -23,3 +28,16 @@ def test_hidden_files_and_folders_are_left_out(tmp_path):
     assert [path.name for path in class_folders(tmp_path)] == ["a", "b"]
     found = [path.relative_to(tmp_path).as_posix() for path in find_files(tmp_path, (".txt",))]
     assert found == ["a/1.TXT", "a/2.txt", "b/1.TXT", "b/2.txt"]
+
+
+def test_a_class_whose_name_is_no_text(tmp_path):
+    """The system's bytes, of another encoding: no file of JSON could hold them."""
+    try:
+        for name in (b"caf\xe9", b"tea"):
+            os.mkdir(os.path.join(os.fsencode(tmp_path), name))
+            with open(os.path.join(os.fsencode(tmp_path), name, b"1.txt"), "w") as file:
+                file.write("a text")
+    except OSError:
+        pytest.skip("names are UTF-8 on this system")
+    with pytest.raises(ValueError, match=r"caf.*' has a name that is not UTF-8: rename it\.$"):
+        read_text(tmp_path)

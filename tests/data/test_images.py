@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn import _unpack
 from fastnn.data import ImageEncoder, encoder_from_dict, read_images
 
 pytest.importorskip("sklearn")
@@ -240,6 +241,23 @@ def test_round_trip_through_json(shapes):
     assert again.embeddings == {}
 
 
+def test_programs_of_postscript_are_not_run(tmp_path):
+    path = tmp_path / "a.png"  # Pillow looks at the content, and starts Ghostscript for this one
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
+    with pytest.raises(ValueError, match=r"a\.png' cannot be read: it is not an image"):
+        ImageEncoder().fit([path])
+
+
+def test_sizes_beyond_the_memory_are_refused():
+    images = np.zeros((2, 8, 8))
+    with pytest.raises(ValueError, match=r"size \(2147483647, 2147483647\) needs 16\.0 EiB for the pixels"):
+        ImageEncoder(size=2**31 - 1).fit(images)
+    encoder = ImageEncoder(size=8).fit(images)
+    encoder.size = 2**31 - 1, 2**31 - 1
+    with pytest.raises(ValueError, match=r"rows needs .* for their features"):
+        encoder.transform(images)
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg"])
 def test_damaged_files(tmp_path, rng, ending):
     paths = [save(tmp_path / f"{i}.{ending}", rng.integers(0, 256, (64, 64), dtype="u1")) for i in range(9)]
@@ -309,7 +327,8 @@ def test_a_class_that_only_the_test_folder_has(tmp_path):
     [
         ("one.png", TypeError, "got the single path 'one.png'"),
         ([], ValueError, "no images"),
-        (np.zeros((0, 3, 3)), ValueError, "no images in an array"),
+        (np.zeros((0, 3, 3)), ValueError, "no images"),
+        (np.zeros((2, 0, 3)), ValueError, "no pixels in an array"),
         (np.zeros((3, 3)), ValueError, r"got shape \(3, 3\)"),
         (np.zeros((2, 3, 3, 4)), ValueError, r"got shape \(2, 3, 3, 4\)"),
         ([np.zeros((2, 2)), np.zeros((3, 3))], ValueError, "differ in shape"),
@@ -345,3 +364,12 @@ def test_trains(shapes):
     trainer = fastnn.Trainer(net, loss="cross_entropy", seed=0)
     history = trainer.fit(x, y, epochs=30, validation_fraction=0.25, verbose=0)
     assert history.epochs[-1].val_metric > 0.95
+
+
+def test_an_image_that_unpacks_to_too_much(tmp_path, monkeypatch):
+    Image.new("L", (2000, 2000)).save(tmp_path / "blank.png")
+    assert ImageEncoder(size=2).fit([tmp_path / "blank.png"]).mode == "L"
+    monkeypatch.setattr(_unpack, "_ALWAYS_ALLOWED", 1 << 20)
+    monkeypatch.setattr(_unpack, "_LARGEST_RATIO", 10)
+    with pytest.raises(ValueError, match=r"blank.png' cannot be read: .* unpacks to more than 1 MiB"):
+        ImageEncoder(size=2).fit([tmp_path / "blank.png"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn.data
-from fastnn.data import Dataset, read_source
+from fastnn.data import Dataset, Reading, read_source
 from fastnn.data.kinds import KINDS
 
 pytest.importorskip("sklearn")
@@ -18,7 +18,7 @@ def tables(monkeypatch):
     """Stands in for the reader of tables: notes its arguments."""
     calls = []
 
-    def read(source, *, target, labelled, drop, drop_missing):
+    def read(source, *, target, labelled, drop, drop_missing, reading):
         calls.append((source, target, labelled))
         return "a table"
 
@@ -104,6 +104,9 @@ def test_bad_sources(tmp_path, images):
         ValueError, match="target='price' names a column of a table, but 'iris' is read as an array"
     ):
         read_source("iris", target="price")
+    with pytest.raises(ValueError, match="header, missing would say how a table is written, but 'iris' is"):
+        read_source("iris", reading=Reading(header=False, missing="-9"))
+    assert read_source("iris", reading=Reading()).n == 150
     with pytest.raises(ValueError, match="is read as images: leave it out"):
         read_source(images, target="price")
     (tmp_path / "a.docx").touch()

@@ -125,7 +125,7 @@ def test_task_by_choice():
         (np.eye(3), "classification", "has 3 columns: a classification takes one only"),
         (np.array(["2020-01-01", "2021-01-01"], "datetime64[D]"), None, "dtype datetime64.*expected labels"),
         (np.array([1j, 2j]), None, "complex128"),
-        ([[1], [2, 3]], None, "inhomogeneous|labels or numbers"),
+        ([[1], [2, 3]], None, "its rows differ in shape"),
     ],
 )
 def test_bad_targets(y, task, message):
@@ -170,3 +170,91 @@ def test_columns_of_pandas():
     assert Target().fit(pd.Series([1.5, 2, 1], dtype="Float64")).mean == [1.5]
     with pytest.raises(ValueError, match="missing in 1 of 3 rows"):
         Target().fit(pd.Series([1, None, 2], dtype="Int64"))
+
+
+def test_labels_are_cleaned_everywhere_alike(rng):
+    y = [" yes", "no", "yes ", "e\u0301t\u00e9", "\u00e9t\u00e9"]
+    target = Target("sure").fit(y)
+    assert target.classes == ["no", "yes", "\u00e9t\u00e9"]
+    assert target.read(y).tolist() == ["yes", "no", "yes", "\u00e9t\u00e9", "\u00e9t\u00e9"]
+    assert target.notes(y) == []
+    mixed = Target("sure").fit(["Yes", "yes", "no", "New  York", "New York"])
+    (note,) = mixed.notes([])
+    assert note.endswith("case or spaces: 'New  York' and 'New York', 'Yes' and 'yes' (kept apart).")
+    answers = Target().fit([True, False])
+    assert answers.read(["TRUE", "false", "True"]).tolist() == [True, False, True]
+    both = Target().fit(np.array([True, 1, 0, False], object))
+    assert both.read(np.array([1, True], object)).tolist() == [1, True]
+    assert [type(label) for label in both.read(np.array([1, True], object))] == [int, bool]
+
+
+def test_labels_beyond_what_a_float_holds():
+    for big in ([2**53, 2**53 + 1], [2**63, -1], [2**64, 2**64 + 1]):
+        target = Target("id", "classification").fit(np.array(big * 2, object))
+        assert target.classes == sorted(big)
+        assert target.read(big).tolist() == big
+
+
+@pytest.mark.parametrize(
+    ("write", "note"),
+    [
+        (lambda v: f"${v:,.2f}", "the target 'price': its numbers are written as $1,234.5."),
+        (
+            lambda v: f"{v:.2f}".replace(".", ",") + " €",
+            "the target 'price': its numbers are written as 1234,5 €.",
+        ),
+        (lambda v: f"{v:.1f}%", "the target 'price': its numbers are written as 1234.5 %."),
+        (lambda v: f" {v} ", None),
+    ],
+)
+def test_values_in_their_dress(write, note, rng):
+    values = np.round(rng.lognormal(8, 1, 100), 1)
+    y = np.array([write(value) for value in values], object)
+    assert guess_task(y) == "regression"
+    target = Target("price").fit(y)
+    np.testing.assert_allclose(target.read(y), values, rtol=1e-12)
+    assert target.notes(y) == ([note] if note else [])
+    twin = again(target)
+    np.testing.assert_array_equal(twin.encode(y), target.encode(values))
+    with pytest.raises(ValueError, match="'price' holds '5 lb', which is not a number"):
+        twin.encode(["5 lb"])
+    with pytest.raises(ValueError, match="missing or infinite in 1 of 2 rows"):
+        twin.encode([y[0], "n/a"])
+
+
+def test_an_outlier_is_pointed_out(rng):
+    y = rng.uniform(100, 500, 300)
+    target = Target("price").fit(y)
+    assert target.notes(y) == []
+    assert target.notes(rng.lognormal(0, 1.5, 300)) == []
+    y[7] = 1e9
+    (note,) = Target("price").fit(y).notes(y)
+    assert note.startswith("the largest value of 'price' (1e+09) is 2,")
+    assert note.endswith("times the 99th percentile: is it a mistake?")
+    y[7] = -1e9
+    assert "the lowest value of 'price' (-1e+09)" in Target("price").fit(y).notes(y)[0]
+    both = np.column_stack([y, np.arange(300.0)])
+    assert "the lowest value of 'a'" in Target("a, b").fit(both).notes(both)[0]
+
+
+def test_other_columns_show_the_decimal_sign_of_values():
+    y = [f"{i}.{i % 9 + 1}00" for i in range(10, 60)]
+    target = Target("price").fit(y)
+    assert target.read(y)[:2].tolist() == [10.2, 11.3]
+    assert target.notes(y) == ["the target 'price': '10.200' is read as 10.2: '.' is the decimal sign."]
+    target = Target("price").fit(y, decimal_sign=",")
+    assert target.read(y)[:2].tolist() == [10200, 11300]
+    assert again(target).read(y)[:2].tolist() == [10200, 11300]
+
+
+def test_numbers_in_another_dress_than_in_training_are_refused():
+    target = Target("rent").fit([f"{i},50 €" for i in range(40)])
+    with pytest.raises(
+        ValueError, match=r"'CHF 3', which is not a number written as in training, such as 1234,5 €"
+    ):
+        target.encode(["CHF 3"])
+
+
+def test_durations_are_told_to_be_seconds():
+    target = Target("run").fit([f"{i % 3}:{i:02d}:30" for i in range(40)])
+    assert target.notes(["0:00:30"]) == ["the target 'run': its durations are read as seconds."]

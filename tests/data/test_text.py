@@ -209,7 +209,8 @@ def test_bad_rows(rows, error, message):
     ("options", "error", "message"),
     [
         ({"method": "tf-idf"}, ValueError, "Did you mean 'tfidf'"),
-        ({"ngrams": 2}, ValueError, "ngrams must be two numbers"),
+        ({"ngrams": 2}, TypeError, "ngrams must be a sequence of two integers, got 2"),
+        ({"ngrams": (1, 2, 3)}, ValueError, "ngrams must be two numbers"),
         ({"ngrams": (2, 1)}, ValueError, "ngrams must be at least 2, got 1"),
         ({"min_count": 0}, ValueError, "min_count must be at least 1"),
         ({"max_features": 1.5}, TypeError, "max_features must be an integer"),

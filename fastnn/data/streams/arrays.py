@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,8 +46,10 @@ def store_rows(stream: RunStream, folder: str | os.PathLike[str], seed: int | No
     ValueError
         If rows are sparse.
     """
-    folder = Path(folder)
+    folder = _checks.check_path("folder", folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if seed is not None:
+        seed = _checks.check_count("seed", seed, 0, _checks.LARGEST_SEED)
     with contextlib.closing(read_ahead(stream.blocks(seed))) as blocks:
         paths = write_rows([folder / f"{name}.npy" for name in ("x", "y", "weight")], blocks, stream.n_rows)
     weight = paths[2] if len(paths) > 2 else None

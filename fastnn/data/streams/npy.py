@@ -36,7 +36,7 @@ class RowArray:
         self._slices: Any = None
         self._path, self._offset = "", 0
         if isinstance(source, (str, os.PathLike)):
-            source = self._map(os.fspath(source))
+            source = self._map(str(_checks.check_path(name, source)))
         if isinstance(source, np.memmap) and source.flags.c_contiguous and source.filename is not None:
             base: Any = source
             while isinstance(base.base, np.ndarray):
@@ -44,8 +44,8 @@ class RowArray:
             self._path = os.fspath(source.filename)
             self._offset = base.offset + source.ctypes.data - base.ctypes.data
         else:
-            if not hasattr(source, "shape") or not hasattr(source, "dtype"):
-                source = np.asarray(source)
+            if not isinstance(getattr(source, "shape", None), tuple) or not hasattr(source, "dtype"):
+                source = _checks.as_array(name, source)
             self._slices = source
         self.shape, self.dtype = tuple(source.shape), source.dtype
         if len(self.shape) == 0 or self.shape[0] == 0:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ... import _checks
 from ...kernels.random_bits import GOLDEN, mix_bits
 
 # Smallest numbers of runs and of pieces that a sample comes from, if there are that many.
@@ -154,7 +155,7 @@ class Runs:
         """
         if seed is None:
             return np.arange(len(self.starts))
-        rng = np.random.default_rng(seed)
+        rng = _checks.make_rng(seed)
         turns = rng.permutation(len(self.piece_starts))
         scattered = self.n_open * rng.random(len(self.starts))
         return np.argsort(turns[self.pieces] + scattered, kind="stable")
@@ -212,7 +213,7 @@ class Runs:
 
     def sample(self, n: int, seed: int) -> Window:
         """Choose n rows from random places; n must be smaller than the number of rows."""
-        rng = np.random.default_rng(seed)
+        rng = _checks.make_rng(seed)
         turns = rng.permutation(len(self.piece_starts))
         of_piece = np.bincount(self.pieces, self.counts, len(turns))
         n_pieces = max(SAMPLE_PIECES, 1 + int(np.searchsorted(np.cumsum(of_piece[np.argsort(turns)]), n)))

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
+import re
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from ... import _checks
+from ..tables.detect import survey_text
+from ..tables.reading import Reading, as_reading
+from ..tables.spreadsheets import unescape_column
+from ..tables.values import NULLS
+
+_DECIMAL_COMMA = re.compile(rb'(?m)(?:^|;)"?[+-]?\d+,\d+"?(?:;|\r?$)')
+_HEAD_BYTES = 1 << 20  # of a text file, from which it is told how it is written
 
 
 class PieceFile:
@@ -19,6 +28,8 @@ class PieceFile:
     path : str
     like : pyarrow.Schema, optional
         Schema of the first of several files.
+    reading : Reading
+        How a text file is written.
 
     Attributes
     ----------
@@ -29,8 +40,8 @@ class PieceFile:
 
     kind: str
 
-    def __init__(self, path: str, like: Any = None) -> None:
-        self.path = path
+    def __init__(self, path: str, like: Any, reading: Reading) -> None:
+        self.path, self.reading = path, reading
         self.schema: Any
         self.piece_rows: list[int] = []
         with self.refusing():
@@ -53,7 +64,7 @@ class PieceFile:
         except FileNotFoundError:
             raise FileNotFoundError(f"there is no file {self.path!r}.") from None
         except (pyarrow.ArrowException, OSError) as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            reason = _checks.reason_of(error)
             message = f"{self.path!r} is cut short, damaged or not a valid {self.kind} file: {reason}."
             raise ValueError(message) from error
 
@@ -123,21 +134,53 @@ class _CsvFile(PieceFile):
     def _survey(self, like: Any) -> None:
         csv = _checks.require("pyarrow.csv", "tables")
         types = None if like is None else dict(zip(like.names, like.types, strict=True))
-        self._options = csv.ConvertOptions(column_types=types)
+        self._form = self._find_form(types)
         n_rows = 0
-        with csv.open_csv(self.path, convert_options=self._options) as batches:
+        with csv.open_csv(self.path, **self._form) as batches:
             self.schema = batches.schema
             for batch in batches:
                 n_rows += batch.num_rows
         self.piece_rows = [n_rows] if n_rows else []
         # Later reads use the types of the first: other types would mean other features.
-        types = dict(zip(self.schema.names, self.schema.types, strict=True))
-        self._options = csv.ConvertOptions(column_types=types)
+        self._form = self._find_form(dict(zip(self.schema.names, self.schema.types, strict=True)))
+
+    def _find_form(self, types: dict[str, Any] | None) -> dict[str, Any]:
+        """Find how the file is written, from its first lines, as options of pyarrow's readers."""
+        csv = _checks.require("pyarrow.csv", "tables")
+        where = repr(self.path)
+        with open(self.path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ValueError(f"{where} is UTF-16: such a file cannot be streamed.")
+        text = survey_text(head[: head.rfind(b"\n") + 1] or head, where, self.reading)
+        refused = {
+            "has lines of comment": self.reading.comment is not None,
+            "has spaces between its fields": text.is_squeezed,
+        }
+        for reason, is_so in refused.items():
+            if is_so:
+                raise ValueError(f"{where} {reason}: such a file cannot be streamed.")
+        has_commas = text.delimiter == ";" and _DECIMAL_COMMA.search(text.content)
+        missing = self.reading.missing
+        return {
+            "read_options": csv.ReadOptions(
+                column_names=text.layout.names, skip_rows=text.n_above, encoding=text.encoding
+            ),
+            "parse_options": csv.ParseOptions(delimiter=text.delimiter),
+            "convert_options": csv.ConvertOptions(
+                column_types=types,
+                null_values=[*NULLS, *missing],
+                strings_can_be_null=bool(missing),
+                decimal_point=self.reading.decimal or ("," if has_commas else "."),
+            ),
+        }
 
     def read(self, piece: int, columns: list[str], as_codes: list[str]) -> Any:
         csv = _checks.require("pyarrow.csv", "tables")
         with self.refusing():
-            table = csv.read_csv(self.path, convert_options=self._options).select(columns)
+            table = csv.read_csv(self.path, **self._form).select(columns)
+        for index, name in enumerate(columns):
+            table = table.set_column(index, name, unescape_column(table.column(index)))
         return _as_codes(self.check_rows(piece, table), as_codes)
 
 
@@ -165,11 +208,12 @@ def _find_files(source: Any) -> list[str]:
     if hasattr(source, "files") and hasattr(source, "schema"):
         source = source.files
     if not isinstance(source, (str, os.PathLike)):
-        paths = [os.fspath(path) for path in source]
+        given = _checks.check_items("source", source, "paths")
+        paths = [str(_checks.check_path("a source", path)) for path in given]
         if not paths:
             raise ValueError("there are no files to read: expected at least one path.")
         return paths
-    path = Path(source)
+    path = _checks.check_path("source", source)
     if not path.is_dir():
         return [str(path)]
     found = [
@@ -182,20 +226,23 @@ def _find_files(source: Any) -> list[str]:
     return [str(file) for file in found]
 
 
-def open_files(source: Any) -> list[PieceFile]:
+def open_files(source: Any, reading: Reading | None = None) -> list[PieceFile]:
     """Open the files of a table, which must all have the same columns.
 
     Parameters
     ----------
     source : path, folder, sequence of paths or pyarrow.dataset.FileSystemDataset
+    reading : Reading, optional
+        How text files are written.
     """
     files: list[PieceFile] = []
+    reading = as_reading(reading)
     for path in _find_files(source):
         suffix = Path(path).suffix.lower()
         if suffix not in _READERS:
             raise ValueError(f"{path!r} has the ending {suffix!r}: expected one of {', '.join(_READERS)}.")
         first = files[0] if files else None
-        file = _READERS[suffix](path, first.schema if first else None)
+        file = _READERS[suffix](path, first.schema if first else None, reading)
         if first:
             _compare(first, file)
         files.append(file)

@@ -62,6 +62,7 @@ class RunStream(Stream):
 
     def __init__(self, runs: Runs, block_rows: int, encoder: Any = None, target_encoder: Any = None) -> None:
         self._runs, self.block_rows, self.n_rows = runs, block_rows, runs.n_rows
+        _check_encoders(encoder, target_encoder)
         self.encoder, self.target_encoder = encoder, target_encoder
 
     # --- how files are read -------------------------------------------------------------------------
@@ -113,7 +114,8 @@ class RunStream(Stream):
     def _spans(self, n: int | None = None, seed: int = 0) -> Iterator[list[Span]]:
         """Yield blocks of n rows from random places, or of all rows, in the order of the source."""
         window = None
-        if n is not None and _checks.check_count("n", n) < self.n_rows:
+        n = None if n is None else _checks.check_count("n", n)
+        if n is not None and n < self.n_rows:
             window = self._runs.sample(n, seed)
         for _, spans in self._runs.blocks(self._runs.order(None), self.block_rows, window=window):
             yield spans
@@ -135,6 +137,7 @@ class RunStream(Stream):
         y : ndarray
             Targets as stored in the files.
         """
+        numbers = _checks.check_flag("numbers", numbers)
         with self._open() as source:
             spans = [span for of_block in self._spans(n, seed) for span in of_block]
             found = self._read_raw(source, spans)
@@ -192,7 +195,7 @@ class RunStream(Stream):
             raise ValueError(
                 f"validation and test take {validation + test:g} of the rows: expected less than 1 in all."
             )
-        salt = make_salt(_checks.check_count("seed", seed, 0), len(self._runs.shares))
+        salt = make_salt(_checks.check_count("seed", seed, 0, _checks.LARGEST_SEED), len(self._runs.shares))
         bounds = {
             "test": (0.0, test),
             "validation": (test, test + validation),
@@ -229,6 +232,7 @@ class RunStream(Stream):
         stream
         """
         stream = copy.copy(self)
+        _check_encoders(encoder, target_encoder)
         stream.encoder = encoder
         if target_encoder is not None:
             stream.target_encoder = target_encoder
@@ -241,7 +245,10 @@ class RunStream(Stream):
             return len(names)
         with self._open() as source:
             spans = [Span(int(self._runs.pieces[0]), self._runs.starts[:1], True)]
-            return self._block(source, spans, None)[0].shape[1]
+            x = self._block(source, spans, None)[0]
+        if np.ndim(x) != 2:
+            raise ValueError(f"encoder must return a matrix (rows, features), got shape {np.shape(x)}.")
+        return x.shape[1]
 
     # --- checks -------------------------------------------------------------------------------------
 
@@ -313,3 +320,12 @@ class RunStream(Stream):
         facts = [runs.shares, self.block_rows, runs.n_open, runs.starts.tolist()[-3:], encoder, sample]
         crc = zlib.crc32(json.dumps(facts, default=str).encode())
         return f"{super().fingerprint()} {crc:08x}"
+
+
+def _check_encoders(encoder: Any, target_encoder: Any) -> None:
+    """Raise TypeError for what cannot encode rows, or targets; None stands for neither."""
+    encodes = hasattr(encoder, "transform") and not hasattr(encoder, "iloc")  # tables have both
+    if encoder is not None and not encodes and not callable(encoder):
+        raise TypeError(f"encoder must be an encoder or a function of rows, got {_checks.shown(encoder)}.")
+    if target_encoder is not None and not hasattr(target_encoder, "encode"):
+        raise TypeError(f"target_encoder must be a Target, got {_checks.shown(target_encoder)}.")

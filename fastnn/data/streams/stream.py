@@ -48,6 +48,8 @@ def read_ahead(items: Iterable[T], n_ahead: int = 2) -> Generator[T, None, None]
     thread.start()
     try:
         while True:
+            if not thread.is_alive() and ready.empty():
+                raise RuntimeError("a stream cannot be read on in a forked child: its reader is not in it.")
             item, error = ready.get()
             room.release()
             if error is not None:
@@ -57,9 +59,10 @@ def read_ahead(items: Iterable[T], n_ahead: int = 2) -> Generator[T, None, None]
             yield item
             item = None  # frees the item while the next is waited for
     finally:
-        stopped.set()
-        room.release()
-        thread.join()
+        if thread.is_alive():  # in a forked child, it is not, and may have left the two locked
+            stopped.set()
+            room.release()
+            thread.join()
 
 
 class Stream(ABC):

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ... import _checks
+from ..tables.frames import from_arrow
+from ..tables.reading import Reading
 from .arrays import store_rows
 from .order import Runs, Span
 from .pieces import is_text, open_files
@@ -52,6 +54,8 @@ class TableStream(RunStream):
         more there are, the better rows of different places mix, which matters where files are sorted.
     dtype : {"float32", "float64"}, default="float32"
         Data type of the features if there is no encoder.
+    reading : Reading, optional
+        How CSV files are written, where that is not detected as it should be.
 
     Raises
     ------
@@ -90,20 +94,22 @@ class TableStream(RunStream):
         block_rows: int = BLOCK_ROWS,
         n_open: int | None = None,
         dtype: DTypeLike = "float32",
+        reading: Reading | None = None,
     ) -> None:
         _checks.require("pandas", "tables")
         _checks.require("pyarrow", "tables")
         self.dtype = _checks.check_dtype(dtype)
         _checks.check_count("block_rows", block_rows)
-        files = open_files(source)
+        files = open_files(source, reading)
         names = files[0].schema.names
         _checks.check_name("target", target, names)
-        others = [name for name in names if name not in (target, sample_weight)]
-        for name in columns or ():
-            _checks.check_name("a column of columns", name, others)
         if sample_weight is not None:
             _checks.check_name("sample_weight", sample_weight, names)
-        self._columns = others if columns is None else list(columns)
+        others = [name for name in names if name not in (target, sample_weight)]
+        columns = others if columns is None else _checks.check_items("columns", columns, "names")
+        for name in columns:
+            _checks.check_name("a column of columns", name, others)
+        self._columns = columns
         if not self._columns:
             raise ValueError(f"{files[0].path!r} has no columns besides the target {target!r}.")
         self._target, self._weight = target, sample_weight
@@ -176,8 +182,7 @@ class TableStream(RunStream):
 
     def _features(self, table: Any) -> Any:
         """Return the columns to predict from as a data frame."""
-        features = table.select(self._columns)
-        return features.to_pandas(ignore_metadata=True, date_as_object=False, split_blocks=True)
+        return from_arrow(table.select(self._columns))
 
     def _values(self, table: Any, name: str, spans: list[Span]) -> np.ndarray:
         """Return a column as an array of numbers or objects, none of them missing."""

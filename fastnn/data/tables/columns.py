@@ -1,23 +1,30 @@
 """The kinds of columns: each learns from a column's values, and makes features of them.
 
-What a column has learnt is a few plain numbers and texts, so that its fields are also its JSON.
+What a column has learnt is a few plain numbers and texts, so that its fields are also its JSON. In reading,
+their type hints are checked (see :mod:`fastnn._fields`), and what hints cannot express by `check`.
+
+The file is longer than most because it is a catalogue: a class for each kind.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+import datetime
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from ... import _checks
-from ..target import label_text
-from .dates import CYCLES, NUMBER_FORMS, phase, read_dates
+from ..._fields import Count, Positive, read_record
+from ..._labels import label_text, similar_labels
+from .dates import CLOCK, CYCLES, EPOCH_UNITS, NUMBER_FORMS, parse_dates, phase, read_dates, split_form
 from .numbers import center_and_scale, read_numbers, smooth_clip
 from .values import distinct_values, is_date, is_numeric
+from .written import NumberForm
 
 # With this many unreadable values, and no readable one, a column is of another kind.
 _FEWEST_UNREAD = 10
+_A_DATE = datetime.datetime(2000, 12, 31, tzinfo=datetime.timezone.utc)
 
 
 @dataclasses.dataclass
@@ -35,17 +42,24 @@ class Column:
 
     kind: ClassVar[str]
     name: str
-    missing: int = 0
-    distinct: int = 0
+    missing: Count = 0
+    distinct: Count = 0
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that was learnt, for JSON."""
         return {"kind": self.kind, **dataclasses.asdict(self)}
 
+    def check(self) -> None:
+        """Raise ValueError unless the fields, each of which is of its type, fit together."""
+
     def summary(self) -> str:
         """Name the encoding in a word or two."""
         return "left out"
+
+    def why(self) -> str:
+        """Give the reason for it: the end of a sentence that begins with the column."""
+        return f"holds {self.kind}s"
 
     def feature_names(self) -> list[str]:
         """Return the name of each feature."""
@@ -63,7 +77,7 @@ class Column:
         Returns
         -------
         dict
-            The number of rows that were "unseen" in training, or "unread".
+            The number of rows that were "unseen" in training, "unread", or "missing".
         """
         return {}
 
@@ -89,10 +103,14 @@ class Ignored(Column):
     kind = "ignore"
     reason: str = ""
 
+    def why(self) -> str:
+        """Give the reason for it; see :meth:`Column.why`."""
+        return self.reason
+
 
 @dataclasses.dataclass
-class Number(Column):
-    """A number: scaled robustly and clipped smoothly, with a feature that flags missing values.
+class Scaled(Column):
+    """A quantity: scaled robustly and clipped smoothly, with a feature that flags missing values.
 
     Attributes
     ----------
@@ -102,39 +120,34 @@ class Number(Column):
         True if values were missing in training: a second feature marks them.
     """
 
-    kind = "number"
     fill: float = 0.0
     center: float = 0.0
-    scale: float = 1.0
+    scale: Positive = 1.0
     indicator: bool = False
 
-    def summary(self) -> str:
-        """Name the encoding in a word or two."""
-        return "scaled, missing flagged" if self.indicator else "scaled"
-
-    def learn(self, values: np.ndarray) -> Number:
-        """Learn from numbers, NaN where missing."""
+    def learn_scale(self, values: np.ndarray) -> None:
+        """Learn from values, NaN where missing."""
         present = values[~np.isnan(values)]
         if len(present):
             self.center, self.scale = center_and_scale(present)
             self.fill = self.center
         self.indicator = len(present) < len(values)
-        return self
 
     def feature_names(self) -> list[str]:
         """Return the name of each feature."""
         return [self.name, f"{self.name} is missing"] if self.indicator else [self.name]
 
-    def write(self, series: Any, out: np.ndarray) -> dict[str, int]:
-        """Write the features; see :meth:`Column.write`."""
-        if is_date(series):
-            raise ValueError(f"the column {self.name!r} held numbers in training, but now dates.")
-        values, unread = read_numbers(series)
-        self._check_unread(series, values, unread, "numbers")
-        self._write_scaled(values, out)
-        return {"unread": int(unread.sum())}
+    def write_scaled(self, values: np.ndarray, unread: np.ndarray, out: np.ndarray) -> dict[str, int]:
+        """Write the first features; return the counts of :meth:`Column.write`."""
+        missing = np.isnan(values)
+        with np.errstate(over="ignore"):
+            out[:, 0] = smooth_clip((np.where(missing, self.fill, values) - self.center) / self.scale)
+        if self.indicator:
+            out[:, 1] = missing
+        n_unread = int(unread.sum())
+        return {"unread": n_unread, "missing": int(missing.sum()) - n_unread}
 
-    def _check_unread(self, series: Any, values: np.ndarray, unread: np.ndarray, kind: str) -> None:
+    def check_unread(self, series: Any, values: np.ndarray, unread: np.ndarray, kind: str) -> None:
         """Raise if nothing could be read of a column that held numbers, or dates, in training."""
         if unread.sum() >= _FEWEST_UNREAD and np.isnan(values).all():
             raise ValueError(
@@ -142,22 +155,71 @@ class Number(Column):
                 f"{str(series[unread].iloc[0])!r}."
             )
 
-    def _write_scaled(self, values: np.ndarray, out: np.ndarray) -> None:
-        missing = np.isnan(values)
-        with np.errstate(over="ignore"):
-            out[:, 0] = smooth_clip((np.where(missing, self.fill, values) - self.center) / self.scale)
-        if self.indicator:
-            out[:, 1] = missing
+
+@dataclasses.dataclass
+class Number(Scaled):
+    """A number.
+
+    Attributes
+    ----------
+    decimal, thousands, unit, multiples, duration
+        The form in which its text is written: see :class:`.written.NumberForm`.
+    sign : {"", "shown", "unsure"}
+        Whether the training rows showed the decimal sign: see :class:`.written.Learnt`.
+    """
+
+    kind = "number"
+    decimal: str = "."
+    thousands: str = ""
+    unit: str = ""
+    multiples: bool = False
+    duration: str = ""
+    sign: str = ""
+
+    def __post_init__(self) -> None:
+        self.form  # noqa: B018 (raises on what is none)
+
+    @property
+    def form(self) -> NumberForm:
+        """The form in which its text is written."""
+        return NumberForm(self.decimal, self.thousands, self.unit, self.multiples, self.duration)
+
+    def why(self) -> str:
+        """Give the reason for it; see :meth:`Column.why`."""
+        return "holds durations, read as seconds" if self.duration else super().why()
+
+    def summary(self) -> str:
+        """Name the encoding in a word or two."""
+        written = "" if self.form.is_plain or self.duration else f", written as {self.form.example()}"
+        return ("scaled, missing flagged" if self.indicator else "scaled") + written
+
+    def learn(self, values: np.ndarray, form: NumberForm, sign: str) -> Number:
+        """Learn from numbers, NaN where missing, and the form in which they are written."""
+        self.learn_scale(values)
+        self.sign = sign
+        self.decimal, self.thousands, self.unit = form.decimal, form.thousands, form.unit
+        self.multiples, self.duration = form.multiples, form.duration
+        return self
+
+    def write(self, series: Any, out: np.ndarray) -> dict[str, int]:
+        """Write the features; see :meth:`Column.write`."""
+        if is_date(series):
+            raise ValueError(f"the column {self.name!r} held numbers in training, but now dates.")
+        values, unread = read_numbers(series, self.form)
+        kind = "numbers" if self.form.is_plain else f"numbers written as {self.form.example()}"
+        self.check_unread(series, values, unread, kind)
+        return self.write_scaled(values, unread, out)
 
 
 @dataclasses.dataclass
-class Date(Number):
+class Date(Scaled):
     """A date: the days since 1970, scaled as a number, and sine and cosine of its phase in calendar cycles.
 
     Attributes
     ----------
     form : str
-        A format of pandas, or the unit of numbers since 1970; see :func:`.dates.find_date_form`.
+        A format of pandas, several of them, "clock", or the unit of numbers since 1970; see
+        :func:`.dates.find_date_form`.
     zone : str
         Time zone of the clocks that are read.
     cycles : list of {"year", "month", "week", "day"}
@@ -168,15 +230,49 @@ class Date(Number):
     zone: str = "UTC"
     cycles: list[str] = dataclasses.field(default_factory=list)
 
+    def check(self) -> None:
+        """Raise ValueError unless the cycles are known and differ, and format and time zone are known."""
+        _expect_distinct(self.cycles, "cycles")
+        for cycle in self.cycles:
+            _checks.check_name("cycles", cycle, CYCLES)
+        if self.zone.startswith(("/", "dateutil/")):
+            raise ValueError(f"zone must be the name of a time zone, got the path {self.zone!r}.")
+        for form in split_form(self.form):
+            self._check_form(form)
+
+    def _check_form(self, form: str) -> None:
+        """Raise ValueError unless dates can be read in a form, or numbers count since 1970 in this unit."""
+        if form in EPOCH_UNITS or (form == CLOCK and self.form == CLOCK):
+            form = "ISO8601"
+        elif form != "ISO8601" and "%" not in form:
+            raise ValueError(f"form must be one in which dates can be read, got {self.form!r}.")
+        try:
+            date = _A_DATE.isoformat() if form == "ISO8601" else _A_DATE.strftime(form)
+            seconds = parse_dates([date], form, self.zone)
+        except Exception as error:  # pandas and the libraries of time zones raise all kinds of errors
+            raise ValueError(
+                f"no date can be read in zone {self.zone!r} and form {form!r}: {error}."
+            ) from None
+        if np.isnan(seconds).any():
+            raise ValueError(f"form must be one in which dates can be read, got {self.form!r}.")
+
+    def why(self) -> str:
+        """Give the reason for it; see :meth:`Column.why`."""
+        return "holds times of day" if self.form == CLOCK else super().why()
+
     def summary(self) -> str:
         """Name the encoding in a word or two."""
+        if self.form == CLOCK:
+            return "time of day, place in the day"
         return ", ".join(["time passed", *(f"place in the {cycle}" for cycle in self.cycles)])
 
     def learn(self, values: np.ndarray) -> Date:
         """Learn from seconds since 1970, NaN where missing."""
-        super().learn(values / 86400)
+        self.learn_scale(values / 86400)
         present = values[~np.isnan(values)]
-        if len(present):
+        if self.form == CLOCK:
+            self.cycles = ["day"]
+        elif len(present):
             days = np.ptp(present) / 86400
             phases = {cycle: np.unique(phase(present, cycle)) for cycle in CYCLES}
             # Within less than half a cycle, the time elapsed carries the same information.
@@ -195,15 +291,15 @@ class Date(Number):
         if is_numeric(series) and self.form not in NUMBER_FORMS and series.notna().any():
             raise ValueError(f"the column {self.name!r} held dates in training, but now numbers.")
         seconds, unread = read_dates(series, self.form, self.zone)
-        self._check_unread(series, seconds, unread, "dates")
-        self._write_scaled(seconds / 86400, out)
+        self.check_unread(series, seconds, unread, "dates")
+        counts = self.write_scaled(seconds / 86400, unread, out)
         first = 1 + self.indicator
         known = np.flatnonzero(~np.isnan(seconds))
         for i, cycle in enumerate(self.cycles):
             angle = 2 * np.pi * phase(seconds[known], cycle)
             out[known, first + 2 * i] = np.sin(angle)
             out[known, first + 2 * i + 1] = np.cos(angle)
-        return {"unread": int(unread.sum())}
+        return counts
 
 
 @dataclasses.dataclass
@@ -220,13 +316,27 @@ class Category(Column):
     """
 
     kind = "category"
-    encoding: str = "one_hot"
+    encoding: Literal["one_hot", "embedding"] = "one_hot"
     categories: list[str | None] = dataclasses.field(default_factory=list)
-    width: int = 0
+    width: Count = 0
+
+    def check(self) -> None:
+        """Raise ValueError unless the categories differ and fit the encoding."""
+        _expect_distinct(self.categories, "categories")
+        if None in self.categories[:-1] or (self.encoding == "embedding" and None in self.categories):
+            raise ValueError("categories must have null at the end only, and none in an embedding.")
+        if (self.width > 0) != (self.encoding == "embedding"):
+            raise ValueError(f"width must be above 0 in an embedding and 0 else, got {self.width}.")
 
     def summary(self) -> str:
         """Name the encoding in a word or two."""
         return f"embedding of width {self.width}" if self.encoding == "embedding" else "one-hot"
+
+    def why(self) -> str:
+        """Give the reason for it; see :meth:`Column.why`."""
+        n = sum(category is not None for category in self.categories)
+        size = f"{n:,} value{'s' * (n != 1)}"
+        return f"holds {size}, too many for one-hot" if self.encoding == "embedding" else f"holds {size}"
 
     def learn(self, codes: np.ndarray, values: list[Any], min_count: int, keep_rare: bool) -> Category:
         """Learn the categories, ordered by their text.
@@ -254,9 +364,9 @@ class Category(Column):
         if n_missing >= min_count:
             self.categories.append(None)
         self.missing, self.distinct = n_missing, len(present)
-        n_rare = len(present) - len(frequent)
-        if n_rare:
-            self.note = f"rare values taken together: {n_rare}"
+        n_rare, similar = len(present) - len(frequent), similar_labels(frequent)
+        notes = [f"rare values taken together: {n_rare}"] if n_rare else []
+        self.note = "; ".join([*notes, *([f"values {similar}"] if similar else [])])
         return self
 
     def embed(self, width: int | None) -> None:
@@ -285,7 +395,8 @@ class Category(Column):
         labels = [label_text(value) for value in values]
         of_value = np.array([indices.get(x, -1) if x else missing for x in labels] + [missing], np.int64)
         unseen = np.array([bool(x) and x not in indices for x in labels] + [False], bool)
-        return of_value[codes], {"unseen": int(unseen[codes].sum())}
+        empty = np.array([not x for x in labels] + [True], bool)
+        return of_value[codes], {"unseen": int(unseen[codes].sum()), "missing": int(empty[codes].sum())}
 
     def write(self, series: Any, out: np.ndarray) -> dict[str, int]:
         """Write the features; see :meth:`Column.write`."""
@@ -331,11 +442,21 @@ class Text(Column):
 
     kind = "text"
     vocabulary: list[str] = dataclasses.field(default_factory=list)
-    idf: list[float] = dataclasses.field(default_factory=list)
+    idf: list[Positive] = dataclasses.field(default_factory=list)
+
+    def check(self) -> None:
+        """Raise ValueError unless there are words, all different, each with its weight."""
+        _expect_distinct(self.vocabulary, "vocabulary")
+        if not self.vocabulary or len(self.idf) != len(self.vocabulary):
+            raise ValueError("vocabulary must have at least a word, and idf an entry for each.")
 
     def summary(self) -> str:
         """Name the encoding in a word or two."""
         return "tf-idf"
+
+    def why(self) -> str:
+        """Give the reason for it; see :meth:`Column.why`."""
+        return "holds texts of several words"
 
     def learn(self, series: Any, max_words: int) -> Text:
         """Learn the most frequent words, and how rare each is."""
@@ -365,7 +486,8 @@ class Text(Column):
         text = _checks.require("sklearn.feature_extraction.text", "sklearn")
         vectorizer = text.TfidfVectorizer(vocabulary=self.vocabulary)
         vectorizer.idf_ = np.array(self.idf)
-        return vectorizer.transform(_as_text(series)).astype(dtype), {}
+        counts = {"missing": int(series.isna().sum())}
+        return vectorizer.transform(_as_text(series)).astype(dtype), counts
 
 
 def _as_text(series: Any) -> list[str]:
@@ -377,9 +499,25 @@ def _as_text(series: Any) -> list[str]:
 KINDS: dict[str, type[Column]] = {kind.kind: kind for kind in (Number, Category, Date, Text, Ignored)}
 
 
-def column_from_dict(state: dict[str, Any]) -> Column:
-    """Make the column that :meth:`Column.to_dict` described."""
-    kind = state["kind"]
-    if kind not in KINDS:
-        raise ValueError(f"a column is of kind {kind!r}: expected one of {', '.join(KINDS)}.")
-    return KINDS[kind](**{name: value for name, value in state.items() if name != "kind"})
+def _expect_distinct(values: list[Any], name: str) -> None:
+    if len(set(values)) < len(values):
+        raise ValueError(f"{name} has an entry twice.")
+
+
+def column_from_dict(state: Any, where: str = "the column") -> Column:
+    """Make the column that :meth:`Column.to_dict` described.
+
+    Raises
+    ------
+    ValueError
+        If it is not what a column has learnt; the sentence calls it `where`.
+    """
+    kind = state.get("kind") if isinstance(state, dict) else None
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"{where} must be a column with a kind, one of {', '.join(KINDS)}.")
+    column = read_record(KINDS[kind], {key: state[key] for key in state if key != "kind"}, where)
+    try:
+        column.check()
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return column

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ... import _checks
-from .columns import Category, Column, Ignored, Text, column_from_dict
+from ..._fields import Dtype, read_fields
+from . import notes
+from .columns import Category, Column, Ignored, Number, Text, column_from_dict
 from .frames import as_frame
 from .recognise import CHOICES, learn_column
 from .values import plain_column
+
+_FIELDS = {"kind": Literal["table"], "dtype": Dtype, "columns": list[Any]}
+_ENOUGH_ROWS = 10  # without any value are remarkable, even if values were missing in training
 
 
 class TableEncoder:
@@ -25,7 +30,10 @@ class TableEncoder:
     one-hot, however many. Identifiers, and columns that always say the same, are left out.
 
     Text counts as numbers or dates if 98 % of it reads so; the rest is taken as missing, then and later, and
-    counted. Infinite numbers are missing ones.
+    counted. Infinite numbers are missing ones. Numbers may be written as people write them ("$1,234.50",
+    "5,3 %", "70 kg", "1.5k", "(12)"), each column in one form, which is learned from all of its values and
+    kept; "2 h 5 min" and 25:10:00 are durations, and 14:05 is a time of day. Integers beyond 2**53, postal
+    codes and telephone numbers are names.
 
     Parameters
     ----------
@@ -56,6 +64,11 @@ class TableEncoder:
         rare, in training.
     unread : dict
         For columns of numbers and dates, the number of rows of the last transform whose text is neither.
+    gaps : dict
+        The number of rows of the last transform without a value, for columns that had one in every training
+        row, and for columns that have none at all now.
+    decimal_sign : {"", ".", ","}
+        The decimal sign that training rows showed, for a target that does not show its own.
 
     Examples
     --------
@@ -81,18 +94,21 @@ class TableEncoder:
         max_words: int = 5000,
         dtype: DTypeLike = "float32",
     ) -> None:
+        if not isinstance(columns, (Mapping, type(None))):
+            raise TypeError(f"columns must be a dict of kinds by column, got {_checks.shown(columns)}.")
         self.columns = dict(columns or {})
         for name, choice in self.columns.items():
             _checks.check_name(f"columns[{name!r}]", choice, CHOICES)
         self.max_one_hot = _checks.check_count("max_one_hot", max_one_hot, 0)
-        self.min_count = None if min_count is None else _checks.check_count("min_count", min_count)
-        self.embedding_width = (
-            None if embedding_width is None else _checks.check_count("embedding_width", embedding_width)
-        )
+        self.min_count = _checks.check_optional_count("min_count", min_count)
+        self.embedding_width = _checks.check_optional_count("embedding_width", embedding_width)
         self.max_words = _checks.check_count("max_words", max_words)
         self.dtype = _checks.check_dtype(dtype)
         self.unseen: dict[str, int] = {}
         self.unread: dict[str, int] = {}
+        self.gaps: dict[str, int] = {}
+        self.decimal_sign = ""
+        self._n_rows = 0
         self._learnt: list[Column] = []
 
     # --- learning -------------------------------------------------------------------------------------
@@ -120,17 +136,18 @@ class TableEncoder:
             raise ValueError("the table has no rows to learn from.")
         for name in self.columns:
             _checks.check_name("columns", name, list(frame.columns))
-        learnt = [
-            learn_column(
-                name,
-                plain_column(frame[name]),
-                self.columns.get(name),
-                min_count=self.min_count or min(10, max(2, len(frame) // 5000)),
-                max_one_hot=self.max_one_hot,
-                max_words=self.max_words,
-            )
-            for name in frame.columns
-        ]
+        sign = str(frame.attrs.get("decimal", ""))
+        learnt = [self._learn_column(frame, name, sign) for name in frame.columns]
+        # What a column does not show of how its numbers are written, others may show.
+        shown = {column.decimal for column in learnt if isinstance(column, Number) and column.sign == "shown"}
+        if not sign and len(shown) == 1:
+            (sign,) = shown
+            learnt = [
+                self._learn_column(frame, column.name, sign)
+                if isinstance(column, Number) and column.sign == "unsure"
+                else column
+                for column in learnt
+            ]
         if all(isinstance(column, Ignored) for column in learnt):
             reasons = "; ".join(f"{c.name!r} {c.reason}" for c in learnt[:5] if isinstance(c, Ignored))
             raise ValueError(f"no column is left to learn from: {reasons}.")
@@ -138,8 +155,20 @@ class TableEncoder:
         for column in learnt:
             if isinstance(column, Category) and self._is_embedded(column, has_text):
                 column.embed(self.embedding_width)
-        self._learnt, self.unseen, self.unread = learnt, {}, {}
+        self._learnt, self.unseen, self.unread, self.gaps = learnt, {}, {}, {}
+        self.decimal_sign = sign
         return self
+
+    def _learn_column(self, frame: Any, name: str, decimal_sign: str) -> Column:
+        return learn_column(
+            name,
+            plain_column(frame[name]),
+            self.columns.get(name),
+            min_count=self.min_count or min(10, max(2, len(frame) // 5000)),
+            max_one_hot=self.max_one_hot,
+            max_words=self.max_words,
+            decimal_sign=decimal_sign,
+        )
 
     def _is_embedded(self, column: Category, has_text: bool) -> bool:
         choice = self.columns.get(column.name)
@@ -158,6 +187,11 @@ class TableEncoder:
     def feature_names(self) -> list[str]:
         """The name of each feature."""
         return [name for column in self._learnt for name in column.feature_names()]
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return len(self.feature_names)
 
     @property
     def is_sparse(self) -> bool:
@@ -181,7 +215,7 @@ class TableEncoder:
         -------
         list of dict
             With "column", "kind", "encoding", "features" (how many), "missing" and "distinct" (in training),
-            and "note".
+            and "note": why, and remarks.
         """
         return [
             {
@@ -191,20 +225,24 @@ class TableEncoder:
                 "features": len(column.feature_names()),
                 "missing": column.missing,
                 "distinct": column.distinct,
-                "note": column.reason if isinstance(column, Ignored) else column.note,
+                "note": "; ".join(filter(None, [self._why(column), column.note])),
             }
             for column in self._learnt
         ]
 
+    def _why(self, column: Column) -> str:
+        choice = self.columns.get(column.name)
+        is_chosen = choice is not None and not isinstance(column, Ignored)
+        return f"is to be read as {choice}" if is_chosen else column.why()
+
     def notes(self) -> list[str]:
-        """Return a sentence for each column that was left out or has a remark for the user."""
-        return [
-            f"the column {column.name!r} is left out: it {column.reason}."
-            if isinstance(column, Ignored)
-            else f"the column {column.name!r}: {column.note}."
-            for column in self._learnt
-            if isinstance(column, Ignored) or column.note
-        ]
+        """Return sentences on the columns that were left out, or have a remark for the user.
+
+        What is true of many columns is one sentence, with the names of the first and the number of them.
+        """
+        left_out = ((c.name, f" is left out: it {c.reason}") for c in self._learnt if isinstance(c, Ignored))
+        remarks = ((c.name, f": {note}") for c in self._learnt for note in c.note.split("; ") if note)
+        return notes.group([*left_out, *remarks])
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that was learnt, for JSON."""
@@ -217,8 +255,14 @@ class TableEncoder:
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> TableEncoder:
         """Make the encoder that :meth:`to_dict` described."""
+        state = read_fields(state, _FIELDS, "encoder")
         encoder = cls(dtype=state["dtype"])
-        encoder._learnt = [column_from_dict(column) for column in state["columns"]]
+        encoder._learnt = [
+            column_from_dict(column, f"encoder.columns[{i}]") for i, column in enumerate(state["columns"])
+        ]
+        names = [column.name for column in encoder._learnt]
+        if len(set(names)) < len(names):
+            raise ValueError("encoder.columns names a column twice.")
         return encoder
 
     # --- transforming ---------------------------------------------------------------------------------
@@ -257,7 +301,7 @@ class TableEncoder:
                 blocks.append(block)
             x = hstack(blocks, format="csr", dtype=self.dtype)
         else:
-            x = np.zeros((len(frame), len(self.feature_names)), self.dtype)
+            x = np.zeros((len(frame), self.n_features), self.dtype)
             first = 0
             for column in columns:
                 after = first + len(column.feature_names())
@@ -265,15 +309,24 @@ class TableEncoder:
                 first = after
         self.unseen = {name: found["unseen"] for name, found in counts.items() if found.get("unseen")}
         self.unread = {name: found["unread"] for name, found in counts.items() if found.get("unread")}
+        self._n_rows = len(frame)
+        gaps = {column.name: counts[column.name].get("missing", 0) for column in columns}
+        self.gaps = {
+            column.name: n
+            for column in columns
+            if (n := gaps[column.name]) and (not column.missing or n == len(frame) >= _ENOUGH_ROWS)
+        }
         return x
 
     def _check_columns(self, frame: Any, columns: list[Column]) -> None:
         """Raise if the frame lacks one of the columns."""
         there = list(frame.columns)
-        lacking = [column.name for column in columns if column.name not in set(there)]
+        present = set(there)
+        lacking = [column.name for column in columns if column.name not in present]
         if not lacking:
             return
-        extra = [name for name in there if name not in {column.name for column in columns}]
+        known = {column.name for column in columns}
+        extra = [name for name in there if name not in known]
         near = _checks.nearest_name(lacking[0], extra)
         hint = f" Is it {near!r}?" if near else ""
         names = ", ".join(map(repr, lacking[:10])) + (", ..." if len(lacking) > 10 else "")
@@ -281,14 +334,24 @@ class TableEncoder:
         raise ValueError(f"the table lacks {plural}, which the model was trained with.{hint}")
 
     def unseen_summary(self) -> str:
-        """Say which values of the last transform training had not seen, or could not be read; "" if none."""
-        parts = [f"{count:,} of {name!r}" for name, count in self.unseen.items()]
-        sentences = [f"Categories unseen or rare in training: {', '.join(parts)}."] if parts else []
-        parts = [f"{count:,} of {name!r}" for name, count in self.unread.items()]
-        if parts:
-            sentences.append(f"Values that cannot be read, taken as missing: {', '.join(parts)}.")
+        """Say which values of the last transform were unseen in training, unread or missing; "" if none."""
+        empty = {name: n for name, n in self.gaps.items() if n == self._n_rows}
+        counts = {
+            "Categories unseen or rare in training": self.unseen,
+            "Values that cannot be read, taken as missing": self.unread,
+            "Gaps in columns that had none in training": {
+                name: n for name, n in self.gaps.items() if name not in empty
+            },
+        }
+        sentences = [
+            f"{what}: {notes.list_some([f'{n:,} of {notes.quoted(name)}' for name, n in found.items()])}."
+            for what, found in counts.items()
+            if found
+        ]
+        if empty:
+            sentences.append(f"Missing in all rows: {notes.list_some([*map(notes.quoted, empty)])}.")
         return " ".join(sentences)
 
     def __repr__(self) -> str:
         n_columns = sum(not isinstance(column, Ignored) for column in self._learnt)
-        return f"TableEncoder({n_columns} columns, {len(self.feature_names)} features)"
+        return f"TableEncoder({n_columns} columns, {self.n_features} features)"

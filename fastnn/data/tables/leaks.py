@@ -7,14 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ... import _checks
+from ..._labels import label_text
 from ..target import guess_task
+from . import notes
 from .frames import as_frame
+from .identifiers import is_long_integer
 from .numbers import read_numbers
-from .values import distinct_values, is_date, plain_column, unusable_content
+from .values import distinct_values, is_date, is_numeric, plain_column, unusable_content
+from .written import PLAIN, learn_form
 
 _MOST_EXCEPTIONS = 0.001  # to a column that determines the target
 _MOST_ROWS = 100_000  # about; of more rows, a sample is examined
-_FEWEST_ROWS = 20
+_FEWEST_ROWS, _FEWEST_VALUES = 20, 10
 
 
 def leaks(frame: Any, y: ArrayLike) -> list[str]:
@@ -32,7 +37,7 @@ def leaks(frame: Any, y: ArrayLike) -> list[str]:
     Returns
     -------
     list of str
-        A sentence for each such column.
+        Sentences on such columns; one for all that tell it alike.
 
     Examples
     --------
@@ -40,7 +45,7 @@ def leaks(frame: Any, y: ArrayLike) -> list[str]:
     >>> leaks({"alive": alive, "age": range(60)}, [a == "yes" for a in alive])
     ["the column 'alive' alone tells the target in every row: leave it out unless it is known beforehand."]
     """
-    frame, y = as_frame(frame), np.asarray(y)
+    frame, y = as_frame(frame), _checks.as_array("y", y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1 or len(y) < _FEWEST_ROWS:
@@ -49,11 +54,11 @@ def leaks(frame: Any, y: ArrayLike) -> list[str]:
     step = 1 + len(y) // _MOST_ROWS
     frame, y = frame.iloc[::step], y[::step]
     advice = "leave it out unless it is known beforehand"
-    return [
-        f"the column {name!r} alone tells the target in {share}: {advice}."
+    return notes.group(
+        (name, f" alone tells the target in {share}: {advice}")
         for name in frame.columns
         if (share := find_share(plain_column(frame[name]), y))
-    ]
+    )
 
 
 def _share_of_classes(series: Any, y: np.ndarray) -> str:
@@ -63,7 +68,7 @@ def _share_of_classes(series: Any, y: np.ndarray) -> str:
     if unusable_content(series):
         return ""
     codes, values = distinct_values(series)
-    classes, labels = pandas.factorize(pandas.Series(y.tolist()), use_na_sentinel=False)
+    classes, labels = pandas.factorize(np.array(list(map(label_text, y.tolist())), object))
     n_values = len(np.unique(codes))
     if n_values < len(labels) or len(y) < 10 * n_values:
         return ""
@@ -80,14 +85,28 @@ def _share_of_values(series: Any, y: np.ndarray) -> str:
     """Describe the share of rows in which a column determines the value; "" if it does not."""
     if unusable_content(series) or is_date(series):
         return ""
-    values, _ = read_numbers(series)
+    codes, distinct = distinct_values(series)
+    if len(distinct) < _FEWEST_VALUES:
+        return ""
+    if any(map(is_long_integer, distinct)) and all(map(_is_integer, distinct)):
+        integers = [int(value) for value in distinct]
+        least = min(integers)  # floats hold differences of identifiers where they do not hold them
+        values = np.array([*(float(integer - least) for integer in integers), np.nan])[codes]
+    else:
+        counts = np.bincount(codes + 1, minlength=len(distinct) + 1)[1:]
+        form = PLAIN if is_numeric(series) else learn_form(distinct, counts).form or PLAIN
+        values, _ = read_numbers(series, form)
     known = ~np.isnan(values)
     values, y = values[known], y[known].astype(np.float64)
-    if len(values) < _FEWEST_ROWS or len(np.unique(values)) < 10:
+    if len(values) < _FEWEST_ROWS or len(np.unique(values)) < _FEWEST_VALUES:
         return ""
     correlation = max(abs(_correlation(values, y)), abs(_correlation(_ranks(values), _ranks(y))))
     is_found = correlation > 1 - _MOST_EXCEPTIONS
     return f"nearly every row (correlation {correlation:.4f})" if is_found else ""
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and value.strip().lstrip("+-").isdecimal())
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 from typing import Any
 
 import numpy as np
 
-from .values import MISSING_WORDS, distinct_values, is_numeric
+from .values import distinct_values, is_numeric
+from .written import PLAIN, NumberForm, parse_numbers
 
 _FAR = 1e9  # smooth_clip has reached its limit by then, and squares are finite
 
 
-def read_numbers(series: Any) -> tuple[np.ndarray, np.ndarray]:
+def read_numbers(series: Any, form: NumberForm = PLAIN) -> tuple[np.ndarray, np.ndarray]:
     """Read a column as numbers; durations are seconds.
+
+    Parameters
+    ----------
+    series : pandas.Series
+    form : NumberForm
+        The form in which text is written.
 
     Returns
     -------
@@ -31,45 +37,10 @@ def read_numbers(series: Any) -> tuple[np.ndarray, np.ndarray]:
     elif is_numeric(series):
         values = series.to_numpy(np.float64, na_value=np.nan)
     else:
-        codes, texts = distinct_values(series)
-        numbers, readable = parse_numbers(texts)
+        codes, distinct = distinct_values(series)
+        numbers, readable = parse_numbers(distinct, form)
         values, unread = np.append(numbers, np.nan)[codes], np.append(~readable, False)[codes]
     return np.where(np.isfinite(values), values, np.nan), unread
-
-
-def parse_numbers(values: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Parse distinct values.
-
-    Returns
-    -------
-    numbers : ndarray of shape (n,), float64
-        NaN for those that are not numbers.
-    readable : ndarray of shape (n,), bool
-        Mask of the values that are numbers, or text for a missing one.
-    """
-    import pandas
-
-    typed = pandas.Series(values, dtype=object)
-    if pandas.api.types.infer_dtype(typed) != "string":
-        typed = typed.map(_as_number)
-    numbers = pandas.to_numeric(typed, errors="coerce").to_numpy(np.float64, na_value=np.nan, copy=True)
-    readable = np.ones(len(values), bool)
-    for i in np.flatnonzero(np.isnan(numbers)):
-        text = str(values[i]).strip().lower()
-        if text in ("true", "false"):
-            numbers[i] = text == "true"
-        else:
-            readable[i] = text in MISSING_WORDS
-    return numbers, readable
-
-
-def _as_number(value: Any) -> Any:
-    """Convert durations and clock times to seconds, and to text what pandas must not read as a number."""
-    if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
-    if isinstance(value, datetime.time):
-        return value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6
-    return str(value) if isinstance(value, (bytes, datetime.date)) else value
 
 
 def smooth_clip(z: np.ndarray) -> np.ndarray:

@@ -10,8 +10,12 @@ import numpy as np
 
 from ... import _checks
 from ..dataset import Dataset, name_of
-from .files import read_table
-from .values import is_date, is_numeric
+from .dates import CLOCK, guess_date_form
+from .files import read_noted
+from .footer import find_footer
+from .reading import Reading
+from .values import distinct_values, is_date, is_missing_word, is_numeric, unusable_content
+from .written import learn_form
 
 _MOST_SHOWN = 20  # names of columns
 
@@ -23,6 +27,7 @@ def read_dataset(
     labelled: bool = True,
     drop: Iterable[str] = (),
     drop_missing: bool = False,
+    reading: Reading | None = None,
 ) -> Dataset:
     """Read a table, and separate the target from the columns that predict it.
 
@@ -38,6 +43,8 @@ def read_dataset(
         Columns to leave out.
     drop_missing : bool, default=False
         Leave out rows whose target is missing; otherwise they are refused.
+    reading : Reading, optional
+        How the file is written; see :func:`read_table`.
 
     Returns
     -------
@@ -55,20 +62,29 @@ def read_dataset(
     >>> read_dataset(flowers, "kind").rows.columns.tolist()
     ['length']
     """
-    frame = read_table(source)
+    labelled = _checks.check_flag("labelled", labelled)
+    drop_missing = _checks.check_flag("drop_missing", drop_missing)
+    if not isinstance(target, (str, type(None))):
+        raise TypeError(f"target must be the name of a column, got {_checks.shown(target)}.")
+    frame, notes = read_noted(source, reading, labels=_names_of(target))
     is_file = isinstance(source, (str, Path)) and str(source) != "-"
     name = name_of(Path(source)) if is_file else "table"
     if not labelled:
-        return Dataset(name, "table", frame, None)
+        return Dataset(name, "table", frame, None, notes=notes)
     where = repr(str(source)) if is_file else "the table"
     columns = list(frame.columns)
     if target is None:
         shown = ", ".join(columns[:_MOST_SHOWN]) + (", ..." if len(columns) > _MOST_SHOWN else "")
-        raise ValueError(f"say which column of {where} is the target: {shown}.")
-    targets = [target] if target in columns else [part.strip() for part in str(target).split(",")]
-    for column in targets:
-        _checks.check_name("target", column, columns)
-    drop = [drop] if isinstance(drop, str) else list(drop)
+        raise ValueError(" ".join([f"say which column of {where} is the target: {shown}.", *notes]))
+    targets = [target] if target in columns else _names_of(target)[1:]
+    try:
+        for column in targets:
+            _checks.check_name("target", column, columns)
+    except ValueError as error:
+        if len(columns) == 1 and reading is not None and reading.delimiter:
+            notes = [f"By the delimiter {reading.delimiter!r}, {where} has this one column.", *notes]
+        raise ValueError(" ".join([str(error), *notes])) from None
+    drop = [drop] if isinstance(drop, str) else _checks.check_items("drop", drop, "names")
     for column in drop:
         _checks.check_name("drop", column, columns)
         if column in targets:
@@ -77,7 +93,11 @@ def read_dataset(
     if rows.shape[1] == 0:
         found = "one column only" if len(columns) == 1 else "no column left"
         raise ValueError(f"{where} has {found}: expected some besides the target {target!r}.")
-    missing = frame[targets].isna().any(axis=1).to_numpy()
+    n_footer, note = find_footer(frame)
+    notes += [note] if note else []
+    if n_footer:
+        frame, rows = frame.iloc[:-n_footer], rows.iloc[:-n_footer]
+    missing = np.any([_is_missing(frame[column]) for column in targets], axis=0)
     if missing.any():
         if not drop_missing:
             raise ValueError(
@@ -89,7 +109,56 @@ def read_dataset(
         frame, rows = frame[~missing], rows[~missing]
     parts = [_as_array(frame[column]) for column in targets]
     y = parts[0] if len(parts) == 1 else np.column_stack(parts)
-    return Dataset(name, "table", rows, y, target=", ".join(targets))
+    return Dataset(
+        name, "table", rows, y, target=", ".join(targets), notes=[*notes, *_label_notes(frame, targets)]
+    )
+
+
+def _is_missing(series: Any) -> np.ndarray:
+    """Find the rows without a value; where text reads as numbers, words such as "n/a" are none."""
+    missing = series.isna().to_numpy()
+    if is_numeric(series) or is_date(series) or unusable_content(series):
+        return missing
+    codes, values = distinct_values(series)
+    words = np.array([*map(is_missing_word, values), False], bool)
+    counts = np.bincount(codes + 1, minlength=len(values) + 1)[1:]
+    if words.any() and learn_form(values, counts).form is not None:
+        missing = missing | words[codes]
+    return missing
+
+
+def _names_of(target: str | None) -> list[str]:
+    """Return the columns that a target may name: the one of this name, or each of several."""
+    return [] if target is None else [target, *(part.strip() for part in target.split(","))]
+
+
+def _label_notes(frame: Any, targets: list[str]) -> list[str]:
+    """Point out labels that could stand for a missing one, and dates, of which labels are made."""
+    notes = []
+    for name in targets:
+        series = frame[name]
+        if is_numeric(series):
+            continue
+        if is_date(series) or _holds_dates(series):
+            notes.append(
+                f"the target {name!r} holds dates, and each is a class of its own: to predict when something "
+                "happens, write numbers instead, such as the days since the first date."
+            )
+            continue
+        for label, count in series.value_counts().items():
+            if is_missing_word(label):
+                notes.append(
+                    f"{label!r} in {count:,} rows of the target {name!r} is taken for a label; if it stands "
+                    f"for a missing one: --missing {label} --drop-missing."
+                )
+    return notes
+
+
+def _holds_dates(series: Any) -> bool:
+    codes, values = distinct_values(series)
+    counts = np.bincount(codes + 1, minlength=len(values) + 1)[1:]
+    form = guess_date_form(values, counts)
+    return form not in (None, CLOCK) and learn_form(values, counts).form is None
 
 
 def _as_array(series: Any) -> np.ndarray:

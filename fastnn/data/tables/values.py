@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import Any
 
 import numpy as np
 
-from ..target import label_text
+from ..._labels import label_text
 from .frames import from_arrow
 
 # Text that stands for a missing number or date, in any case.
 MISSING_WORDS = frozenset(
-    ["", "?", "-", "--", ".", "na", "n/a", "#n/a", "<na>", "nan", "nat", "none", "null", "missing", "unknown"]
+    [
+        *("", "?", "-", "--", ".", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "nat", "none", "null"),
+        *("n.a.", "n.a", "k.a.", "not available", "not applicable", "0000-00-00", "0000-00-00 00:00:00"),
+        *("missing", "unknown", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "#na"),
+    ]
 )
+# Fields that programs write for a missing value, whatever the column; pandas takes the same.
+NULLS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "null", "NULL", "None", "#NA")
+_SIGNS = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63", "-")
+    | dict.fromkeys("`\u00b4\u02bc\u2018\u2019", "'")
+)
+_RAISED = re.compile(r"(?<!10)(?<=\d)[\u00b2\u00b3\u00b9\u2070-\u2079\u00bc-\u00be\u2150-\u215e]").search
 
 
 def plain_column(series: Any) -> Any:
@@ -64,15 +77,23 @@ def distinct_values(series: Any) -> tuple[np.ndarray, list[Any]]:
     ------
     TypeError
         If values cannot be hashed, such as lists.
+    ValueError
+        If text is no Unicode.
     """
     import pandas
 
     if isinstance(series.dtype, pandas.CategoricalDtype):
         return series.cat.codes.to_numpy(), series.cat.categories.tolist()
-    if series.dtype == object and pandas.api.types.infer_dtype(series, skipna=True).startswith("mixed"):
-        # True and 1 would be one value.
-        series = series.map(label_text, na_action="ignore")
-    codes, values = pandas.factorize(series)
+    try:
+        if series.dtype == object and pandas.api.types.infer_dtype(series, skipna=True).startswith("mixed"):
+            # True and 1 would be one value.
+            series = series.map(label_text, na_action="ignore")
+        codes, values = pandas.factorize(series)
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the column {series.name!r} holds text that is no Unicode (half of a surrogate pair, "
+            f"{error.object[error.start]!r})."
+        ) from None
     return codes, values.tolist()
 
 
@@ -96,3 +117,10 @@ def is_date(series: Any) -> bool:
 def is_missing_word(value: Any) -> bool:
     """Return whether a value is text that stands for a missing one."""
     return isinstance(value, str) and value.strip().lower() in MISSING_WORDS
+
+
+def clean(text: str) -> str:
+    """Return text with plain spaces, minus signs, apostrophes and digits."""
+    if not text.isascii() and not _RAISED(text):  # 12² is not 122
+        text = unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS)
+    return " ".join(text.split())

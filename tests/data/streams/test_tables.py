@@ -7,7 +7,7 @@ import pytest
 
 import fastnn
 from data.streams.examples import Plain, Words, labelled, make_table, write_table
-from fastnn.data import TableStream
+from fastnn.data import Reading, TableStream
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".feather", ".csv"])
@@ -112,3 +112,45 @@ def test_sparse_features_and_categories_that_differ_from_file_to_file(arrow, tmp
     np.testing.assert_array_equal(comp.net.params, ref.net.params)
     with pytest.raises(ValueError, match=r"store\(\) writes \.npy files, but the encoder gives sparse rows"):
         stream.store(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("content", "reading"),
+    [
+        ("a,b,y\n0.5,1,2\n1.5,2,3\n", {}),
+        ("Größe\n\na;b;y\r\n0,5;1;2\r\n\r\n1,5;2;3\r\n".encode("cp1252"), {}),
+        ("# made\n# by us\na\tb\ty\n0.5\t1\t2\n1.5\t2\t3\n", {}),
+        ("sep=;\na;b;y\n0,5;1;2\n1,5;2;3\n", {}),
+        ('"x\ny","z\nz","y"\na,b,y\n0.5,1,2\n1.5,2,3\n', {"skip_rows": 3}),
+        ("a@b@y\n0.5@1@2\n1.5@2@3\n", {"delimiter": "@"}),
+    ],
+)
+def test_how_text_is_written_is_detected(tmp_path, content, reading):
+    (tmp_path / "t.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    stream = TableStream(tmp_path / "t.csv", "y", reading=Reading(**reading))
+    rows, y = stream.sample(2)
+    assert rows.columns.tolist() == ["a", "b"]
+    np.testing.assert_array_equal(rows.to_numpy(), [[0.5, 1], [1.5, 2]])
+    assert y.tolist() == [2, 3]
+
+
+def test_text_without_a_header(tmp_path):
+    (tmp_path / "t.csv").write_text("0.5,1,2\n1.5,2,-99\n")
+    stream = TableStream(tmp_path / "t.csv", "column 1", reading=Reading(missing="-99"))
+    rows, y = stream.sample(2)
+    assert y.tolist() == [0.5, 1.5]
+    np.testing.assert_array_equal(rows["column 3"], [2, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("content", "reading", "reason"),
+    [
+        ("a b\n1 2\n3 4\n", {}, "has spaces between its fields"),
+        ("a,b\n1,2\n3,4\n".encode("utf-16"), {}, "is UTF-16"),
+        ("a,b\n1,2\n3,4\n", {"comment": "#"}, "has lines of comment"),
+    ],
+)
+def test_text_that_cannot_be_streamed(tmp_path, content, reading, reason):
+    (tmp_path / "t.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=f"t.csv' {reason}: such a file cannot be streamed"):
+        TableStream(tmp_path / "t.csv", "a", reading=Reading(**reading))

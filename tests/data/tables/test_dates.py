@@ -107,3 +107,88 @@ def test_numbers_that_are_dates(values, form):
     assert np.isfinite(x).all()
     assert np.all(np.diff(x[1:, 0]) > 0)
     assert encoder.unread == {}
+
+
+@pytest.mark.parametrize(
+    ("write", "form"),
+    [
+        (lambda t, i: t.strftime("%Y-%m-%d" if i % 2 else "%m/%d/%Y"), "ISO8601 | %m/%d/%Y"),
+        (lambda t, i: t.strftime("%Y-%m-%d" if i % 2 else "%d/%m/%Y"), "ISO8601 | %d/%m/%Y"),
+        (lambda t, i: t if i % 2 else t.strftime("%d.%m.%Y"), "ISO8601 | %d.%m.%Y"),
+        (lambda t, i: t.strftime("%d %B %Y" if i % 2 else "%b %d, %Y"), "%d %B %Y | %b %d, %Y"),
+        (
+            lambda t, i: t.strftime(("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y")[i % 3]),
+            "ISO8601 | %d.%m.%Y | %m/%d/%Y",
+        ),
+        (lambda t, i: t.strftime("%d-%b-%y").upper(), "%d-%b-%y"),
+        (lambda t, i: t.strftime("%d.%m.%y"), "%d.%m.%y"),
+        (lambda t, i: t.strftime("%m/%d/%y"), "%m/%d/%y"),
+        (lambda t, i: t.strftime("%m/%d/%Y %I:%M %p"), "%m/%d/%Y %I:%M %p"),
+        (lambda t, i: t.strftime("%d/%m/%Y %H:%M:%S"), "%d/%m/%Y %H:%M:%S"),
+        (lambda t, i: t.strftime("%Y%m%d"), "%Y%m%d"),
+        (lambda t, i: int(t.strftime("%Y%m%d")), "%Y%m%d"),
+        (lambda t, i: int(t.strftime("%Y%m%d%H%M%S")), "%Y%m%d%H%M%S"),
+    ],
+)
+def test_forms_of_dates(write, form):
+    days = pd.date_range("2023-01-01", periods=200)
+    texts = pd.Series([write(t, i) for i, t in enumerate(days)], dtype=object).infer_objects()
+    encoder = TableEncoder().fit(pd.DataFrame({"t": texts}))
+    found = set(column(encoder, "t")["form"].split(" | "))
+    assert found == set(form.split(" | "))
+    expected = TableEncoder().fit({"t": days}).transform({"t": days})
+    np.testing.assert_array_equal(again(encoder).transform(pd.DataFrame({"t": texts})), expected)
+    (note,) = encoder.notes()
+    assert note.startswith("the column 't': its dates are written as ")
+    assert note.count("31") == note.count("24") == len(found)
+
+
+@pytest.mark.parametrize(
+    "form", ["%b %Y", "%m/%Y", "%d/%b/%Y:%H:%M:%S +0000", "%d.%m.%Y, %H:%M Uhr", "%Y年%m月%d日"]
+)
+def test_forms_of_databases_logs_and_spreadsheets(form):
+    hours = pd.date_range("2019-01-01", periods=200, freq="8D5h17min")
+    encoder = TableEncoder().fit({"t": hours.strftime(form)})
+    days = {"%b %Y": "M", "%m/%Y": "M", "%Y年%m月%d日": "D"}.get(form)
+    expected = hours.to_period(days).to_timestamp() if days else hours
+    if not days:
+        expected = expected.floor("s" if "%S" in form else "min")
+    assert column(encoder, "t")["kind"] == "date"
+    x = again(encoder).transform({"t": hours.strftime(form)})
+    np.testing.assert_array_equal(x, TableEncoder().fit({"t": expected}).transform({"t": expected}))
+
+
+def test_four_digits_are_no_year_before_1000():
+    values = [f"{9 + i % 12:02d}{i % 6}5" for i in range(60)]
+    assert column(TableEncoder().fit({"t": values, "n": range(60)}), "t")["kind"] == "category"
+
+
+def test_day_and_month_are_told_apart_by_the_whole_column():
+    days = pd.date_range("2020-01-01", "2023-12-31")
+    early = days[days.day <= 12]
+    for form in ("%d/%m/%Y", "%m/%d/%Y"):
+        texts = [*early.strftime(form), pd.Timestamp("2023-05-25").strftime(form)]
+        encoder = TableEncoder().fit({"t": texts})
+        assert column(encoder, "t")["form"] == form
+        assert encoder.transform({"t": texts}).shape[0] == len(texts)
+        assert encoder.unread == {}
+    for form, found in (("%d/%m/%Y", "%m/%d/%Y"), ("%d.%m.%Y", "%d.%m.%Y")):  # nothing shows it
+        assert column(TableEncoder().fit({"t": early.strftime(form)}), "t")["form"] == found
+
+
+@pytest.mark.parametrize("form", ["%H:%M", "%I:%M %p", "%H:%M:%S", None])
+def test_times_of_day(form):
+    times = pd.date_range("2020-01-01", periods=90, freq="16min")
+    values = [t.time() if form is None else t.strftime(form) for t in times]
+    frame = pd.DataFrame({"t": values, "z": np.arange(90) % 7})
+    encoder = TableEncoder(dtype="float64").fit(frame)
+    assert column(encoder, "t")["kind"] == "date"
+    assert encoder.feature_names[:3] == ["t", "t day sin", "t day cos"]
+    x = again(encoder).transform(frame)
+    angle = 2 * np.pi * np.arange(90) * 16 / 1440
+    np.testing.assert_allclose(x[:, 1], np.sin(angle), atol=1e-12)
+    np.testing.assert_allclose(x[:, 2], np.cos(angle), atol=1e-12)
+    assert np.all(np.diff(x[:, 0]) > 0)
+    other = frame.assign(t=[t.strftime("%H:%M:%S.0") for t in times])
+    np.testing.assert_array_equal(encoder.transform(other), x)
+    assert encoder.describe()[0]["encoding"] == "time of day, place in the day"

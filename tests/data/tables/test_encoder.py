@@ -210,3 +210,63 @@ def test_real_tables():
         assert np.abs(np.median(x, axis=0)).max() < 0.6  # those of two values have either as their median
         assert np.abs(x).max() < 3
         assert leaks(bunch.data, bunch.target) == []
+
+
+def test_gaps_that_training_did_not_have():
+    frame = pd.DataFrame({"x": np.arange(40) % 9, "y": [None, 1.5, 2.5, 3.5] * 10, "c": ["a", "b"] * 20})
+    encoder = TableEncoder().fit(frame)
+    encoder.transform(frame)
+    assert encoder.gaps == {}
+    assert encoder.unseen_summary() == ""
+    new = frame.assign(x=[1.0, "?", None, "n/a"] + [2.0] * 36, c=["a", None] * 20)
+    encoder.transform(new)
+    assert encoder.gaps == {"x": 3, "c": 20}
+    assert encoder.unseen_summary() == "Gaps in columns that had none in training: 3 of 'x', 20 of 'c'."
+    encoder.transform(frame.assign(x=np.nan, y=None, c=""))
+    assert encoder.gaps == {"x": 40, "y": 40, "c": 40}
+    assert encoder.unseen_summary() == "Missing in all rows: 'x', 'y', 'c'."
+    encoder.transform(frame.iloc[:1])  # a gap as training had them
+    assert encoder.gaps == {}
+
+
+def test_text_is_read_alike_whatever_the_format(tmp_path):
+    pytest.importorskip("openpyxl")
+    n, rng = 60, np.random.default_rng(0)
+    days = pd.date_range("2023-01-01", periods=n)
+    frame = pd.DataFrame(
+        {
+            "money": [f"${value:,.2f}" for value in rng.lognormal(8, 1, n)],
+            "euro": [
+                f"{value:,.2f} €".translate(str.maketrans(",.", ".,")) for value in rng.lognormal(8, 1, n)
+            ],
+            "share": [f"{value:.1f}%" for value in rng.uniform(0, 9, n)],
+            "clock": [f"{i % 12 + 1}:{i % 60:02} PM" for i in range(n)],
+            "length": [f"{i % 5} h {i % 7} min" for i in range(n)],
+            "day": [t.strftime("%d.%m.%Y") if i % 2 else t.strftime("%Y-%m-%d") for i, t in enumerate(days)],
+            "compact": days.strftime("%Y%m%d"),
+            "created_at": [str(1_600_000_000 + i * 86400) for i in range(n)],
+            "thousands": [f"{i}.{i}00" if i % 2 else str(i) for i in range(10, 10 + n)],
+            "plain": [f"{i / 7:.3f}" for i in range(n)],
+            "big": [str(2**60 + i % 3) for i in range(n)],
+            "code": [f"{i % 4:03}" for i in range(n)],
+        }
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_csv(tmp_path / "t.tsv", index=False, sep="\t")
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    frame.to_json(tmp_path / "t.json", orient="records")
+    frame.to_parquet(tmp_path / "t.parquet")
+    encoder = TableEncoder().fit(frame)
+    kinds = {c["column"]: c["kind"] for c in encoder.describe()}
+    assert kinds == {
+        **dict.fromkeys(("money", "euro", "share", "length", "thousands", "plain"), "number"),
+        **dict.fromkeys(("clock", "day", "compact", "created_at"), "date"),
+        **dict.fromkeys(("big", "code"), "category"),
+    }
+    x = encoder.transform(frame)
+    for ending in ("csv", "tsv", "json", "parquet", "xlsx"):
+        table = read_table(tmp_path / f"t.{ending}")
+        np.testing.assert_array_equal(encoder.transform(table), x, err_msg=ending)
+        own = TableEncoder().fit(table)
+        assert {c["column"]: c["kind"] for c in own.describe()} == kinds
+        np.testing.assert_array_equal(own.transform(frame), x, err_msg=ending)

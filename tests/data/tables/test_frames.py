@@ -37,3 +37,14 @@ def test_polars():
     assert isinstance(read_table(categories)["city"].dtype, pd.CategoricalDtype)
     twin = TableEncoder().fit(frame.to_pandas())
     assert TableEncoder().fit(categories).to_dict() == twin.to_dict()
+
+
+def test_integers_beyond_floats_stay_exact():
+    big = [2**53 + 1, None, 2**53 + 3]
+    tables = [{"id": big}, [{"id": value} for value in big]]
+    tables += [pa.table({"id": pa.array(big, kind)}) for kind in (pa.int64(), pa.uint64())]
+    for table in tables:
+        frame = read_table(table)
+        assert [frame["id"].iloc[i] for i in (0, 2)] == [big[0], big[2]]
+        assert frame["id"].isna().tolist() == [False, True, False]
+    assert read_table([{"a": 1, "b": 1.5}, {"a": None}])["a"].dtype == np.float64

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data.tables.examples import CSV
-from fastnn.data import read_dataset, read_table
+from fastnn.data import Reading, read_dataset, read_table
 
 pd = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
@@ -66,3 +66,18 @@ def test_bad_targets(options, message):
 def test_one_column():
     with pytest.raises(ValueError, match="one column only"):
         read_dataset(io.StringIO("a\n1\n2\n"), "a")
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%Y", "%Y-%m-%d", None])
+def test_dates_as_labels_are_pointed_out(form):
+    days = pd.date_range("2024-01-01", periods=30)
+    table = {"due": days if form is None else days.strftime(form), "n": range(30)}
+    (note,) = read_dataset(pd.DataFrame(table), "due").notes
+    assert note.startswith("the target 'due' holds dates, and each is a class of its own")
+    assert read_dataset({"due": [f"after {i}" for i in range(30)], "n": range(30)}, "due").notes == []
+
+
+def test_a_wrong_delimiter_is_named(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(ValueError, match=r"got 'b'\. By the delimiter ';', .*t\.csv' has this one column\."):
+        read_dataset(tmp_path / "t.csv", "b", reading=Reading(delimiter=";"))

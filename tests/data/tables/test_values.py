@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastnn.data.tables.values import distinct_values, is_missing_word, plain_column, unusable_content
+from fastnn.data.tables.values import (
+    MISSING_WORDS,
+    NULLS,
+    distinct_values,
+    is_missing_word,
+    plain_column,
+    unusable_content,
+)
 
 pd = pytest.importorskip("pandas")
 pa = pytest.importorskip("pyarrow")
@@ -35,5 +42,15 @@ def test_content_that_cannot_be_encoded():
 
 
 def test_words_for_a_missing_value():
-    assert all(map(is_missing_word, ["", " N/A ", "?", "NaN"]))
+    assert all(map(is_missing_word, ["", " N/A ", "?", "NaN", "#DIV/0!"]))
     assert not any(map(is_missing_word, ["0", "no", None, 0]))
+
+
+def test_what_is_missing_in_text_is_missing_in_numbers():
+    assert {word.lower() for word in NULLS} <= MISSING_WORDS
+
+
+def test_halves_of_surrogate_pairs():
+    for values in (["\ud800", 1, True], ["a", 2.5, "\udfff"]):
+        with pytest.raises(ValueError, match="column 'x' holds text that is no Unicode"):
+            distinct_values(pd.Series(values, dtype=object, name="x"))
