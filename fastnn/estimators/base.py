@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,6 +21,17 @@ from ..network.mlp import MLP
 from .fitted import FittedNetwork
 from .parameters import CONSTRAINTS
 from .tasks import CallbackSupportMixin
+
+
+@contextlib.contextmanager
+def _beyond_limits_refused() -> Iterator[None]:
+    """Name what scikit-learn's checks do not: numbers that no float holds, arrays that no memory holds."""
+    try:
+        yield
+    except OverflowError:
+        raise ValueError("X, y and sample_weight must hold numbers that a float can represent.") from None
+    except MemoryError:
+        raise ValueError("X and y do not fit into the memory.") from None
 
 
 class Rows(NamedTuple):
@@ -89,24 +102,28 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
     # --- checks -----------------------------------------------------------------------------------------
 
     def _check_data(self, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Any, np.ndarray]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=dtype,
-            order="C",
-            multi_output=True,
-            y_numeric=not is_classifier(self),
-            reset=reset,
-        )
+        for name, given in {"X": X, "y": y}.items():
+            _checks.check_copy(name, given)
+        with _beyond_limits_refused():
+            X, y = validate_data(
+                self,
+                X,
+                y,
+                accept_sparse="csr",
+                dtype=dtype,
+                order="C",
+                multi_output=True,
+                y_numeric=not is_classifier(self),
+                reset=reset,
+            )
         y = y.toarray() if sparse.issparse(y) else y
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _check_weight(self, sample_weight: Any, X: Any) -> np.ndarray | None:
         if sample_weight is None:
             return None
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        with _beyond_limits_refused():
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if not sample_weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return sample_weight
@@ -123,7 +140,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         """Return the sizes of all layers."""
         hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)).tolist()
         if not all(isinstance(size, Integral) and int(size) > 0 for size in hidden):
-            raise ValueError(f"hidden_layer_sizes must hold integers > 0, got {self.hidden_layer_sizes!r}.")
+            raise ValueError(
+                f"hidden_layer_sizes must hold integers > 0, got {_checks.shown(self.hidden_layer_sizes)}."
+            )
         return [n_features, *hidden, self.n_outputs_]
 
     def _allowed_dtypes(self, given: np.dtype | None = None) -> list[np.dtype]:
@@ -189,7 +208,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         if not self._passes_checks(X):
             check_is_fitted(self, "coefs_")
             dtype = self._fitted_network().net.dtype
-            X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
+            with _beyond_limits_refused():
+                X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
         fitted = self._fitted_network()
         if X.shape[0] <= ROW_BLOCK and not sparse.issparse(X):
             return fitted.predictor(X)

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
+from .. import _checks
 from ..losses import Loss
 from ..optimizers import Optimizer
 from ..schedules import Schedule
@@ -131,7 +132,10 @@ class MLPClassifier(ClassifierMixin, FittableMLP):
             if classes is None and not type_of_target(y).startswith("multilabel"):
                 raise ValueError("classes must be passed on the first call to partial_fit.")
         elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
-            raise ValueError(f"classes={classes!r} differ from those of the first call, {self.classes_!r}.")
+            raise ValueError(
+                f"classes={_checks.shown(classes)} differ from those of the first call, "
+                f"{_checks.shown(self.classes_)}."
+            )
         if self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all the data at once: give the weights as a dict."

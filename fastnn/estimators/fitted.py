@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from .._fork import cached_property
 from ..network.mlp import MLP
 from ..network.predictor import Predictor
 
@@ -35,7 +35,7 @@ class FittedNetwork:
     def __reduce__(self) -> tuple[type[FittedNetwork], tuple[MLP]]:
         return FittedNetwork, (self.net,)
 
-    @functools.cached_property
+    @cached_property
     def predictor(self) -> Predictor:
         """The network prepared to predict a few rows."""
         return self.net.predictor()

@@ -203,7 +203,7 @@ class FittableMLP(BaseMLP):
     def _make_trainer(self, net: MLP, optimizer: Optimizer, n_rows: int, seed: int | None = None) -> Trainer:
         batch_size = 200 if self.batch_size == "auto" else self.batch_size
         if self.batch_size != "auto" and batch_size > n_rows:
-            warnings.warn(f"batch_size={batch_size} is clipped to the {n_rows} samples.", stacklevel=6)
+            warnings.warn(f"batch_size={batch_size} is clipped to the {n_rows} samples.", stacklevel=7)
         loss = self._make_loss()
         if loss.kind != "class":
             loss = loss.scaled(self.n_outputs_)  # the sum over the outputs, as in scikit-learn
@@ -271,7 +271,7 @@ class FittableMLP(BaseMLP):
                 f"lbfgs has not converged after {result.nit} iterations ({result.message}): raise max_iter "
                 "or max_fun, or standardise X.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     # --- epochs -----------------------------------------------------------------------------------------
@@ -323,14 +323,14 @@ class FittableMLP(BaseMLP):
                 f"validation score are restored. Try a smaller learning rate than {trainer.lr:g}, or "
                 "standardise X and y.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
         else:
             if not incremental and history.stop_reason == "epochs":
                 warnings.warn(
                     f"Training ended after max_iter={self.max_iter} epochs and has not converged yet.",
                     ConvergenceWarning,
-                    stacklevel=5,
+                    stacklevel=6,
                 )
         if self._best_parameters is not None and (self.stopped_ or not incremental):
             _set_parameters(net, self._best_parameters)
@@ -380,11 +380,11 @@ class FittableMLP(BaseMLP):
         """Update the fitted attributes, and decide on learning rate and stopping as scikit-learn does."""
         self.n_iter_ += 1
         self.t_ += trainer.n_rows
-        self.loss_ = epoch.cost
-        self.loss_curve_.append(epoch.cost)
+        self.loss_ = np.float64(epoch.cost + (epoch.penalty or 0.0))  # as scikit-learn's
+        self.loss_curve_.append(self.loss_)
         best_loss = np.inf if self.best_loss_ is None else self.best_loss_
-        improved = epoch.cost <= best_loss - self.tol
-        self.best_loss_ = None if self.early_stopping else min(epoch.cost, best_loss)
+        improved = self.loss_ <= best_loss - self.tol
+        self.best_loss_ = None if self.early_stopping else min(self.loss_, best_loss)
         if scorer is not None:
             with trainer.averaged():
                 score_rose = self._record_score(scorer(epoch), epoch, trainer.net)

@@ -5,6 +5,7 @@ The constructors themselves are written out in each class, because scikit-learn 
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
@@ -15,6 +16,7 @@ from sklearn.base import _fit_context
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from .._checks import check_number
 from ..activations import Activation
 from ..optimizers import OPTIMIZERS, Optimizer
 from ..schedules import SCHEDULES, Schedule
@@ -239,8 +241,17 @@ def documented(thing: AnyCallable) -> AnyCallable:
 
 
 def checks_parameters(method: AnyCallable) -> AnyCallable:
-    """Let scikit-learn check the estimator's parameters before a method that fits it."""
-    return _fit_context(prefer_skip_nested_validation=True)(method)
+    """Check the estimator's parameters before a method that fits it: as scikit-learn does, and their size."""
+
+    @functools.wraps(method)
+    def checked(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        for name, value in estimator.get_params(deep=False).items():
+            # scikit-learn takes integers that no float can represent.
+            if isinstance(value, Integral) and not isinstance(value, bool):
+                check_number(name, value, -np.inf)
+        return method(estimator, *args, **kwargs)
+
+    return _fit_context(prefer_skip_nested_validation=True)(checked)
 
 
 def keep_arguments(estimator: Any, arguments: dict[str, Any]) -> None:

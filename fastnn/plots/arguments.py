@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _checks
+
 
 def check_vector(name: str, values: ArrayLike) -> np.ndarray:
     """Return `values` as finite float64 numbers of shape (n,)."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold numbers, but it does not convert: {error}.") from None
+    array = _checks.as_numbers(name, values).astype(np.float64)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
@@ -30,13 +29,11 @@ def check_vector(name: str, values: ArrayLike) -> np.ndarray:
 
 def check_labels(name: str, values: ArrayLike) -> np.ndarray:
     """Return `values`, labels of any kind, as an array of shape (n,)."""
-    array = np.asarray(values)
+    array = _checks.as_rows(name, values)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         raise ValueError(f"{name} must have shape (n,), one label per row, got {array.shape}.")
-    if array.size == 0:
-        raise ValueError(f"{name} is empty: expected at least one row.")
     return array
 
 

@@ -16,6 +16,7 @@ from .arguments import check_labels, check_recorded, check_vector, class_numbers
 from .style import (
     COLORS,
     MARKERS,
+    as_written,
     color_ramp,
     format_tick,
     new_axes,
@@ -132,7 +133,7 @@ def _predict_grid(model: Any, points: np.ndarray) -> tuple[np.ndarray, bool, lis
         raise TypeError(
             f"decision_boundary needs a network, an estimator or a function of x, got {type(model).__name__}."
         )
-    out = np.asarray(predict(points))
+    out = _checks.as_rows("what the function returned", predict(points))
     if len(out) != len(points):
         raise ValueError(
             f"the function returned {len(out)} values for {len(points)} rows: expected one for each row."
@@ -220,7 +221,7 @@ def _draw_labelled_rows(ax: Axes, surface: Surface, x: np.ndarray, y: np.ndarray
             color, marker = COLORS[k % len(COLORS)], MARKERS[k % len(MARKERS)]
             ax.scatter(*x[rows].T, color=color, marker=marker, **look, label=shorten(label))
     if len(labels) <= len(COLORS):
-        ax.legend(
+        legend = ax.legend(
             title=None,
             loc="upper left",
             bbox_to_anchor=(1.0, 1.0),
@@ -228,6 +229,7 @@ def _draw_labelled_rows(ax: Axes, surface: Surface, x: np.ndarray, y: np.ndarray
             handletextpad=0.1,
             fontsize=9,
         )
+        as_written(legend)
 
 
 def _number_labels(y: np.ndarray, surface: Surface) -> tuple[np.ndarray, Sequence[Any]]:
@@ -285,6 +287,7 @@ def boundary_animation(
     if not isinstance(recorder, RecordBoundary):
         raise TypeError(f"recorder must be a RecordBoundary, got {type(recorder).__name__}.")
     check_recorded(recorder.epochs)
+    _checks.check_number("interval", interval, 0.0, open_low=True)
     grid_axes(x, 2)
     rows = np.asarray(x, dtype=np.float64)
     labels = None if y is None else check_labels("y", y)

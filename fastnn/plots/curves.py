@@ -12,9 +12,11 @@ from ..history import History
 from .style import (
     BLUE,
     VERMILLION,
+    as_written,
     format_number,
     label_line_ends,
     new_axes,
+    one_line,
     set_headline,
     set_log_scale,
     set_number_ticks,
@@ -95,7 +97,7 @@ def learning_curve(
     >>> ax.figure.savefig(io.BytesIO())
     """
     columns, metric_name, best_epoch = history_columns(history)
-    if figure == metric_name and figure not in columns:
+    if isinstance(figure, str) and figure == metric_name and figure not in columns:
         figure = "metric"
     _checks.check_name("figure", figure, [name for name in columns if name != "epoch"])
     if not columns["epoch"]:
@@ -109,7 +111,8 @@ def learning_curve(
     for label, values in curves.items():
         ax.plot(epochs, values, marker=marker, color=colors[label], linewidth=1.8, label=label)
     title = {"lr": "learning rate", "metric": METRIC_TITLES.get(metric_name, metric_name)}
-    ax.set(xlabel="epoch", ylabel=title.get(figure, figure.replace("_", " ")))
+    ax.set(xlabel="epoch", ylabel=one_line(title.get(figure, figure.replace("_", " "))))
+    as_written(ax.yaxis)
     _scale_values(ax, figure, np.concatenate(list(curves.values())))
     set_number_ticks(ax.xaxis, integers=True)
     ax.margins(x=0.02)

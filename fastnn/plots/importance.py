@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from ..network.mlp import MLP
 from .arguments import check_labels
-from .style import BLUE, new_axes, shorten, size_in_points, text_color
+from .style import BLUE, as_written, new_axes, shorten, size_in_points, text_color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,9 +97,11 @@ def permutation_importance(
     if names is None:
         columns = getattr(x, "columns", None)
         names = [f"feature {k}" for k in range(x.shape[1])] if columns is None else [*map(str, columns)]
+    names = _checks.check_items("names", names, "names")
     if len(names) != x.shape[1]:
         raise ValueError(f"names has {len(names)} entries, but x has {x.shape[1]} features.")
     _checks.check_count("n_repeats", n_repeats)
+    _checks.check_count("seed", seed, 0, _checks.LARGEST_STATE)
     result = inspection.permutation_importance(model, x, y, n_repeats=n_repeats, random_state=seed)
     ax = new_axes(ax, (5.4, 1.2 + 0.26 * min(MOST_FEATURES, len(names))))
     n_shown = int(np.clip(size_in_points(ax)[1] / 11, 1, MOST_FEATURES))
@@ -108,6 +110,7 @@ def permutation_importance(
     places = range(len(order))
     ax.barh(places, mean, color=BLUE, height=0.7, xerr=deviation, ecolor=text_color(), capsize=2)
     ax.set_yticks(places, [shorten(names[k], 28) for k in order], fontsize=9)
+    as_written(ax.yaxis)
     ax.tick_params(axis="y", length=0)
     ax.axvline(0, color=text_color(), linewidth=0.8)
     ax.grid(False, axis="y")

@@ -15,6 +15,7 @@ from .arguments import check_recorded
 from .style import (
     BLUE,
     VERMILLION,
+    as_written,
     color_ramp,
     label_line_ends,
     new_axes,
@@ -91,7 +92,9 @@ def histograms(
         ax.set(xlabel=quantity)
         return ax
     if isinstance(layer, bool) or not isinstance(layer, int) or not -n_layers <= layer < n_layers:
-        raise ValueError(f"layer must be a number from {-n_layers} to {n_layers - 1}, got {layer!r}.")
+        raise ValueError(
+            f"layer must be a number from {-n_layers} to {n_layers - 1}, got {_checks.shown(layer)}."
+        )
     ax = new_axes(ax)
     shown = slice(None, None, -(-len(recorded) // MOST_EPOCHS))
     _draw_epochs(ax, [layers[layer] for layers in recorded[shown]], recorder.epochs[shown])
@@ -140,6 +143,7 @@ def _draw_ridges(ax: Axes, recorded: list[list[Histogram]], recorder: RecordHist
         margin = 0.04 * (high - low) or 1.0
         ax.set_xlim(low - margin, high + margin)
     ax.set_yticks(range(n_layers), recorder.names, fontsize=9)
+    as_written(ax.yaxis)
     ax.set_ylim(-0.1, n_layers)
     ax.grid(False, axis="y")
     ax.spines["left"].set_visible(False)
@@ -220,7 +224,8 @@ def first_layer_weights(net: MLP, shape: Sequence[int], *, n: int = 25, ax: Axes
     """
     if not isinstance(net, MLP):
         raise TypeError(f"net must be a fastnn.MLP, got {type(net).__name__}.")
-    shape = tuple(shape)
+    sides = _checks.check_items("shape", shape, "integers")
+    shape = tuple(_checks.check_count("a side of shape", side) for side in sides)
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
         raise ValueError(f"shape must be (height, width) or (height, width, 3), got {shape}.")
     weights = net.weights[0]

@@ -15,6 +15,7 @@ from .arguments import check_labels, check_vector, class_numbers
 from .style import (
     BLUE,
     VERMILLION,
+    as_written,
     color_ramp,
     format_number,
     format_tick,
@@ -82,7 +83,7 @@ def confusion_matrix(
     _checks.check_lengths("truth", len(truth), "prediction", len(prediction))
     if classes is None:
         classes = np.unique(np.concatenate([truth, prediction])).tolist()
-    classes = list(classes)
+    classes, normalize = _checks.check_classes(classes), _checks.check_flag("normalize", normalize)
     numbers = class_numbers("truth", truth, classes), class_numbers("prediction", prediction, classes)
     n = len(classes)
     counts = _checks.require("sklearn.metrics", "sklearn").confusion_matrix(*numbers, labels=range(n))
@@ -99,6 +100,8 @@ def confusion_matrix(
     wide = max(map(len, names)) * 0.6 * size > 0.95 * cell
     ax.set_xticks(range(n)[shown], names[shown], fontsize=size, rotation=90 if wide else 0)
     ax.set_yticks(range(n)[shown], names[shown], fontsize=size)
+    as_written(ax.xaxis)
+    as_written(ax.yaxis)
     ax.tick_params(length=0)
     ax.set(xlabel="predicted", ylabel="true")
     texts = [
@@ -178,7 +181,10 @@ class Outcomes(NamedTuple):
 
 def outcomes_of(truth: ArrayLike, probabilities: ArrayLike, classes: Sequence[Any] | None) -> Outcomes:
     """Compare probabilities with the true classes; the arguments are those of :func:`calibration`."""
-    truth, p = check_labels("truth", truth), np.asarray(probabilities, dtype=np.float64)
+    truth, p = (
+        check_labels("truth", truth),
+        _checks.as_numbers("probabilities", probabilities).astype(np.float64),
+    )
     if p.ndim not in (1, 2) or p.size == 0:
         raise ValueError(f"probabilities must have shape (n,) or (n, n_classes), got {p.shape}.")
     _checks.check_lengths("truth", len(truth), "probabilities", len(p))
@@ -190,6 +196,7 @@ def outcomes_of(truth: ArrayLike, probabilities: ArrayLike, classes: Sequence[An
         found = np.unique(truth).tolist()
         numbered = truth.dtype.kind in "iub" and truth.min() >= 0 and truth.max() < n_classes
         classes = list(range(n_classes)) if numbered else found
+    classes = _checks.check_classes(classes)
     if len(classes) != n_classes:
         raise ValueError(
             f"probabilities have {n_classes} classes, but there are {len(classes)}: pass classes= in "
@@ -263,6 +270,7 @@ def calibration(
     if outcomes.binary:
         name = "the second class" if classes is None else shorten(list(classes)[1])
         ax.set(xlabel=f"probability of {name}", ylabel="observed share")
+        as_written(ax.xaxis)
     else:
         ax.set(xlabel="probability of the predicted class", ylabel="share predicted correctly")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.21, 1.04))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
+from ..model import MODEL
 from ..network.files import write_atomically
 from ..network.mlp import MLP, load
 from .curves import METRIC_TITLES, Columns, best_index, curve_values, history_columns, learning_curve
@@ -31,7 +32,6 @@ from .predictions import (
 )
 from .run_files import (
     HISTORY,
-    MODEL,
     SUMMARY,
     TEST,
     check_run_folder,
@@ -40,7 +40,7 @@ from .run_files import (
     read_json,
     read_test_rows,
 )
-from .style import FIGURE_SIZE, format_number
+from .style import FIGURE_SIZE, as_written, format_number, one_line
 
 
 class Picture(NamedTuple):
@@ -95,12 +95,12 @@ def run_pictures(run_folder: str | os.PathLike[str]) -> list[Picture]:
     >>> [picture.alt for picture in run_pictures(folder)]
     ['Training cost falls from 1.2 to 0.3 in 2 epochs.']
     """
-    folder = Path(run_folder)
+    folder = _checks.check_path("run_folder", run_folder)
     check_run_folder(folder, HISTORY, SUMMARY)
     history, summary = read_json(folder / HISTORY), read_json(folder / SUMMARY)
-    data, training = (_part(summary, name) for name in ("data", "training"))
+    data = _part(summary, "data")
     with damage_in(folder / HISTORY):
-        pictures = _history_pictures(history, training)
+        pictures = _history_pictures(history)
     if (folder / TEST).is_file():
         test = read_test_rows(folder / TEST)
         with damage_in(folder / TEST):
@@ -122,7 +122,7 @@ def _part(summary: Mapping[str, Any], name: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def _history_pictures(history: dict[str, Any], training: dict[str, Any]) -> list[Picture]:
+def _history_pictures(history: dict[str, Any]) -> list[Picture]:
     columns, metric_name, best_epoch = history_columns(history)
     if len({len(column) for column in columns.values()}) > 1:
         raise ValueError("its columns have different lengths")
@@ -132,8 +132,6 @@ def _history_pictures(history: dict[str, Any], training: dict[str, Any]) -> list
     titles = {"cost": "Cost over training", "metric": f"{_capitalized(metric)} over training"}
     if len(set(columns.get("lr", []))) > 1:
         titles["lr"] = "Learning rate"
-    if any(training.get(name) for name in ("l1", "l2")):
-        titles["cost"] += " (training cost includes the penalty)"
 
     def picture(figure: str, title: str) -> Picture:
         return Picture(
@@ -300,13 +298,13 @@ def save_pictures(run_folder: str | os.PathLike[str]) -> list[Path]:
     """
     figures = _checks.require("matplotlib.figure", "plots")
     pictures = run_pictures(run_folder)
-    folder = Path(run_folder) / "pictures"
+    folder = _checks.check_path("run_folder", run_folder) / "pictures"
     folder.mkdir(exist_ok=True)
     paths = []
     for picture in pictures:
         figure = figures.Figure(figsize=picture.size, layout="constrained")
         picture.draw(figure.add_subplot())
-        figure.suptitle(picture.title, fontsize=11, x=0.02, ha="left")
+        as_written(figure.suptitle(one_line(picture.title), fontsize=11, x=0.02, ha="left"))
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=150, metadata={"Description": picture.alt})
         paths.append(folder / f"{picture.name}.png")

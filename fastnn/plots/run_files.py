@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-HISTORY, SUMMARY, TEST, MODEL = "history.json", "summary.json", "test.csv", "model.safetensors"
+from .._documents import parse_json
+from ..data.tables.spreadsheets import unescape
+
+HISTORY, SUMMARY, TEST = "history.json", "summary.json", "test.csv"
 
 
 def check_run_folder(folder: Path, *names: str) -> None:
@@ -52,7 +54,7 @@ def damage_in(path: Path) -> Iterator[None]:
 def read_json(path: Path, kind: type[dict] | type[list] = dict) -> Any:
     """Return the object, or the array, that a JSON file holds."""
     with damage_in(path):
-        content = json.loads(path.read_text("utf-8"))
+        content = parse_json(path.read_text("utf-8"))
         if not isinstance(content, kind):
             raise ValueError(f"expected a JSON {'object' if kind is dict else 'array'}")
     return content
@@ -66,8 +68,8 @@ def read_test_rows(path: Path) -> dict[str, list[str]]:
     """
     with damage_in(path), path.open(encoding="utf-8", newline="") as file:
         lines = csv.reader(file)
-        header = next(lines, [])
-        rows = [row for row in lines if row]
+        header = [*map(unescape, next(lines, []))]
+        rows = [[*map(unescape, row)] for row in lines if row]
         if any(len(row) != len(header) for row in rows):
             raise ValueError("its lines have different numbers of fields")
         several = [name.removeprefix("truth_") for name in header if name.startswith("truth_")]

@@ -6,6 +6,7 @@ colour-blind readers can distinguish. Text and frames keep matplotlib's own colo
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,8 @@ def new_axes(ax: Axes | None = None, size: tuple[float, float] = FIGURE_SIZE) ->
     if ax is None:
         plt = _checks.require("matplotlib.pyplot", "plots")
         ax = plt.subplots(figsize=size, layout="constrained")[1]
-    assert ax is not None
+    if not isinstance(ax, _checks.require("matplotlib.axes", "plots").Axes):
+        raise TypeError(f"ax must be Axes of matplotlib, got {_checks.shown(ax)}.")
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(color=matplotlib.rcParams["text.color"], alpha=0.15, linewidth=0.6)
     ax.set_axisbelow(True)
@@ -115,16 +117,38 @@ def format_number(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}") if text.startswith("-") else text
 
 
+def one_line(label: Any) -> str:
+    r"""Return a label as text of one line, without characters that no font and no XML can show.
+
+    Examples
+    --------
+    >>> one_line("a\nb\x1bc")
+    'a b�c'
+    """
+    text = " ".join(str(label).split())
+    if text.isprintable():
+        return text
+    kept = (letter for letter in text if unicodedata.category(letter) != "Cf")  # such as marks of direction
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in kept)
+
+
 def shorten(label: Any, n_letters: int = 16) -> str:
-    """Return a label as text, cut to `n_letters`.
+    """Return a label as text of one line, cut to `n_letters`.
 
     Examples
     --------
     >>> shorten("Iris versicolor", 8)
     'Iris ve…'
     """
-    text = str(label)
+    text = one_line(label)
     return text if len(text) <= n_letters else text[: n_letters - 1] + "…"
+
+
+def as_written(artist: Any) -> None:
+    """Show the texts of an artist as they are written: no $ begins a formula, whatever the settings."""
+    for text in artist.findobj(_checks.require("matplotlib.text", "plots").Text):
+        text.set_parse_math(False)
+        text.set_usetex(False)
 
 
 def spans_decades(values: np.ndarray) -> bool:
@@ -140,7 +164,7 @@ def set_log_scale(ax: Axes) -> None:
     low, high = ax.get_ylim()
     if high / low < 1e3:
         ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 3) if high / low > 50 else (1, 2, 5)))
-        ax.yaxis.set_major_formatter(ticker.FuncFormatter(format_tick))
+    ax.yaxis.set_major_formatter(ticker.FuncFormatter(format_tick))  # matplotlib's own writes formulas
     ax.yaxis.set_minor_formatter(ticker.NullFormatter())
 
 
@@ -167,10 +191,10 @@ def label_line_ends(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
             "va": "center",
         }
         ax.annotate("\N{BLACK SQUARE}", (1, height), (4, 0), color=color, fontsize=7, **beside)
-        ax.annotate(label, (1, height), (12, 0), fontsize=9, **beside)
+        as_written(ax.annotate(one_line(label), (1, height), (12, 0), fontsize=9, **beside))
         lowest = height + gap
 
 
 def set_headline(ax: Axes, text: str) -> None:
     """Write the main figures above the Axes, where they hide nothing."""
-    ax.set_title(text, fontsize=9, loc="left")
+    as_written(ax.set_title(text, fontsize=9, loc="left"))

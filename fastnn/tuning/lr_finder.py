@@ -205,6 +205,8 @@ def find_lr(
     True
     >>> trainer.lr = curve.suggestion
     """
+    if not (hasattr(trainer, "fit") and hasattr(trainer, "net")):
+        raise TypeError(f"trainer must be a fastnn.Trainer, got {_checks.shown(trainer)}.")
     _checks.check_number("min_lr", min_lr, 0.0, open_low=True)
     _checks.check_number("max_lr", max_lr, min_lr, open_low=True)
     _checks.check_count("n_steps", n_steps, 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import re
 import threading
 import time
 import warnings
@@ -17,8 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _checks
+from .._fork import new_lock
 from ..losses import Loss, as_loss
 from ..training.loop import DivergenceError
+from ..training.settings import text_of
 from .display import make_search_display
 from .recipe import Recipe
 from .result import StopReason, TuneResult
@@ -152,29 +153,31 @@ def tune(
     import_optuna()
     _checks.check_count("n_trials", n_trials)
     _checks.check_count("epochs", epochs)
-    _checks.check_count("seed", seed, 0)
+    _checks.check_count("seed", seed, 0, _checks.LARGEST_STATE)
     _checks.check_count("n_jobs", n_jobs)
     _checks.check_limit("timeout", timeout)
     _checks.check_name("pruner", pruner, PRUNERS)
-    patience = max(5, epochs // 5) if patience is None else _checks.check_count("patience", patience)
+    patience = _checks.check_optional_count("patience", patience) or max(5, epochs // 5)
     dtype = _checks.check_dtype(dtype)
     loss = as_loss(loss)
     rows, targets, n_out = check_rows("x", x, "y", y, loss, n_out, dtype)
     recipe = Recipe(rows.shape[1], n_out, loss, embeddings, dtype.name, seed, n_threads)
     splits = make_splits(rows, targets, recipe, validation_data, folds)
+    if not isinstance(space, (Mapping, type(None))):
+        raise TypeError(f"space must be a dict of values by setting, got {_checks.shown(space)}.")
     where = Space({**default_space(loss, splits[0].train[0].shape[0]), **(space or {})})
     recipe.check(where)
     if not where.searched:
         raise ValueError("space leaves nothing to search: each name has only one value.")
     facts = {
         "data": [split.checksums() for split in splits],
-        "loss": _stable_repr(loss),
+        "loss": text_of(loss),
         "n_out": n_out,
         "epochs": epochs,
         "patience": patience,
-        "space": _stable_repr(where),
+        "space": text_of(where),
         "pruner": pruner,
-        "embeddings": _stable_repr(recipe.embeddings),
+        "embeddings": text_of(recipe.embeddings),
         "dtype": dtype.name,
         "seed": seed,
     }
@@ -197,11 +200,6 @@ def tune(
             stacklevel=2,
         )
     return TuneResult(study, trials, plan, stop_reason)
-
-
-def _stable_repr(value: Any) -> str:
-    """Return the repr of a value without memory addresses, which differ between processes."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 class Search:
@@ -235,14 +233,16 @@ class Search:
         self._states = self._optuna.trial.TrialState
         self._study, self._space, self._plan, self._splits = study, space, plan, splits
         self._n_jobs = n_jobs
-        self._callbacks = [callbacks] if callable(callbacks) else list(callbacks)
+        self._callbacks = (
+            [callbacks] if callable(callbacks) else _checks.check_items("callbacks", callbacks, "functions")
+        )
         ended = study.get_trials(deepcopy=False, states=(self._states.COMPLETE, self._states.PRUNED))
         self.trials = [
             Trial(k, _score(trial), **trial.user_attrs["fastnn"], settings=space.settings(trial.params))
             for k, trial in enumerate(ended, 1)
         ]
         self._n_started = len(ended)
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._stopping = threading.Event()
         self._interrupted = False
 

@@ -107,12 +107,14 @@ class Space:
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         distributions = _checks.require("optuna.distributions", "tune")
+        if not isinstance(given, Mapping):
+            raise TypeError(f"space must be a dict of values by setting, got {_checks.shown(given)}.")
         self.fixed = dict(DEFAULTS)
         self.searched: dict[str, BaseDistribution] = {}
         self.initial: dict[str, Any] = {}
         self.probes: dict[str, list[Any]] = {}
         for name, values in given.items():
-            argument = f"space[{name!r}]"
+            argument = f"space[{_checks.shown(name)}]"
             _checks.check_name("a name of space", name, DEFAULTS)
             default = DEFAULTS[name]
             if isinstance(values, list):
@@ -148,13 +150,13 @@ def _check_choices(argument: str, choices: list[Any]) -> None:
         raise ValueError(f"{argument} has no choices: expected at least one.")
     for choice in choices:
         if not isinstance(choice, (str, bool, int, float, type(None))):
-            raise TypeError(f"{argument} must list strings, numbers or None, got {choice!r}.")
+            raise TypeError(f"{argument} must list strings, numbers or None, got {_checks.shown(choice)}.")
 
 
 def _check_range(argument: str, given: tuple[Any, ...], is_count: bool) -> tuple[float, float, bool]:
     """Return the ends of a range and whether it is logarithmic."""
     if len(given) not in (2, 3) or (len(given) == 3 and given[2] != "log"):
-        raise ValueError(f'{argument} must be (low, high) or (low, high, "log"), got {given!r}.')
+        raise ValueError(f'{argument} must be (low, high) or (low, high, "log"), got {_checks.shown(given)}.')
     log = len(given) == 3
 
     def check(end: Any) -> float:
@@ -164,7 +166,7 @@ def _check_range(argument: str, given: tuple[Any, ...], is_count: bool) -> tuple
 
     low, high = map(check, given[:2])
     if low > high:
-        raise ValueError(f"{argument} must not have low above high, got {given!r}.")
+        raise ValueError(f"{argument} must not have low above high, got {_checks.shown(given)}.")
     return low, high, log
 
 

@@ -50,10 +50,11 @@ def check_rows(
     ValueError, TypeError
         If they are not what the loss expects.
     """
-    n_in = np.shape(x)[1] if len(np.shape(x)) == 2 else 0
-    check_x = _checks.check_sparse if _checks.is_sparse(x) else _checks.check_x
-    x = check_x(x_name, x, n_in, dtype)
-    y = np.asarray(y)
+    is_sparse = _checks.is_sparse(x)
+    x = x if is_sparse else _checks.as_numbers(x_name, x)
+    check_x = _checks.check_sparse if is_sparse else _checks.check_x
+    x = check_x(x_name, x, x.shape[1] if x.ndim == 2 else 0, dtype)
+    y = _checks.as_array(y_name, y)
     _checks.check_lengths(x_name, x.shape[0], y_name, len(y) if y.ndim else 0)
     if n_out is None:
         least = _n_outputs(loss, y)
@@ -109,7 +110,10 @@ def make_splits(
     if folds is None or isinstance(folds, int):
         pairs = _random_pairs(y, recipe, folds)
     else:
-        pairs = [_check_pair(k, pair, x.shape[0]) for k, pair in enumerate(folds)]
+        pairs = [
+            _check_pair(k, pair, x.shape[0])
+            for k, pair in enumerate(_checks.check_items("folds", folds, "pairs"))
+        ]
     if not pairs:
         raise ValueError("folds is empty: expected at least one pair (training rows, validation rows).")
     return [Split((x[train], y[train]), (x[val], y[val])) for train, val in pairs]
@@ -125,7 +129,7 @@ def _random_pairs(y: np.ndarray, recipe: Recipe, folds: int | None) -> list[tupl
             rows, test_size=VALIDATION_SHARE, random_state=recipe.seed, stratify=strata
         )
         return [(train, val)]
-    _checks.check_count("folds", folds, 2)
+    _checks.check_count("folds", folds, 2, max(2, len(y)))
     splitter = selection.StratifiedKFold if has_one_label else selection.KFold
     return list(splitter(folds, shuffle=True, random_state=recipe.seed).split(rows, strata))
 
@@ -133,7 +137,9 @@ def _random_pairs(y: np.ndarray, recipe: Recipe, folds: int | None) -> list[tupl
 def _check_pair(k: int, pair: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the two arrays of row numbers of one fold."""
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise TypeError(f"folds[{k}] must be a pair (training rows, validation rows), got {pair!r}.")
+        raise TypeError(
+            f"folds[{k}] must be a pair (training rows, validation rows), got {_checks.shown(pair)}."
+        )
     train, val = (np.asarray(part) for part in pair)
     for part in (train, val):
         if part.ndim != 1 or part.dtype.kind not in "iu" or not part.size:

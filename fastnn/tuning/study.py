@@ -73,11 +73,11 @@ def open_storage(storage: str | os.PathLike[str] | None) -> Iterator[BaseStorage
     if storage is None:
         yield None
         return
-    path = Path(storage)
-    _check_file(path)
+    path = _checks.check_path("storage", storage)
+    _check_file(path, os.fspath(storage))
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(path, timeout=LOCK_SECONDS, check_same_thread=False)
+        connection = _connect(path, timeout=LOCK_SECONDS, check_same_thread=False)
         # Each report is a commit. With a log, those need not wait for the disk, and a kill loses none.
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -95,12 +95,17 @@ def open_storage(storage: str | os.PathLike[str] | None) -> Iterator[BaseStorage
         opened.engine.dispose()  # which writes the log into the file; using the study opens it again
 
 
-def _check_file(path: Path) -> None:
+def _connect(path: Path, **options: Any) -> sqlite3.Connection:
+    """Open the file of that very name: SQLite takes "file:a?mode=ro" for an address, ":memory:" for none."""
+    return sqlite3.connect(path.absolute(), **options)
+
+
+def _check_file(path: Path, given: str) -> None:
     """Raise unless the path is of one of Optuna's files, or of a new one in a folder that exists."""
-    name = repr(str(path))
-    if "://" in str(path) or ":/" in str(path)[2:]:
-        raise ValueError(f"storage must be the path of an SQLite file, not an address, got {name}.")
+    name = repr(given)
     if not path.parent.is_dir():
+        if "://" in given:
+            raise ValueError(f"storage must be the path of an SQLite file, not an address, got {name}.")
         raise FileNotFoundError(f"there is no folder {str(path.parent)!r} for the storage.")
     if path.is_dir():
         raise IsADirectoryError(f"storage {name} is a folder, expected an SQLite file.")
@@ -109,7 +114,7 @@ def _check_file(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(16) != b"SQLite format 3\0":
             raise ValueError(f"storage {name} is not an SQLite file.")
-    with contextlib.closing(sqlite3.connect(path)) as connection, contextlib.suppress(sqlite3.Error):
+    with contextlib.closing(_connect(path)) as connection, contextlib.suppress(sqlite3.Error):
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
         if tables and not {"studies", "trials"} <= tables:
             raise ValueError(f"storage {name} is an SQLite file of another program, not of Optuna.")
@@ -137,12 +142,14 @@ def open_study(
     Raises
     ------
     ValueError
-        If the study in the storage is of another search.
+        If the study in the storage is of another search, or `study_name` holds half of a surrogate pair.
     TypeError
         If `study_name` is not a string with at least one character.
     """
     if not isinstance(study_name, str) or not study_name:
-        raise TypeError(f"study_name must be a non-empty string, got {study_name!r}.")
+        raise TypeError(f"study_name must be a non-empty string, got {_checks.shown(study_name)}.")
+    if study_name.encode(errors="ignore").decode() != study_name:
+        raise ValueError(f"study_name holds half of a surrogate pair, got {_checks.shown(study_name)}.")
     optuna = import_optuna()
     try:
         study = optuna.create_study(

@@ -148,6 +148,7 @@ def test_activation_of_each_layer():
         ({"hidden_layer_sizes": (10, 2.5)}, "hidden_layer_sizes must hold integers"),
         ({"max_iter": 0}, "'max_iter' parameter of MLPClassifier must be an int"),
         ({"alpha": -1}, "'alpha' parameter"),
+        ({"alpha": 10**400}, r"alpha must lie in \[-inf, inf\), got an integer of 1329 bits"),
         ({"solver": "newton"}, "'solver' parameter"),
         ({"dtype": "float16"}, "dtype"),
         ({"early_stopping": True, "validation_fraction": 0.005}, "validation set is too small with 1 row"),
@@ -243,4 +244,4 @@ def test_few_rows_from_several_threads(wine):
 def test_missing_scikit_learn(run_python):
     code = "import sys; sys.modules['sklearn'] = None; import fastnn\n"
     code += "try: fastnn.MLPClassifier\nexcept ImportError as error: print(error)"
-    assert 'need scikit-learn 1.6 or newer: pip install "fastnn[sklearn]"' in run_python(code).stdout
+    assert 'need scikit-learn 1.6 or newer: pip install "fastnn-core[sklearn]"' in run_python(code).stdout

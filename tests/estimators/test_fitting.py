@@ -387,7 +387,7 @@ def test_callbacks_of_fastnn(wine):
     epochs = []
     model = classifier(callbacks=[StopAt3(), lambda trainer, epoch: epochs.append(epoch)]).fit(*wine)
     assert model.n_iter_ == 3
-    assert model.loss_curve_ == [epoch.cost for epoch in epochs]
+    assert model.loss_curve_ == [epoch.cost + epoch.penalty for epoch in epochs]
     assert len(pickle.dumps(classifier(callbacks=[]).fit(*wine))) < 5_000
 
 

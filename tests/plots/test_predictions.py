@@ -125,7 +125,7 @@ def test_one_value_only():
         (lambda: plots.calibration([0], [0.5], n_bins=1), "n_bins must be at least 2"),
         (lambda: plots.predicted_against_true([0, 1], [0]), "truth has 2 rows and prediction has 1"),
         (lambda: plots.residuals([0, np.nan], [0, 1]), "truth has 1 values that are NaN or infinite"),
-        (lambda: plots.residuals(["x"], [0]), "truth must hold numbers"),
+        (lambda: plots.residuals(["x"], [0]), "truth must be numeric, but it holds"),
         (lambda: plots.residuals(np.eye(2), np.eye(2)), "truth must have shape .* draw one output"),
     ],
 )

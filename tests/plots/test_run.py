@@ -1,7 +1,5 @@
 """The pictures of a run: which there are, what they say in words, and their files."""
 
-import json
-
 import pytest
 
 from plots.samples import write_run
@@ -79,13 +77,6 @@ def test_a_run_without_test_rows_and_model(tmp_path):
     assert [picture.name for picture in plots.run_pictures(tmp_path)] == ["cost", "accuracy", "learning_rate"]
     (tmp_path / "test.csv").unlink()
     assert len(plots.run_pictures(tmp_path)) == 3
-
-
-def test_a_penalty_is_told_of(tmp_path):
-    """Else a cost of training far above that of validation is a riddle."""
-    write_run(tmp_path)
-    (tmp_path / "summary.json").write_text(json.dumps({"training": {"l2": 0.1}}))
-    assert plots.run_pictures(tmp_path)[0].title == "Cost over training (training cost includes the penalty)"
 
 
 def test_labels_that_are_no_class(tmp_path):

@@ -3,6 +3,7 @@
 import io
 import itertools
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from plots.samples import MOONS, SIDES, make_history
 plt = pytest.importorskip("matplotlib.pyplot")
 pytest.importorskip("sklearn")
 
+import fastnn  # noqa: E402
 from fastnn import plots  # noqa: E402
 from fastnn.plots import style  # noqa: E402
 
@@ -78,7 +80,7 @@ def test_all_text_is_within_the_figure(name, draw):
 
 def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r'this needs matplotlib: pip install "fastnn\[plots\]"'):
+    with pytest.raises(ImportError, match=r'this needs matplotlib: pip install "fastnn-core\[plots\]"'):
         plots.learning_curve(make_history())
 
 
@@ -126,3 +128,69 @@ def test_ramps_begin_at_the_background():
     assert both(0.0)[:3] == pytest.approx(to_rgb(style.VERMILLION))
     assert both(1.0)[:3] == pytest.approx(to_rgb(style.BLUE))
     assert both(0.5)[3] < 0.01
+
+
+MARKS = [
+    "$x_1^2$",
+    "50 $ or $60",
+    r"a\b{c}_d^e",
+    "$\\frac{",
+    "<b>&amp;",
+    "a\nb\tc",
+    "\x1b\u202ertl",
+    "x" * 500,
+]
+
+
+@pytest.mark.parametrize("usetex", [False, True])
+def test_labels_are_text(usetex):
+    """What matplotlib, or TeX, would take for a formula is shown as it is; in the caller's Axes, too."""
+    model = fastnn.MLP([2, len(MARKS)], output="softmax", seed=0)
+    y = np.arange(60) % len(MARKS)
+    labels = np.array(MARKS)[y]
+    p, x = model.predict_proba(MOONS), np.tile(MOONS, (1, len(MARKS)))[:, : len(MARKS)]
+    wide = fastnn.MLP([len(MARKS), 2], output="softmax", seed=0)
+    history = make_history().to_dict()
+    history = {"$cost$" if name == "val_f1" else name: values for name, values in history.items()}
+
+    def answer(rows):
+        return labels[np.arange(len(rows)) % 60]
+
+    calls = [
+        lambda ax: plots.confusion_matrix(labels, labels[::-1], ax=ax),
+        lambda ax: plots.calibration(y % 2, p[:, 0], classes=MARKS[:2], ax=ax),
+        lambda ax: plots.decision_boundary(answer, MOONS, labels, ax=ax),
+        lambda ax: plots.permutation_importance(wide, x, y % 2, names=MARKS, n_repeats=1, ax=ax),
+        lambda ax: plots.learning_curve(history, "$cost$", ax=ax),
+    ]
+    with plt.rc_context({"text.usetex": usetex}):
+        for call in calls:
+            figure = plt.figure()
+            ax = call(figure.add_subplot())
+            shown = [text for text in ax.findobj(plt.Text) if "$" in text.get_text()]
+            assert shown
+            assert not any(text.get_parse_math() or text.get_usetex() for text in shown)
+            if not usetex:
+                ElementTree.fromstring(svg(figure))
+            plt.close(figure)
+
+
+def svg(figure):
+    content = io.BytesIO()
+    with plt.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(content, format="svg")
+    return content.getvalue()
+
+
+def test_ticks_are_no_formulas():
+    ax = style.new_axes()
+    ax.plot([1e-6, 1e6])
+    style.set_log_scale(ax)
+    ax.figure.canvas.draw()
+    assert not any("$" in label.get_text() for label in ax.get_yticklabels())
+
+
+@pytest.mark.parametrize("ax", [3, "ax", [None]])
+def test_other_axes_are_refused(ax):
+    with pytest.raises(TypeError, match="ax must be Axes of matplotlib, got"):
+        plots.learning_curve(make_history(), ax=ax)

@@ -212,7 +212,7 @@ def test_plot_into_axes_of_the_caller(tmp_path):
 
 def test_plot_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r'pip install "fastnn\[plots\]"'):
+    with pytest.raises(ImportError, match=r'pip install "fastnn-core\[plots\]"'):
         LRCurve(np.array([1.0, 2.0]), np.array([2.0, 1.0])).plot()
 
 

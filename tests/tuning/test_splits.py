@@ -69,6 +69,9 @@ def test_bad_rows():
         tune(ROWS[1], ROWS[1], loss="cross_entropy", validation_data=HELD_OUT)
     with pytest.raises(ValueError, match="x has 160 rows and y has 3"):
         tune(ROWS[0], [0, 1, 0], loss="cross_entropy", validation_data=HELD_OUT)
+    for rows in (([[1], [1, 2]], [0, 1]), ([[1], [2]], [[0], [0, 1]])):
+        with pytest.raises(ValueError, match="cannot be converted to an array: its rows differ in shape"):
+            tune(*rows, loss="cross_entropy", validation_data=HELD_OUT)
     with pytest.raises(ValueError, match="NaN"):
         tune(np.full((4, 2), np.nan), [0, 1, 0, 1], loss="cross_entropy", validation_data=HELD_OUT)
 
@@ -81,6 +84,7 @@ def test_bad_rows():
         ({"validation_data": 3}, TypeError, r"must be a tuple \(x_val, y_val\)"),
         ({"validation_data": (HELD_OUT[0][:, :3], HELD_OUT[1])}, ValueError, "x_val has 3 feat"),
         ({"validation_data": None, "folds": 1}, ValueError, "folds must be at least 2"),
+        ({"validation_data": None, "folds": 10**6}, ValueError, "folds must be at most"),
         ({"validation_data": None, "folds": []}, ValueError, "folds is empty"),
         ({"validation_data": None, "folds": [3]}, TypeError, "must be a pair"),
         ({"validation_data": None, "folds": [([0, 1], [])]}, ValueError, "two non-empty arrays"),

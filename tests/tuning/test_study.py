@@ -1,5 +1,6 @@
 """Studies: pruners, resumed searches, and files that are no storage of the search."""
 
+import os
 import sqlite3
 import sys
 
@@ -98,7 +99,7 @@ def test_files_that_are_no_storage(tmp_path):
         search(storage=tmp_path / "nowhere" / "search.db")
     with pytest.raises(IsADirectoryError, match="is a folder"):
         search(storage=tmp_path)
-    with pytest.raises(ValueError, match="the path of an SQLite file, not an address"):
+    with pytest.raises(ValueError, match=r"not an address, got 'sqlite:///search\.db'"):
         search(storage="sqlite:///search.db")
 
 
@@ -135,6 +136,18 @@ def test_no_space_left_keeps_the_trials(tmp_path, run_python):
     assert facts(result)[:done] == facts(search(n_trials=done))
 
 
-def test_a_study_needs_a_name():
+def test_a_study_needs_a_name(tmp_path):
     with pytest.raises(TypeError, match="study_name must be a non-empty string, got ''"):
         search(study_name="")
+    with pytest.raises(ValueError, match="study_name holds half of a surrogate pair"):
+        search(study_name="\ud800", storage=tmp_path / "study.db")
+
+
+@pytest.mark.parametrize("name", ["file:x.db?cache=shared", ":memory:", "sqlite:/x?y#z.db"])
+def test_a_path_is_no_address(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+    search(n_trials=1, storage=name)
+    assert os.path.exists(name)
+    assert len(search(n_trials=1, storage=name).trials) == 1
+    assert len(list(tmp_path.iterdir())) == 1
