@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +41,9 @@ def as_network(model: Any, caller: str) -> MLP:
     hint = ""
     if isinstance(getattr(model, "net", None), MLP):
         hint = "; pass its .net, and encode rows first, as its encoder does"
-    raise TypeError(f"{caller} takes a fastnn.MLP or a fitted fastnn estimator, got {model!r}{hint}.")
+    raise TypeError(
+        f"{caller} takes a fastnn.MLP or a fitted fastnn estimator, got {_checks.shown(model)}{hint}."
+    )
 
 
 def existing_file(path: str | os.PathLike[str], name: str) -> Path:
@@ -56,29 +56,10 @@ def existing_file(path: str | os.PathLike[str], name: str) -> Path:
     FileNotFoundError
         If there is no such file.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"{name} must be a path, got {path!r}.")
-    if not Path(path).is_file():
+    checked = _checks.check_path(name, path)
+    if not checked.is_file():
         raise FileNotFoundError(f"there is no file {os.fspath(path)!r}.")
-    return Path(path)
-
-
-@contextlib.contextmanager
-def content_errors(source: Any, form: str) -> Iterator[None]:
-    """Turn any error about the content of a file into one ValueError that names the file.
-
-    Parameters
-    ----------
-    source : path-like or bytes
-    form : str
-        Expected kind of file, such as "Keras model".
-    """
-    try:
-        yield
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        name = repr(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else "the given content"
-        raise ValueError(f"{name} is not a usable {form}: {reason}") from error
+    return checked
 
 
 def check_output(output: str | None) -> str | None:

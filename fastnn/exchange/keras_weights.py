@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import functools
-import io
-import json
 import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
+from .._documents import parse_json
+from .._unpack import open_zip, read_member
+from ..network.files import refusing
 from ..network.mlp import MLP
-from .arguments import check_output, content_errors, existing_file
-from .steps import Activate, BatchNorm, Dense, LayerNorm, Scale, Step, network_of
+from .arguments import check_output, existing_file
+from .hdf5 import Hdf5Reader, open_hdf5
+from .steps import Activate, BatchNorm, Dense, LayerNorm, Scale, Step, check_growth, network_of
+
+_MAX_LAYERS = 10_000  # limit for files, which may come from strangers
 
 # fastnn's names and alphas of Keras' activations.
 _ACTIVATIONS: dict[str, tuple[str, float | None]] = {
@@ -104,64 +107,69 @@ def from_keras(path: str | os.PathLike[str], *, output: str | None = None) -> ML
     MLP([3, 2], activation=[], output='softmax', dtype='float32')
     """
     output = check_output(output)
-    h5py = _checks.require("h5py", "keras")
     path = existing_file(path, "path")
-    with content_errors(path, "Keras model"):
-        config, version, weights = _read(h5py, path)
+    with refusing(path, "Keras model"):
+        config, version, weights, n_numbers = _read(path)
         layers = _layers(config)
         steps: list[Step] = []
         for index, layer in enumerate(layers):
             steps += _steps(layer, weights(index, layers), version)
+        check_growth(steps, n_numbers)
         return network_of(steps, output=output)
 
 
 _Weights = Callable[[int, list[dict[str, Any]]], dict[str, np.ndarray]]
 
 
-def _read(h5py: ModuleType, path: Path) -> tuple[dict[str, Any], str, _Weights]:
-    """Return the model's config, Keras' version, and a function that returns a layer's weights by name.
+def _read(path: Path) -> tuple[dict[str, Any], str, _Weights, int]:
+    """Return the model's config, Keras' version, a function that returns a layer's weights, and their number.
 
-    Its arguments are the layer's index and all layers.
+    The function's arguments are the layer's index and all layers; it returns arrays by name.
     """
     if zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                config = json.loads(archive.read("config.json"))
-                metadata = json.loads(archive.read("metadata.json"))
-                content = archive.read("model.weights.h5")
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(f"it is damaged: {error}.") from None
-        groups = _arrays_by_group(h5py, content)
+        with open_zip(path) as archive:
+            config = parse_json(read_member(archive, "config.json"))
+            metadata = parse_json(read_member(archive, "metadata.json"))
+            content = read_member(archive, "model.weights.h5")
+        with open_hdf5(content) as reader:
+            groups = _arrays_by_group(reader)
         version = str(metadata.get("keras_version", "3"))
-        return config, version, functools.partial(_weights_of_zip, groups)
-    try:
-        with h5py.File(path, "r") as file:
-            if "model_config" not in file.attrs:
-                raise ValueError("it has weights but no model_config: save the whole model with model.save.")
-            config = json.loads(file.attrs["model_config"])
-            version = file.attrs.get("keras_version", "3")
-            version = version.decode() if isinstance(version, bytes) else str(version)
-            weights = {name: _weights_of_group(group) for name, group in file["model_weights"].items()}
-    except OSError as error:
-        raise ValueError(f"it is damaged, or neither a .keras nor an HDF5 file ({error}).") from None
-    return config, version, lambda index, layers: weights.get(layers[index]["config"]["name"], {})
+        return config, version, functools.partial(_weights_of_zip, groups), reader.n_numbers
+    with open_hdf5(path) as reader:
+        attributes = reader.file.attrs
+        config = attributes.get("model_config")
+        if config is None:
+            raise ValueError("it has weights but no model_config: save the whole model with model.save.")
+        if not isinstance(config, (str, bytes)):
+            raise ValueError("its model_config is not text.")
+        config = parse_json(config)
+        version = attributes.get("keras_version", "3")
+        version = version.decode() if isinstance(version, bytes) else str(version)
+        root = reader.find(reader.file, "model_weights")
+        weights = {name: _weights_of_group(reader, group) for name, group in reader.groups(root)}
+    return (
+        config,
+        version,
+        lambda index, layers: weights.get(layers[index]["config"]["name"], {}),
+        reader.n_numbers,
+    )
 
 
-def _weights_of_group(group: Any) -> dict[str, np.ndarray]:
+def _weights_of_group(reader: Hdf5Reader, group: Any) -> dict[str, np.ndarray]:
     """Return a layer's arrays in an .h5 file: "dense/kernel:0" is its kernel."""
     names = [name.decode() if isinstance(name, bytes) else str(name) for name in group.attrs["weight_names"]]
-    return {name.rpartition("/")[2].partition(":")[0]: np.asarray(group[name]) for name in names}
+    return {name.rpartition("/")[2].partition(":")[0]: reader.read(group, name) for name in names}
 
 
-def _arrays_by_group(h5py: ModuleType, content: bytes) -> dict[str, list[np.ndarray]]:
+def _arrays_by_group(reader: Hdf5Reader) -> dict[str, list[np.ndarray]]:
     """Return the arrays of each group of a .keras file, in order."""
-    with h5py.File(io.BytesIO(content), "r") as file:
-        roots = ("layers", "_layer_checkpoint_dependencies")  # of Keras 3 and 2
-        root: Any = next((file[name] for name in roots if name in file), {})
-        groups = {name: group["vars"] for name, group in root.items() if "vars" in group}
-        return {
-            name: [np.asarray(group[key]) for key in sorted(group, key=int)] for name, group in groups.items()
-        }
+    roots = ("layers", "_layer_checkpoint_dependencies")  # of Keras 3 and 2
+    root = next((reader.find(reader.file, name) for name in roots if reader.has(reader.file, name)), None)
+    groups = [] if root is None else reader.groups(root)
+    found = {name: reader.find(group, "vars") for name, group in groups if reader.has(group, "vars")}
+    return {
+        name: [reader.read(group, key) for key in sorted(group, key=int)] for name, group in found.items()
+    }
 
 
 def _weights_of_zip(
@@ -194,10 +202,20 @@ def _weight_names(layer: dict[str, Any]) -> list[str]:
 
 def _layers(config: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the layers of a Sequential model."""
-    if config.get("class_name") != "Sequential":
-        raise ValueError(f"it is a model of class {config.get('class_name')!r}: expected 'Sequential'.")
+    kind = config.get("class_name") if isinstance(config, dict) else None
+    if kind != "Sequential":
+        raise ValueError(f"it is a model of class {kind!r:.80}: expected 'Sequential'.")
     inner = config["config"]
-    return inner if isinstance(inner, list) else inner["layers"]
+    layers = inner if isinstance(inner, list) else inner["layers"]
+    if not isinstance(layers, list) or len(layers) > _MAX_LAYERS:
+        raise ValueError(f"its layers must be a list of at most {_MAX_LAYERS}.")
+    for layer in layers:
+        own = layer.get("config") if isinstance(layer, dict) else None
+        if not (isinstance(own, dict) and isinstance(layer.get("class_name"), str)):
+            raise ValueError("each of its layers must be an object with a class_name and a config.")
+        if not isinstance(own.get("name", ""), str):
+            raise ValueError(f"the name of a layer must be text, got {_checks.shown(own['name'])}.")
+    return layers
 
 
 def _describe(layer: dict[str, Any]) -> str:
@@ -217,7 +235,7 @@ def _steps(layer: dict[str, Any], arrays: dict[str, np.ndarray], version: str) -
         return []
     if kind == "Dense":
         weight = arrays["kernel"]
-        bias = arrays.get("bias", np.zeros(weight.shape[-1], weight.dtype))
+        bias = arrays.get("bias", np.zeros(weight.shape[-1:], weight.dtype))
         return [Dense(weight, bias, where), _activation(config.get("activation"), where, version)]
     if kind == "Activation":
         return [_activation(config["activation"], where, version)]
@@ -226,7 +244,8 @@ def _steps(layer: dict[str, Any], arrays: dict[str, np.ndarray], version: str) -
     if kind == "Normalization":
         return [_normalization(config, arrays, where)]
     if kind == "Rescaling":
-        return [Scale(np.asarray(config["scale"]), np.asarray(config.get("offset", 0.0)), where)]
+        offset = _checks.as_finite(f"offset of {where}", config.get("offset", 0.0))
+        return [Scale(_checks.as_finite(f"scale of {where}", config["scale"]), offset, where)]
     return [_activation_layer(kind, config, arrays, where)]
 
 
@@ -235,11 +254,13 @@ def _activation(given: Any, where: str, version: str) -> Step:
     name = "linear" if given is None else given
     if isinstance(name, dict):
         name = name.get("config") if isinstance(name.get("config"), str) else name.get("class_name")
-    if name not in _ACTIVATIONS or (name == "hard_sigmoid" and version.startswith("2")):
+    found = _ACTIVATIONS.get(name) if isinstance(name, str) else None
+    if found is None or (name == "hard_sigmoid" and version.startswith("2")):
         raise ValueError(
-            f"{where}: activation {name!r} is not one of {', '.join(_ACTIVATIONS)}, as Keras 3 defines them."
+            f"{where}: activation {_checks.shown(name)} is not one of {', '.join(_ACTIVATIONS)}, as Keras 3 "
+            "defines them."
         )
-    return Activate(*_ACTIVATIONS[name], where)
+    return Activate(*found, where)
 
 
 def _norm(kind: str, config: dict[str, Any], arrays: dict[str, np.ndarray], where: str) -> Step:
@@ -257,8 +278,10 @@ def _norm(kind: str, config: dict[str, Any], arrays: dict[str, np.ndarray], wher
 
 
 def _normalization(config: dict[str, Any], arrays: dict[str, np.ndarray], where: str) -> Step:
-    mean = np.asarray(arrays.get("mean", config.get("mean")), np.float64).reshape(-1)
-    variance = np.asarray(arrays.get("variance", config.get("variance")), np.float64).reshape(-1)
+    given = {name: arrays.get(name, config.get(name)) for name in ("mean", "variance")}
+    mean, variance = (_checks.as_finite(f"{name} of {where}", given[name]).reshape(-1) for name in given)
+    if variance.min(initial=0.0) < 0:
+        raise ValueError(f"variance of {where} must be at least 0, got {variance.min():g}.")
     deviation = np.maximum(np.sqrt(variance), 1e-7)  # as in Keras
     if config.get("invert"):
         return Scale(deviation, mean, where)
@@ -269,17 +292,19 @@ def _activation_layer(kind: str, config: dict[str, Any], arrays: dict[str, np.nd
     if kind == "PReLU":
         return Activate("prelu", arrays["alpha"].reshape(-1), where)
     if kind == "LeakyReLU":
-        return Activate("leaky_relu", _number(config.get("negative_slope", config.get("alpha", 0.3))), where)
+        slope = config.get("negative_slope", config.get("alpha", 0.3))
+        return Activate("leaky_relu", _number(slope, where), where)
     if kind == "ELU":
-        return Activate("elu", _number(config.get("alpha", 1.0)), where)
+        return Activate("elu", _number(config.get("alpha", 1.0), where), where)
     if kind == "Softmax" and config.get("axis", -1) in (1, -1, [1], [-1]):
         return Activate("softmax", None, where)
     if kind == "ReLU" and config.get("max_value") is None and not config.get("threshold"):
-        slope = _number(config.get("negative_slope") or 0.0)
+        slope = _number(config.get("negative_slope") or 0.0, where)
         return Activate("leaky_relu", slope, where) if slope else Activate("relu", None, where)
     raise ValueError(f"{where} is a layer that fastnn does not have, or not with these settings.")
 
 
-def _number(value: Any) -> float:
-    """Return a number of a config, which older versions of Keras write as an array."""
-    return float(value["config"]["value"] if isinstance(value, dict) else value)
+def _number(value: Any, where: str) -> float:
+    """Return the slope of a layer's config, which older versions of Keras write as an array."""
+    value = value["config"]["value"] if isinstance(value, dict) else value
+    return _checks.check_number(f"the slope of {where}", value, -np.inf)

@@ -46,7 +46,10 @@ def add_encoder(graph: Graph, encoder: dict[str, Any], n_in: int) -> str:
 
 
 def _add_table(graph: Graph, columns: list[dict[str, Any]]) -> str:
-    """Add the encoder of a table."""
+    """Add the encoder of a table.
+
+    Columns of numbers enter as numbers: "$1,234" as 1234, durations in seconds.
+    """
     columns = [column for column in columns if column["kind"] != "ignore"]
     for column in columns:
         if column["kind"] not in ("number", "category"):

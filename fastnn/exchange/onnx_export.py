@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import check_flag
 from .._version import __version__
 from ..network import files as model_file
 from ..network.mlp import MLP
@@ -71,7 +72,7 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, *, preproces
     (True, (2,))
     """
     net, encoder, target = _network_and_metadata(model)
-    encoder = encoder if preprocessing else None
+    encoder = encoder if check_flag("preprocessing", preprocessing) else None
     if net.params.nbytes > _MAX_BYTES:
         raise ValueError(
             f"the network has {net.params.nbytes / 2**30:.1f} GiB of parameters, but an ONNX file can only "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -13,9 +12,13 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._documents import parse_json
+from ..data.target import Target
+from ..network.files import refusing
 from ..network.mlp import MLP
 from . import onnx_functions
-from .arguments import check_output, content_errors, existing_file
+from .arguments import check_output, existing_file
+from .onnx_constants import Constants
 from .onnx_operators import read_operator
 from .steps import (
     Activate,
@@ -25,6 +28,7 @@ from .steps import (
     LayerNorm,
     Scale,
     Step,
+    check_growth,
     class_target,
     network_of,
 )
@@ -44,8 +48,9 @@ def from_onnx(source: str | os.PathLike[str] | bytes, *, output: str | None = No
 
     The graph may have Gemm, or MatMul with Add; activations; BatchNormalization and LayerNormalization;
     additions of constants and multiplications by constants, which are folded into the dense layers beside
-    them; residual connections around a layer; and any node whose inputs are all constant. The first output
-    of the file is read; nodes that only other outputs need are left out.
+    them; residual connections around a layer; and arithmetic on constants, whose
+    results may not be larger than the file. The first output of the file is read; nodes that only other
+    outputs need are left out. Weights may be in another file of the same folder.
 
     Parameters
     ----------
@@ -82,20 +87,18 @@ def from_onnx(source: str | os.PathLike[str] | bytes, *, output: str | None = No
     onnx = _checks.require("onnx", "onnx")
     is_content = isinstance(source, (bytes, bytearray, memoryview))
     source = bytes(source) if is_content else existing_file(source, "source")  # type: ignore[arg-type]
-    with content_errors(source, "ONNX model"):
-        return _GraphReader(onnx, _read(onnx, source)).network(output)
+    with refusing(source, "ONNX model"):
+        folder = source.parent if isinstance(source, Path) else None
+        return _GraphReader(onnx, _read(onnx, source), folder).network(output)
 
 
 def _read(onnx: ModuleType, source: Path | bytes) -> Any:
-    """Return the model of a file or its content, as onnx describes it."""
+    """Return the model of a file or its content, as onnx describes it, without weights in other files."""
     from google.protobuf.message import DecodeError
 
+    content = source.read_bytes() if isinstance(source, Path) else source
     try:
-        model = onnx.load(source) if isinstance(source, Path) else onnx.load_model_from_string(source)
-    except FileNotFoundError as error:
-        raise ValueError(f"its weights are in another file, which is missing ({error}).") from None
-    except onnx.checker.ValidationError as error:  # also of weights in another file
-        raise ValueError(str(error).strip()) from None
+        model = onnx.load_model_from_string(content, format="protobuf")
     except DecodeError:
         raise ValueError("it is damaged or not an ONNX file.") from None
     if not model.graph.node or not model.graph.output:
@@ -106,16 +109,18 @@ def _read(onnx: ModuleType, source: Path | bytes) -> Any:
 class _GraphReader:
     """Walks through a graph and notes what it does to x, step by step."""
 
-    def __init__(self, onnx: ModuleType, model: Any) -> None:
+    def __init__(self, onnx: ModuleType, model: Any, folder: Path | None) -> None:
         self.onnx, self.model, self.graph = onnx, model, model.graph
-        self.constants: dict[str, np.ndarray] = {
-            tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in self.graph.initializer
-        }
+        self.constants = Constants(onnx, model, folder)
         self.steps: list[Step] = []
         # The number of steps from x to each value.
         self.depths: dict[str, int] = {self._input(): 0}
         self.result = self.graph.output[0].name
-        self.nodes = [node for node in self._needed_nodes() if not self._evaluate(node)]
+        self.nodes = [node for node in self._needed_nodes() if not self.constants.evaluate(node)]
+        self.users: dict[str, list[Any]] = {}
+        for node in self.nodes:
+            for name in {*node.input}:
+                self.users.setdefault(name, []).append(node)
 
     def _input(self) -> str:
         """Return the name of the only input."""
@@ -128,6 +133,8 @@ class _GraphReader:
         """Return the nodes that the result depends on, in order."""
         wanted, nodes = {self.result}, []
         for node in reversed(self.graph.node):
+            if not node.output:
+                raise ValueError(f"a node {node.op_type} has no output.")
             if wanted.intersection(node.output):
                 wanted.update(node.input)
                 nodes.append(node)
@@ -141,11 +148,15 @@ class _GraphReader:
                 self._read_node(node)
         if self.depths.get(self.result) != len(self.steps):
             raise ValueError(f"its output {self.result!r} is not at the end of a chain that starts with x.")
+        check_growth(self.steps, self.constants.n_numbers)
         net = network_of(self.steps, output=output)
         self._check_width(net)
         classes = next((entry.value for entry in self.model.metadata_props if entry.key == "classes"), None)
         if classes is not None and self.model.producer_name == "fastnn":
-            net.metadata["target"] = class_target(json.loads(classes))
+            labels = parse_json(classes)
+            if not isinstance(labels, list) or len(labels) != net.compiled_network.architecture.n_classes:
+                raise ValueError("its metadata has other classes than the network has outputs.")
+            net.metadata["target"] = Target.from_dict(class_target(labels)).to_dict()
         return net
 
     def _check_width(self, net: MLP) -> None:
@@ -158,25 +169,6 @@ class _GraphReader:
                 f"its input has {n_features} features, but its first dense layer takes {net.sizes[0]}."
             )
 
-    def _evaluate(self, node: Any) -> bool:
-        """Compute a node whose inputs are all constant; return False if they are not."""
-        if any(name and name not in self.constants for name in node.input):
-            return False
-        helper = self.onnx.helper
-        values = {name: self.constants[name] for name in node.input if name}
-        inputs = [
-            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
-            for name, value in values.items()
-        ]
-        outputs = [self.onnx.ValueInfoProto(name=name) for name in node.output]
-        from onnx.reference import ReferenceEvaluator
-
-        graph = helper.make_graph([node], "constant", inputs, outputs)
-        model = helper.make_model(graph, opset_imports=self.model.opset_import)
-        results = ReferenceEvaluator(model).run(None, values)
-        self.constants.update(zip(node.output, map(np.asarray, results), strict=True))
-        return True
-
     def _read_gate(self, node: Any, done: set[str]) -> bool:
         """Read an activation of several nodes, such as z sigmoid(z); return False if none starts here."""
         z, outputs = node.input[0], [node.output[0]]
@@ -184,7 +176,7 @@ class _GraphReader:
         while len(operators) < 3:
             numbers = (self.constants[name].item() for name in node.input if self._is_number(name))
             operators.append((node.op_type, *numbers))
-            users = [user for user in self.nodes if node.output[0] in user.input]
+            users = self.users.get(node.output[0], [])
             if len(users) != 1 or node.domain:
                 return False
             (user,) = users
@@ -240,7 +232,17 @@ class _GraphReader:
     def _attributes(self, node: Any) -> dict[str, Any]:
         """Return a node's attributes by name, with text as str."""
         values = {each.name: self.onnx.helper.get_attribute_value(each) for each in node.attribute}
+        for name, value in values.items():
+            if not isinstance(value, (int, float, bytes)):
+                raise ValueError(f"{_describe(node)}: its {name} is neither a number nor text.")
         return {name: _python_value(value) for name, value in values.items()}
+
+    def _number(self, node: Any, name: str, default: float) -> float:
+        """Return an attribute that must be a number."""
+        value = self._attributes(node).get(name, default)
+        if isinstance(value, str):
+            raise ValueError(f"{_describe(node)}: its {name} is {value!r}, expected a number.")
+        return value
 
     def _constant(self, node: Any, index: int, default: np.ndarray | None = None) -> np.ndarray:
         """Return an input, which must be constant, as a float array."""
@@ -252,6 +254,8 @@ class _GraphReader:
         if name not in self.constants:
             raise ValueError(f"{_describe(node)}: its input {name!r} is not constant.")
         array = self.constants[name]
+        if array.dtype.kind in "OSUcmM":
+            raise ValueError(f"{_describe(node)}: its input {name!r} is {array.dtype}, expected numbers.")
         return array if array.dtype == np.float64 else array.astype(np.float32)
 
     def _read_simple(self, node: Any) -> Step | None:
@@ -273,7 +277,7 @@ class _GraphReader:
 
     def _expect_axis(self, node: Any, default: int) -> None:
         """Raise ValueError unless a node works across the outputs of a row."""
-        axis = self._attributes(node).get("axis", default)
+        axis = self._number(node, "axis", default)
         if axis not in (1, -1):
             raise ValueError(
                 f"{_describe(node)} works along axis {axis}: expected 1, across the outputs of a row."
@@ -290,16 +294,15 @@ class _GraphReader:
             )
 
     def _read_op_gemm(self, node: Any) -> Step:
-        attributes = self._attributes(node)
-        if attributes.get("transA", 0) or node.input[0] in self.constants:
+        if self._number(node, "transA", 0) or node.input[0] in self.constants:
             raise ValueError(f"{_describe(node)} multiplies from the left: expected rows times a constant.")
         weight, bias = self._constant(node, 1), self._constant(node, 2, np.zeros(1, np.float32))
-        weight = (weight.T if attributes.get("transB", 0) else weight) * attributes.get("alpha", 1.0)
-        return Dense(weight, bias.reshape(-1) * attributes.get("beta", 1.0), _describe(node))
+        weight = (weight.T if self._number(node, "transB", 0) else weight) * self._number(node, "alpha", 1.0)
+        return Dense(weight, bias.reshape(-1) * self._number(node, "beta", 1.0), _describe(node))
 
     def _read_op_matmul(self, node: Any) -> Step:
         weight = self._constant(node, 1)
-        return Dense(weight, np.zeros(weight.shape[-1], weight.dtype), _describe(node))
+        return Dense(weight, np.zeros(1, weight.dtype), _describe(node))
 
     def _elementwise(self, node: Any, factor_and_shift: Callable[[np.ndarray], tuple[Any, Any]]) -> Step:
         """Read a scaling whose factor and shift depend on a constant, the first or the second input."""
@@ -332,17 +335,16 @@ class _GraphReader:
         return Activate("prelu", self._constant(node, 1).reshape(-1), _describe(node))
 
     def _read_op_batchnormalization(self, node: Any) -> Step:
-        attributes = self._attributes(node)
-        if attributes.get("training_mode", 0):
+        if self._number(node, "training_mode", 0):
             raise ValueError(f"{_describe(node)} is in training mode: export the model for inference.")
         gain, shift, mean, variance = (self._constant(node, index) for index in range(1, 5))
-        return BatchNorm(gain, shift, mean, variance, attributes.get("epsilon", 1e-5), _describe(node))
+        return BatchNorm(gain, shift, mean, variance, self._number(node, "epsilon", 1e-5), _describe(node))
 
     def _read_op_layernormalization(self, node: Any) -> Step:
         self._expect_axis(node, -1)
         gain = self._constant(node, 1)
         shift = self._constant(node, 2, np.zeros_like(gain))
-        eps = self._attributes(node).get("epsilon", 1e-5)
+        eps = self._number(node, "epsilon", 1e-5)
         return LayerNorm(gain, shift, eps, _describe(node))
 
     def _read_residual(self, node: Any, names: Sequence[str]) -> Step:

@@ -171,6 +171,8 @@ def _labels(model: Any, net: MLP, classes: Sequence[Any] | None, n_out: int, out
         classes = getattr(model, "classes_", None)
     if classes is None:
         classes = (net.metadata.get("target") or {}).get("classes")
+    if isinstance(classes, (list, tuple, range)) and len(classes) != n_classes:
+        raise ValueError(f"classes has {len(classes)} labels, but the network has {n_classes} classes.")
     labels = np.arange(n_classes) if classes is None else np.asarray(classes)
     if labels.shape != (n_classes,):
         raise ValueError(f"classes has shape {labels.shape}, but the network has {n_classes} classes.")

@@ -18,6 +18,9 @@ from ..kernels.activations import OUTPUTS
 from ..kernels.hooks.rows import NORM_EPS
 from ..network.mlp import MLP
 
+_FEW_WEIGHTS = 1 << 24  # that a network may always have, 64 MiB
+_MOST_USES = 4  # of each number of a file, if weights are more
+
 
 @dataclass
 class Dense:
@@ -246,8 +249,8 @@ def _layers(steps: Iterable[Step]) -> list[_Layer]:
     pending: Scale | None = None  # a scaling between an activation, or x, and the next dense layer
     for step in steps:
         last = layers[-1] if layers and pending is None else None
-        if layers and isinstance(step, (Scale, BatchNorm, LayerNorm)):
-            _check_width(step, layers[-1].dense)
+        if isinstance(step, (Scale, BatchNorm, LayerNorm)):
+            _check_width(step, layers[-1].dense if layers else None)
         if isinstance(step, Dense):
             layers.append(_Layer(_check_dense(step, layers, pending), pending is not None))
             pending = None
@@ -289,15 +292,35 @@ def _layers(steps: Iterable[Step]) -> list[_Layer]:
     return layers
 
 
-def _check_width(step: Scale | BatchNorm | LayerNorm, before: Dense) -> None:
-    """Raise ValueError unless a step has one number per output of the layer before it."""
-    width = before.weight.shape[1]
-    for array in vars(step).values():
-        if not isinstance(array, str) and np.size(array) not in (1, width):
-            raise ValueError(
-                f"{step.where} takes {np.size(array)} values, but the layer before it, {before.where}, gives "
-                f"{width}."
-            )
+def _check_width(step: Scale | BatchNorm | LayerNorm, before: Dense | None) -> None:
+    """Raise ValueError unless a step has numbers, or rows with one number per output of the layer before."""
+    arrays = [array for array in vars(step).values() if not isinstance(array, str)]
+    sizes = {np.size(array) for array in arrays} - {1}
+    if any(np.ndim(array) > 1 for array in arrays) or len(sizes) > 1:
+        shapes = ", ".join(str(np.shape(array)) for array in arrays)
+        raise ValueError(f"{step.where} has arrays of shapes {shapes}: expected rows of the same length.")
+    if before is not None and not sizes <= {before.weight.shape[1]}:
+        raise ValueError(
+            f"{step.where} takes {min(sizes)} values, but the layer before it, {before.where}, gives "
+            f"{before.weight.shape[1]}."
+        )
+
+
+def check_growth(steps: Iterable[Step], n_numbers: int) -> None:
+    """Raise ValueError if layers have far more weights than their file has numbers, by using them repeatedly.
+
+    Parameters
+    ----------
+    steps : iterable
+    n_numbers : int
+        Number of numbers that the file holds.
+    """
+    n_weights = sum(np.size(step.weight) for step in steps if isinstance(step, Dense))
+    if n_weights > max(_FEW_WEIGHTS, _MOST_USES * n_numbers):
+        raise ValueError(
+            f"its layers have {n_weights} weights, but the file holds only {n_numbers} numbers: it uses the "
+            "same weights again and again."
+        )
 
 
 def _add_residual(step: AddInput, last: _Layer | None) -> None:

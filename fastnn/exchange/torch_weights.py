@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import as_array, is_collection
 from ..activations import Activation, as_activation
-from ..network import files as model_file
+from ..network.files import read_tensors, refusing, write_atomically
 from ..network.mlp import MLP
-from .arguments import as_network, check_output, content_errors, existing_file
+from .arguments import as_network, check_output, existing_file
 from .steps import Activate, BatchNorm, Dense, LayerNorm, Step, network_of, steps_of
 
 _PICKLE_SUFFIXES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle"}
@@ -101,7 +102,7 @@ def save_torch(net: Any, path: str | os.PathLike[str]) -> None:
     state, modules = _sequential(as_network(net, "save_torch"))
     # A single entry, because safetensors writes several in an order that differs from run to run.
     metadata = {"modules": f"nn.Sequential({', '.join(modules)})"}
-    model_file.write_atomically(path, save(state, metadata=metadata))
+    write_atomically(path, save(state, metadata=metadata))
 
 
 def _sequential(net: MLP) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -188,7 +189,7 @@ def from_state_dict(
     if isinstance(state, Mapping):
         return _network(_modules(state, is_ordered=True), activation, output)
     path = existing_file(state, "state")
-    with content_errors(path, "safetensors file of PyTorch weights"):
+    with refusing(path, "safetensors file of PyTorch weights"):
         return _network(_modules(_read_tensors(path), is_ordered=False), activation, output)
 
 
@@ -207,7 +208,7 @@ def _read_tensors(path: Path) -> dict[str, np.ndarray]:
         with safe_open(os.fspath(path), framework="numpy") as file:
             if "fastnn" in (file.metadata() or {}):
                 raise ValueError("it is a model of fastnn: use fastnn.load.")
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return read_tensors(file)
     except SafetensorError as error:
         raise ValueError(f"it is damaged or not a safetensors file ({error}).") from None
 
@@ -217,7 +218,7 @@ def _array(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = value if str(value.dtype) == "torch.float64" else value.float()
-    array = np.asarray(value)
+    array = as_array(f"entry {name!r}", value)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"entry {name!r} is of dtype {array.dtype}, expected numbers.")
     return array if array.dtype == np.float64 else array.astype(np.float32)
@@ -254,7 +255,7 @@ def _network(
     n_hidden = list(kinds.values()).count("Linear") - 1
     if n_hidden < 0:
         raise ValueError("it has no weights of a Linear module: expected entries such as '0.weight'.")
-    given = [activation] * n_hidden if isinstance(activation, (str, Activation)) else list(activation)
+    given: list[Any] = list(activation) if is_collection(activation) else [activation] * n_hidden
     if len(given) != n_hidden:
         raise ValueError(f"activation has {len(given)} entries, but the state has {n_hidden} hidden layers.")
     return network_of(_steps(modules, kinds, [as_activation(each) for each in given]), output=output)

@@ -6,7 +6,6 @@ import fastnn
 from fastnn.exchange.arguments import (
     as_network,
     check_output,
-    content_errors,
     estimator_network,
     existing_file,
 )
@@ -45,21 +44,6 @@ def test_files_must_exist(tmp_path):
         existing_file(tmp_path, "source")
     with pytest.raises(TypeError, match="source must be a path, got 3"):
         existing_file(3, "source")
-
-
-@pytest.mark.parametrize("error", [KeyError("config"), ValueError("it is damaged."), OSError("bad block")])
-def test_errors_name_the_file(error, tmp_path):
-    with (
-        pytest.raises(ValueError, match=r"'.*a\.h5' is not a usable Keras model: ") as caught,
-        content_errors(tmp_path / "a.h5", "Keras model"),
-    ):
-        raise error
-    assert str(error) in str(caught.value)
-    with (
-        pytest.raises(ValueError, match="the given content is not a usable Keras model"),
-        content_errors(b"", "Keras model"),
-    ):
-        raise error
 
 
 def test_outputs_by_name():

@@ -306,3 +306,58 @@ def test_what_keras_saves(rng, tmp_path):
             net = from_keras(tmp_path / f"m.{form}")
             ref = keras.ops.convert_to_numpy(model(x))
             np.testing.assert_allclose(net.predict_raw(x), ref, rtol=1e-4, atol=2e-6, err_msg=str((k, form)))
+
+
+def sequential(kind, config):
+    layer = {"class_name": kind, "config": {"name": "d"} | config}
+    return json.dumps({"class_name": "Sequential", "config": [layer]})
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ("[" * 10**5, "nested too deeply"),
+        ('{"class_name": "Sequential", "class_name": "Sequential"}', "names 'class_name' twice"),
+        ('{"class_name": "Sequential", "config": {"layers": 5}}', "its layers must be a list"),
+        (json.dumps({"class_name": "Sequential", "config": [0] * 20_000}), "a list of at most 10000"),
+        ("5", "it is a model of class None: expected 'Sequential'"),
+        ('{"class_name": "Sequential", "config": [{"class_name": "Dense"}]}', "each of its layers must be"),
+        (sequential(["Dense"], {}), "each of its layers must be an object with a class_name"),
+        (sequential("Dense", {"name": ["d"]}), r"the name of a layer must be text, got \['d'\]"),
+        (sequential("Activation", {"activation": [1]}), r"activation \[1\] is not one of"),
+        (
+            sequential("Rescaling", {"scale": [[1, 2], [3]]}),
+            "scale of layer 'd' .* cannot be converted to an",
+        ),
+        (sequential("Rescaling", {"scale": "nan"}), "scale of layer 'd' .* has 1 values that are NaN"),
+        (
+            sequential("Normalization", {"mean": "x"}),
+            "mean of layer 'd' .* must be numeric, but it holds 'x'",
+        ),
+        (sequential("Normalization", {"mean": 0, "variance": -1}), "variance of layer .* at least 0, got -1"),
+        (sequential("ELU", {"alpha": "x"}), "the slope of layer 'd' .* must be a number, got 'x'"),
+    ],
+)
+def test_absurd_configs(config, reason, tmp_path):
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.create_group("model_weights")
+        file.attrs["model_config"] = np.bytes_(config) if len(config) < 60_000 else config[:60_000]
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("config.json", config)
+        archive.writestr("metadata.json", "{}")
+        archive.write(tmp_path / "m.h5", "model.weights.h5")
+    with pytest.raises(ValueError, match=f"m.keras' is not a usable Keras model: .*{reason}"):
+        from_keras(tmp_path / "m.keras")
+
+
+def test_an_archive_that_unpacks_to_too_much(layers, tmp_path, monkeypatch):
+    from fastnn import _unpack
+
+    write_keras(tmp_path / "m.keras", layers)
+    with zipfile.ZipFile(tmp_path / "m.keras", "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb", bytes(1 << 22))
+    assert len(from_keras(tmp_path / "m.keras").weights) == 3
+    monkeypatch.setattr(_unpack, "_ALWAYS_ALLOWED", 1 << 20)
+    monkeypatch.setattr(_unpack, "_LARGEST_RATIO", 10)
+    with pytest.raises(ValueError, match=r"m.keras' unpacks to more than 1 MiB"):
+        from_keras(tmp_path / "m.keras")

@@ -38,6 +38,8 @@ def arrays(rng):
         "two": np.float32(2.0),
         "norm": rng.uniform(0.5, 2, 4).astype(np.float32),
         "small": np.full(4, 1e-6, np.float32),
+        "axes": np.array([0]),
+        "shape": np.array([4, 5]),
     }
 
 
@@ -87,6 +89,15 @@ CHAINS = {
         ("PRelu", ["v2", "norm"], {}),
         ("MatMul", ["v3", "v1"], {}),
     ],
+    "constants that are cast, joined and reshaped": [
+        ("Cast", ["wt"], {"to": 11}),
+        ("Cast", ["v0"], {"to": 1}),
+        ("Unsqueeze", ["v1", "axes"], {}),
+        ("Reshape", ["v2", "shape"], {}),
+        ("Concat", ["v3", "v3"], {"axis": 1}),
+        ("MatMul", ["x", "w"], {}),
+        ("MatMul", ["v5", "v4"], {}),
+    ],
     "two dense layers in a row": [("MatMul", ["x", "w"], {}), ("Gemm", ["v0", "wt", "b"], {"transB": 1})],
     "a normalised output": [
         ("MatMul", ["x", "w"], {}),
@@ -113,6 +124,16 @@ def test_constant_nodes_and_shapes(arrays, rng):
     nodes = [("Reshape", ["x", "shape"], {}), ("MatMul", ["v0", "w"], {})]
     content = graph(nodes, arrays | {"shape": np.array([-1, 3])}, shape=["n", 3, 1])
     assert from_onnx(content, output="softmax").output == "softmax"
+
+
+MORE = {
+    "w2": np.ones((4, 2), np.float32),
+    "column": np.ones((300, 1), np.float32),
+    "row": np.ones((1, 300), np.float32),
+    "huge": np.array([20_000, 20_000]),
+    "empty": np.empty((0, 10**6), np.float32),
+    "letters": np.array([["a"] * 4] * 3),
+}
 
 
 @pytest.mark.parametrize(
@@ -164,16 +185,52 @@ def test_constant_nodes_and_shapes(arrays, rng):
         ),
         ([("Div", ["two", "x"], {}), ("MatMul", ["v0", "w"], {})], "divides a constant by a variable"),
         (
+            [("MatMul", ["x", "w"], {}), ("BatchNormalization", ["v0", "column", "row", "row", "row"], {})],
+            r"has arrays of shapes \(300, 1\), \(1, 300\), .*: expected rows of the same length",
+        ),
+        ([("Gemm", ["x", "w"], {"alpha": [1.0, 2.0]})], "its alpha is neither a number nor text"),
+        ([("Gemm", ["x", "w"], {"alpha": "x"})], "its alpha is 'x', expected a number"),
+        ([("Add", ["column", "row"], {})], r"node 'n0' \(Add\) makes 90000 numbers of constants"),
+        ([("ConstantOfShape", ["huge"], {}), ("Add", ["x", "v0"], {})], "only Add, Sub, .* are computed"),
+        ([("RandomNormal", [], {"shape": [3, 4]}), ("MatMul", ["x", "v0"], {})], "only Add, Sub, .* are"),
+        ([("Add", ["w", "w"], {"domain": "mine"}), ("MatMul", ["x", "v0"], {})], "only Add, Sub, .* are"),
+        ([("Cast", ["w"], {"to": 8}), ("MatMul", ["x", "v0"], {})], "converts to another type than FLOAT"),
+        ([("MatMul", ["x", "empty"], {})], r"tensor 'empty' claims the shape \(0, 1000000\)"),
+        ([("MatMul", ["x", "letters"], {})], "its input 'letters' is .*, expected numbers"),
+        (
             [("BatchNormalization", ["x", "p", "p", "p", "p"], {"training_mode": 1})],
             "training mode|no valid ONNX",
         ),
     ],
 )
 def test_what_is_no_chain(nodes, message, arrays):
-    content = graph(nodes, arrays | {"w2": np.ones((4, 2), np.float32)})
+    names = {name for _, given, _ in nodes for name in given}
+    more = {name: array for name, array in MORE.items() if name in names}
+    content = graph(nodes, arrays | more)
     with pytest.raises(ValueError, match=message) as caught:
         from_onnx(content)
     assert "the given content is not a usable ONNX model" in str(caught.value)
+
+
+def test_constants_that_grow_step_by_step(arrays):
+    """Each doubles the one before: 2**30 numbers in the end."""
+    nodes = [("Concat", [name, name], {"axis": 0}) for name in ["w", *(f"v{k}" for k in range(29))]]
+    with pytest.raises(ValueError, match=r"node 'n1\d' \(Concat\) makes \d{5,6} numbers of constants"):
+        from_onnx(graph([*nodes, ("MatMul", ["x", "v29"], {})], arrays))
+
+
+def test_weights_that_are_used_again_and_again():
+    nodes = [("MatMul", ["x" if k == 0 else f"v{k - 1}", "w"], {}) for k in range(100)]
+    assert len(from_onnx(graph(nodes, {"w": np.eye(3, dtype="f4")})).weights) == 100
+    content = graph(nodes, {"w": np.eye(1000, dtype="f4")}, n_in=1000)
+    with pytest.raises(ValueError, match="have 100000000 weights, but the file holds only 1000000 numbers"):
+        from_onnx(content)
+
+
+def test_a_graph_of_many_nodes_is_read_in_time_proportional_to_them():
+    nodes = [("Identity", ["x" if k == 0 else f"v{k - 1}"], {}) for k in range(30_000)]
+    with pytest.raises(ValueError, match="has no dense layer"):
+        from_onnx(graph(nodes, {}))
 
 
 def test_several_inputs_and_other_widths(arrays):
@@ -213,10 +270,54 @@ def test_missing_files(tmp_path, arrays):
     model = onnx.load_from_string(graph([("MatMul", ["x", "w"], {})], {"w": np.ones((3, 400), np.float32)}))
     path = tmp_path / "large.onnx"
     onnx.save_model(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    assert from_onnx(path).sizes == (3, 400)
+    assert np.array_equal(from_onnx(path).weights[0], np.ones((3, 400)))
+    with pytest.raises(ValueError, match=r"its weights are in another file, 'weights.bin': pass the path"):
+        from_onnx(path.read_bytes())
     (tmp_path / "weights.bin").unlink()
-    with pytest.raises(ValueError, match=r"large.onnx' is not a usable ONNX model: "):
+    with pytest.raises(ValueError, match=r"large.onnx' is not a usable ONNX model: .* which is missing"):
         from_onnx(path)
+
+
+def test_names_of_strangers_are_printed_on_one_line():
+    with pytest.raises(ValueError, match=r"node 'n0' \(A B\\x1b\[31m\) is an operator") as caught:
+        from_onnx(graph([("A\nB\x1b[31m", ["x"], {})], {}))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ({"location": "../secret"}, "expected a file in its own folder"),
+        ({"location": "{folder}/secret"}, "expected a file in its own folder"),
+        ({"location": "sub/../../secret"}, "expected a file in its own folder"),
+        ({"location": "link"}, "expected a file in its own folder"),
+        ({"location": "linked/secret"}, "expected a file in its own folder"),
+        ({"location": "."}, "expected a file in its own folder"),
+        ({"location": "sub"}, "which is missing"),
+        ({"location": "a" * 5000}, "which is missing"),
+        ({"location": ""}, "expected a file in its own folder"),
+        ({}, "expected a file in its own folder"),
+        ({"location": "own", "offset": "-4"}, "is not within the file"),
+        ({"location": "own", "offset": "4"}, "is not within the file"),
+        ({"location": "own", "offset": "x"}, "invalid literal"),
+    ],
+)
+def test_weights_of_other_files_are_not_read(tmp_path, entries, reason):
+    folder = tmp_path / "model"
+    (folder / "sub").mkdir(parents=True)
+    for secret in (tmp_path / "secret", folder / "own"):
+        np.ones((3, 4), np.float32).tofile(secret)
+    (folder / "link").symlink_to(tmp_path / "secret")
+    (folder / "linked").symlink_to(tmp_path)
+    model = onnx.load_from_string(graph([("MatMul", ["x", "w"], {})], {"w": np.ones((3, 4), np.float32)}))
+    (tensor,) = model.graph.initializer
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in entries.items():
+        tensor.external_data.add(key=key, value=value.format(folder=tmp_path))
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=f"model.onnx' is not a usable ONNX model: .*{reason}"):
+        from_onnx(folder / "model.onnx")
 
 
 @pytest.mark.peers

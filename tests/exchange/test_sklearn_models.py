@@ -145,7 +145,7 @@ def test_networks_that_scikit_learn_cannot_hold(options, message):
 
 def test_bad_classes():
     net = fastnn.MLP([4, 5, 3], output="softmax", seed=0)
-    with pytest.raises(ValueError, match=r"classes has shape \(2,\), but the network has 3 classes"):
+    with pytest.raises(ValueError, match=r"classes has 2 labels, but the network has 3 classes"):
         to_sklearn(net, classes=["a", "b"])
     with pytest.raises(ValueError, match="classes must be sorted and distinct"):
         to_sklearn(net, classes=["b", "a", "c"])

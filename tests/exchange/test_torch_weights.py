@@ -141,6 +141,7 @@ def test_where_a_normalisation_stands_may_not_be_known():
     [
         ({}, {}, "no weights of a Linear module"),
         ({"0.weight": np.ones(3)}, {}, "no weights of a Linear module"),
+        ({"0.weight": [[1], [1, 2]]}, {}, r"entry '0\.weight' cannot be converted to an array: its rows"),
         (
             {"conv.weight": np.ones((3, 2, 2, 2)), "conv.bias": np.ones(3)},
             {},
