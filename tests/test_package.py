@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import fastnn
+from fastnn import _checks
 
 HEAVY = (
     *("numba", "numpy", "sklearn", "rich", "pandas", "typer", "safetensors", "matplotlib", "pyarrow"),
@@ -113,3 +115,59 @@ def test_no_thread_is_started_at_import():
 
 def test_types_are_shipped():
     assert (Path(fastnn.__file__).parent / "py.typed").exists()
+
+
+ROOT = Path(fastnn.__file__).parents[1]
+# PyPI's "fastnn", another project: to be installed, with extras or a version, or as the name of this one.
+FOREIGN = re.compile(
+    r"""(?mx)
+    \b (?:install | (?:uv|poetry|pdm)[ ]add) \b (?:[ \t]+ [^\s&|;]+)*? [ \t]+ ["']? fastnn (?![\w/-] | \.\w)
+    | \b fastnn (?: \\?\[ | [ \t]* (?: [=~><!]= | [<>] ) [ \t]* \d )
+    | ^ [ \t]* (?: "(?:name|project)": | name[ ]= ) [ ] ["'] fastnn ["']
+    """
+)
+
+
+def test_nothing_names_a_distribution_that_is_not_ours():
+    paths = [
+        path
+        for folder in ("fastnn", "tests", "scripts", "benchmarks", ".github", ".ci")
+        for path in (ROOT / folder).rglob("*")
+        if not {"env", "html", "results", "__pycache__"}.intersection(path.relative_to(ROOT).parts)
+    ]
+    texts = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8", errors="ignore")
+        for path in (*paths, *ROOT.iterdir())
+        if path.is_file() and path.name != Path(__file__).name
+    }
+    assert {"pyproject.toml", "README.md", ".github/CONTRIBUTING.md"} <= {
+        *map(Path.as_posix, map(Path, texts))
+    }
+    found = {name: FOREIGN.search(text) for name, text in texts.items()}
+    assert {name: match.group() for name, match in found.items() if match} == {}
+    assert f'\nname = "{_checks.DISTRIBUTION}"' in texts["pyproject.toml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_foreign"),
+    [
+        ("pip install fastnn", True),
+        ("pip install --upgrade fastnn.", True),
+        ("pip install -U numpy 'fastnn'", True),
+        ('pip install "fastnn[plots]"', True),
+        (r'pip install "fastnn\[plots\]"', True),
+        ("uv add fastnn", True),
+        ("fastnn>=0.1", True),
+        ('[project]\nname = "fastnn"', True),
+        ('  "project": "fastnn",', True),
+        ('pip install "fastnn-core[plots]"', False),
+        ("pip install --upgrade fastnn-core", False),
+        ('pip install ".[all]" && fastnn train digits', False),
+        ("pip uninstall fastnn", False),
+        ("pip install tbb\nfastnn train", False),
+        ('app = Typer(\n    name="fastnn",', False),
+        ("what this would add to fastnn", False),
+    ],
+)
+def test_foreign_names_are_recognised(text, is_foreign):
+    assert bool(FOREIGN.search(text)) == is_foreign

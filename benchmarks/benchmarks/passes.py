@@ -81,7 +81,7 @@ PASSES = tuple(KERNELS)
 def hidden_layer(shape: Shape, dtype: str) -> tuple[Network, Workspace, np.ndarray]:
     """Return a network whose layer 1 has this shape, a batch of random numbers, and room for gradients."""
     n_rows, n_in, n_out = shape
-    net = fastnn.MLP((1, n_in, n_out, 1), dtype=dtype, seed=0).compiled
+    net = fastnn.MLP((1, n_in, n_out, 1), dtype=dtype, seed=0).compiled_network
     network, work = net.view(packed=True), net.layout.workspace(n_rows, 0)
     rng = np.random.default_rng(0)
     for buffer in (work.activations, work.deltas):

@@ -19,9 +19,10 @@ _checks.require("typer", "all")
 import typer  # noqa: E402
 
 from ..training.loop import DivergenceError  # noqa: E402
+from ..training.progress import announced  # noqa: E402
 from ..training.trainer import Trainer  # noqa: E402
 from . import words  # noqa: E402
-from .config import make_config, to_toml  # noqa: E402
+from .config import make_config, to_toml, unpacking  # noqa: E402
 from .flags import (  # noqa: E402
     AsJson,
     ConfigFile,
@@ -31,6 +32,7 @@ from .flags import (  # noqa: E402
     Source,
     configuration,
     given_settings,
+    with_reading_flags,
     with_setting_flags,
 )
 
@@ -117,6 +119,12 @@ def train(
         Path | None,
         typer.Option(help="Folder of a run to continue: one that was interrupted, or for more --epochs."),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be done with each column, and why; train and write nothing."
+        ),
+    ] = False,
     report: Annotated[bool, typer.Option("--report", help="Also write the report.")] = False,
     pictures: Annotated[bool, typer.Option(help="Draw the run's pictures.")] = True,
     tensorboard: Annotated[
@@ -139,6 +147,9 @@ def train(
     else:
         output, unfinished = resume, Run(resume)
         chosen, before = make_config(**unfinished.config.model_dump() | settings), unfinished.history_text
+    if dry_run:
+        words.print_plan(*workflow.plan(chosen), as_json=as_json, quiet=quiet)
+        return
     started = time.perf_counter()
     run, history = workflow.train(
         chosen,
@@ -176,8 +187,13 @@ def _introduce(prepared: Prepared, trainer: Trainer, quiet: bool) -> None:
     words.print_status(words.plan_sentence(prepared, trainer))
     columns = prepared.encoder.describe()
     if prepared.dataset.kind == "table" and not quiet and len(columns) <= words.MOST_COLUMNS:
-        words.print_content(words.columns_table(columns), stderr=True)
-    for note in prepared.notes:
+        names = ("column", "kind", "encoding", "missing", "distinct")
+        words.print_columns(columns, *names, stderr=True)
+    _print_notes(prepared.notes)
+
+
+def _print_notes(notes: list[str]) -> None:
+    for note in notes:
         words.print_status(f"Note: {note}")
 
 
@@ -239,7 +255,9 @@ def tune(
     epilog="Examples: fastnn predict runs/flowers-1 new.csv -o answers.csv --proba; "
     "cat new.csv | fastnn predict runs/flowers-1 -"
 )
+@with_reading_flags
 def predict(
+    *,
     model: ModelArgument,
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="Rows like those of the training; - for CSV on stdin.")
@@ -251,38 +269,62 @@ def predict(
     keep: Annotated[
         bool, typer.Option("--keep", help="Add the input: a table's columns, an image's file, or a text.")
     ] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="In CSV, leave text that begins with = + - or @ as it is. By default an apostrophe before "
+            "it keeps a spreadsheet from running it as a formula; fastnn reads it without.",
+        ),
+    ] = False,
+    settings: dict[str, Any],
 ) -> None:
     """Predict the rows of a file."""
+    from ..data.kinds import read_source
+    from ..data.tables.spreadsheets import to_csv
+    from ..model import Model
     from . import prediction
-    from .runs import load_model
+    from .runs import source_config
 
-    loaded = load_model(model)
-    frame = prediction.predict_source(loaded, source, proba=proba, keep=keep)
+    loaded = Model.load(model)
+    config = source_config(model, source, settings)
+    with unpacking(config), announced(f"reading and predicting {source} ..."):
+        data = read_source(source, kind=loaded.encoder.kind, labelled=False, reading=config.reading)
+        _print_notes(data.notes)  # they may explain what predictions refuse
+        frame = prediction.predict_data(loaded, data, proba=proba, keep=keep)
     _warn_of_unseen(loaded)
     if output is None:
-        sys.stdout.write(frame.to_csv(index=False))
+        sys.stdout.write(to_csv(frame, raw=raw))
     else:
-        prediction.write_table(frame, output)
+        prediction.write_table(frame, output, raw=raw)
         words.print_status(f"{len(frame):,} rows in {output}")
 
 
 @app.command(epilog="Example: fastnn evaluate runs/flowers-1 flowers-of-2025.csv")
+@with_reading_flags
 def evaluate(
+    *,
     model: ModelArgument,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Rows whose truth is known.")],
     target: Annotated[
         str | None, typer.Option(help="Column of the truth; by default named as in training.")
     ] = None,
     as_json: AsJson = False,
+    settings: dict[str, Any],
 ) -> None:
     """Score a model on rows whose truth is known, with 95 % intervals."""
     from ..data.kinds import read_source
-    from .runs import load_model
+    from ..model import Model
+    from .runs import source_config
 
-    loaded = load_model(model)
+    loaded = Model.load(model)
+    config = source_config(model, source, settings)
     kind = loaded.encoder.kind
-    data = read_source(source, target=(target or loaded.target.name) if kind == "table" else None, kind=kind)
-    scores = loaded.evaluate(*(data.test or (data.rows, data.y)))
+    truth = (target or loaded.target.name) if kind == "table" else None
+    with unpacking(config), announced(f"reading and predicting {source} ..."):
+        data = read_source(source, target=truth, kind=kind, reading=config.reading)
+        _print_notes(data.notes)
+        scores = loaded.evaluate(*(data.test or (data.rows, data.y)))
     _warn_of_unseen(loaded)
     if as_json:
         print(json.dumps(scores))
@@ -305,7 +347,7 @@ def report(
     run: RunArgument,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="By default RUN/report.html.")] = None,
 ) -> None:
-    """Write a report of a run, one HTML file: data, network, curves, scores, mistakes, reproduction."""
+    """Write a report of a run, one HTML file: scores, mistakes, data, network, curves, reproduction."""
     from .report import write_report
     from .runs import finished_run
 
@@ -330,10 +372,10 @@ def export(
     """Write a model for ONNX Runtime or PyTorch."""
     from ..exchange.onnx_export import to_onnx
     from ..exchange.torch_weights import save_torch
-    from .runs import load_model
+    from ..model import Model
 
     _checks.check_name("the ending of FILE", output.suffix, (".onnx", ".safetensors"))
-    loaded = load_model(model)
+    loaded = Model.load(model)
     if output.suffix == ".onnx":
         to_onnx(loaded, output, preprocessing=preprocessing)
     else:
@@ -403,9 +445,9 @@ def doctor(as_json: AsJson = False) -> None:
         return
     words.print_content(words.facts_table(facts), wrap=False)
     for sentence in advice:
-        words.print_content(f"[bold yellow]Warning:[/] {sentence}", wrap=False)
+        words.print_content(f"Warning: {sentence}", wrap=False, style="yellow")
     if not advice:
-        words.print_content("[green]Nothing slows training down here.[/]", wrap=False)
+        words.print_content("Nothing slows training down here.", wrap=False, style="green")
 
 
 if __name__ == "__main__":

@@ -6,19 +6,23 @@ parameter of that name of ``MLP``, ``Trainer``, the optimiser or the loss.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import shlex
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from .. import _checks
+from .._documents import parse_toml, parse_yaml
+from .._unpack import VARIABLE, parse_size
 
 pydantic = _checks.require("pydantic", "cli")
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field  # noqa: E402
 
+from ..data.tables.reading import Reading  # noqa: E402
 from ..evaluation import TASKS  # noqa: E402
 from ..history import MONITORS  # noqa: E402
 from ..kernels.hooks.rows import NORMS  # noqa: E402
@@ -42,6 +46,9 @@ def _pairs(value: Any) -> Any:
             raise ValueError(f"expected COLUMN=KIND, got {name!r}")
     return {name.strip(): kind.strip() for name, _, kind in pairs}
 
+
+READING = tuple(field.name for field in dataclasses.fields(Reading))  # settings of that class
+SOURCE = (*READING, "max_unpacked")  # settings of how a source is read
 
 Strings = Annotated[list[str], BeforeValidator(_split)]
 
@@ -80,6 +87,25 @@ class Config(BaseModel):
     )
     drop: Strings = _field("Data", [], "Columns of a table to leave out, separated by commas.")
     drop_missing: bool = _field("Data", False, "Leave out rows whose target is missing.")
+    header: bool | None = _field(
+        "Reading", None, "Whether the first row of a text file or a sheet holds names; by default detected."
+    )
+    delimiter: str | None = _field(
+        "Reading",
+        None,
+        "What separates fields of a text file: a character, or comma, semicolon, tab, pipe or whitespace.",
+    )
+    encoding: str | None = _field("Reading", None, "Encoding of a text file, as in cp1251.")
+    comment: str | None = _field("Reading", None, "What lines to leave out begin with, as in '#'.")
+    skip_rows: int | None = _field("Reading", None, "Lines or rows to leave out at the top.", ge=0)
+    sheet: str | None = _field("Reading", None, "Name or number of a sheet of Excel.")
+    missing: Strings = _field(
+        "Reading", [], "More words that stand for a missing value, separated by commas, as in -999."
+    )
+    decimal: str | None = _field("Reading", None, "Decimal sign of the numbers in a text file: . or ,")
+    max_unpacked: str | None = _field(
+        "Reading", None, "Most that a compressed file may unpack to, as in 4GB; see also FASTNN_MAX_UNPACKED."
+    )
     text_method: Literal["tfidf", "counts", "bag"] = _field(
         "Data",
         "tfidf",
@@ -147,6 +173,26 @@ class Config(BaseModel):
     threads: int | None = _field("Training", None, "Threads to use; by default all usable cores.", ge=1)
     checkpoint_minutes: float = _field("Training", 5.0, "Minutes between checkpoints; 0 for none.", ge=0)
 
+    @property
+    def reading(self) -> Reading:
+        """How the source is written."""
+        return Reading(**{name: getattr(self, name) for name in READING})
+
+
+@contextlib.contextmanager
+def unpacking(config: Config) -> Iterator[None]:
+    """Within a block, allow compressed files to unpack to what the configuration says."""
+    before = os.environ.get(VARIABLE)
+    if config.max_unpacked is not None:
+        os.environ[VARIABLE] = config.max_unpacked
+    try:
+        yield
+    finally:
+        if config.max_unpacked is not None:
+            os.environ.pop(VARIABLE)
+            if before is not None:
+                os.environ[VARIABLE] = before
+
 
 def panel_of(name: str) -> str:
     """Return the group of a setting, under which help lists it.
@@ -177,15 +223,19 @@ def make_config(**values: Any) -> Config:
     for name in values:
         _checks.check_name("a setting", name, Config.model_fields)
     try:
-        return Config(**values)
+        config = Config(**values)
     except pydantic.ValidationError as problem:
         error = problem.errors()[0]
         if error["type"] == "missing":
             raise ValueError(f"{error['loc'][0]} is missing: name what to learn from.") from None
         field = ".".join(map(str, error["loc"]))
         text = error["msg"].removeprefix("Value error, ")
-        got = "" if error["type"] == "value_error" else f", got {error['input']!r}"
+        got = "" if error["type"] == "value_error" else f", got {_checks.shown(error['input'])}"
         raise ValueError(f"{field}: {text[0].lower()}{text[1:]}{got}.") from None
+    _ = config.reading  # raises on what cannot be used
+    if config.max_unpacked is not None:
+        parse_size("max_unpacked", config.max_unpacked)
+    return config
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -204,21 +254,14 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     if path.suffix not in (".toml", ".yaml", ".yml"):
         raise ValueError(f"{str(path)!r} has the ending {path.suffix!r}: expected .toml, .yaml or .yml.")
     try:
-        if path.suffix == ".toml":
-            toml = _checks.require("tomllib" if sys.version_info >= (3, 11) else "tomli", "cli")
-            values = toml.loads(path.read_text("utf-8"))
-        else:
-            yaml = _checks.require("yaml", "cli")
-            try:
-                values = yaml.safe_load(path.read_text("utf-8")) or {}
-            except yaml.YAMLError as error:
-                mark = getattr(error, "problem_mark", None)
-                where = "" if mark is None else f" (at line {mark.line + 1}, column {mark.column + 1})"
-                raise ValueError(f"{getattr(error, 'problem', None) or error}{where}") from None
+        text = path.read_text("utf-8")
+        values = parse_toml(text) if path.suffix == ".toml" else parse_yaml(text) or {}
     except ValueError as error:  # also UnicodeDecodeError and TOMLDecodeError
         raise ValueError(f"{str(path)!r} cannot be read: {error}.") from None
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise ValueError(f"{str(path)!r} holds no settings: expected lines such as epochs = 50.")
+    for name in values:
+        _checks.check_name(f"a setting in {str(path)!r}", name, Config.model_fields)
     return values
 
 

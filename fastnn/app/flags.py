@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ _checks.require("typer", "all")
 import typer  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
-from .config import Config, make_config, panel_of, read_config  # noqa: E402
+from .config import SOURCE, Config, make_config, panel_of, read_config  # noqa: E402
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -28,8 +28,8 @@ Source = Annotated[
     typer.Argument(
         metavar="SOURCE",
         help="A name (digits, iris, wine, breast_cancer, diabetes, linnerud); a table (.csv, .tsv, .parquet, "
-        ".feather, .xlsx, ...); a .npz with x and y; a folder with the IDX files of MNIST, with a folder of "
-        "images or texts for each class, or with Parquet files.",
+        ".feather, .xlsx, ..., also .csv.gz or .zip); a .npz with x and y; a folder with the IDX files of "
+        "MNIST, with a folder of images or texts for each class, or with Parquet files.",
     ),
 ]
 ConfigFile = Annotated[
@@ -38,7 +38,9 @@ ConfigFile = Annotated[
 ]
 
 
-def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
+def with_setting_flags(
+    command: Callable[..., None], names: Collection[str] | None = None
+) -> Callable[..., None]:
     """Add to a command a flag for each field of :class:`Config` except `source`.
 
     Parameters
@@ -46,13 +48,16 @@ def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
     command : callable
         A function of keyword-only parameters annotated for typer, and of `settings`: a dict of the flags that
         were given, by field.
+    names : collection of str, optional
+        Only these fields.
 
     Returns
     -------
     callable
         Function for ``typer.Typer.command``.
     """
-    flags = [_flag(name, field) for name, field in Config.model_fields.items() if name != "source"]
+    names = Config.model_fields.keys() - {"source"} if names is None else names
+    flags = [_flag(name, field) for name, field in Config.model_fields.items() if name in names]
     annotations = typing.get_type_hints(command, include_extras=True)
     own = [
         parameter.replace(annotation=annotations[parameter.name])
@@ -69,6 +74,11 @@ def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
     vars(run)["__signature__"] = inspect.Signature([*own, *flags])
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *flags]}
     return run
+
+
+def with_reading_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Add to a command a flag for each setting of how a source is read; see :func:`with_setting_flags`."""
+    return with_setting_flags(command, SOURCE)
 
 
 def _flag(name: str, field: FieldInfo) -> inspect.Parameter:

@@ -6,7 +6,8 @@ import importlib
 import os
 import platform
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from importlib import metadata
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -14,8 +15,9 @@ import llvmlite.binding
 import numba
 import numpy as np
 
-from .._checks import DTYPES
-from .._jit import jit
+from .._checks import DISTRIBUTION, DTYPES
+from .._jit import cache_facts, jit
+from .._memory import memory_bytes
 from .._threads import start_layer, usable_cores
 from .._version import __version__
 from ..kernels.caches import L1_BYTES, L2_BYTES
@@ -24,8 +26,6 @@ from ..kernels.sizes import PAD, TILE_ROWS, TILE_VECS
 from ..kernels.step import train_part
 
 _ROWS, _VECS = TILE_ROWS, TILE_VECS[WIDTH_BYTES]
-_CONTROL_GROUPS = Path("/sys/fs/cgroup")
-_OWN_GROUPS = Path("/proc/self/cgroup")
 _LAYERS = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}
 
 
@@ -88,54 +88,6 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def memory_bytes() -> int | None:
-    """Memory that this process may use: the machine's or, if that is less, its container's limit.
-
-    Returns
-    -------
-    int or None
-        None where the system does not tell.
-
-    Examples
-    --------
-    >>> memory_bytes() is None or memory_bytes() > 0
-    True
-    """
-    limits = _memory_limits(_CONTROL_GROUPS, _OWN_GROUPS)
-    if hasattr(os, "sysconf"):
-        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return min(limits, default=None)
-
-
-def _memory_limits(root: Path, own_groups: Path) -> list[int]:
-    """Read the memory limits of this process's control group and of all groups around it, in bytes.
-
-    A container sees its own group as `root`, or the tree of the whole machine: both are looked at.
-    """
-    try:
-        lines = own_groups.read_text().splitlines()
-    except OSError:  # not Linux
-        lines = []
-    files = [root / "memory.max", root / "memory/memory.limit_in_bytes"]
-    for line in lines:
-        _, controllers, name = line.split(":", 2)
-        group = PurePosixPath(name.lstrip("/"))
-        if ".." in group.parts:  # outside of what this process can see
-            continue
-        for part in (group, *group.parents):
-            if not controllers:  # cgroup 2
-                files.append(root / part / "memory.max")
-            elif "memory" in controllers.split(","):  # cgroup 1
-                files.append(root / "memory" / part / "memory.limit_in_bytes")
-    limits = []
-    for file in files:
-        try:
-            limits.append(int(file.read_text()))
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
-    return limits
-
-
 def threading_layers() -> list[str]:
     """Return the names of the threading layers that can be loaded here, in numba's order of preference."""
     found = []
@@ -148,6 +100,14 @@ def threading_layers() -> list[str]:
     return found
 
 
+def other_distribution() -> str | None:
+    """Return the version of the distribution "fastnn" if it is installed: it is not this package's."""
+    try:
+        return metadata.version("fastnn")
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def describe() -> dict[str, Any]:
     """Collect facts that bear on the speed of training, by name; this starts numba's threading layer.
 
@@ -156,9 +116,12 @@ def describe() -> dict[str, Any]:
     >>> describe()["float32_lanes"] in (4, 8, 16)
     True
     """
+    from ..kernels.hooks import link  # noqa: F401  (the cache of the hooks is looked at, too)
+
     memory = memory_bytes()
     return {
         "fastnn": __version__,
+        "other_fastnn": other_distribution(),
         "numba": numba.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
@@ -176,7 +139,8 @@ def describe() -> dict[str, Any]:
         "memory_gib": None if memory is None else round(memory / 2**30, 1),
         "threading_layer": start_layer(),
         "threading_layers": threading_layers(),
-        "cache": str(train_part.stats.cache_path) if hasattr(train_part, "stats") else "none",
+        "cache": (hasattr(train_part, "stats") and train_part.stats.cache_path) or "none",
+        **cache_facts(),
     }
 
 
@@ -185,7 +149,8 @@ def advice(facts: dict[str, Any]) -> list[str]:
 
     Examples
     --------
-    >>> advice(describe() | {"threading_layer": "omp", "vector_bits": 512, "fused_multiply_add": True})
+    >>> good = {"threading_layer": "omp", "fused_multiply_add": True, "other_fastnn": None}
+    >>> advice(describe() | good)
     []
     """
     found = []
@@ -200,6 +165,23 @@ def advice(facts: dict[str, Any]) -> list[str]:
             f"{facts['llvm_cpu']} has no fused multiply-add: training is several times slower than on a "
             "newer CPU. If the CPU is newer, check whether NUMBA_CPU_NAME is set."
         )
+    if facts["other_fastnn"] is not None:
+        found.append(
+            f"The distribution fastnn {facts['other_fastnn']} is installed beside {DISTRIBUTION}: another "
+            "project's, or this one's under an earlier name. Files of one may have replaced the other's. "
+            f"Remedy: pip uninstall fastnn {DISTRIBUTION}, then install {DISTRIBUTION} again."
+        )
+    if facts["cache_damaged"]:
+        found.append(
+            f"{facts['cache_damaged']} files of compiled code are damaged. Those that are needed are "
+            "compiled again and replaced, the others can be deleted. If they come back, check the disk."
+        )
+    refused, named = facts["cache_refused"], numba.config.CACHE_DIR
+    remedy = "Remedy: set NUMBA_CACHE_DIR to a folder that only you can write to."
+    if not facts["cache_writable"] and not numba.config.DISABLE_JIT:
+        found.append(f"Compiled code cannot be kept, so each start compiles: {'; '.join(refused)}. {remedy}")
+    elif not facts["cache_trusted"] or (named and any(line.startswith(named) for line in refused)):
+        found.append(f"Folders of compiled code that are not used: {'; '.join(refused)}. {remedy}")
     if numba.config.DISABLE_JIT:
         found.append("NUMBA_DISABLE_JIT is set: everything runs as plain Python. Unset it.")
     return found

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _checks
-from ..data.kinds import read_source
+from ..data.dataset import Dataset
+from ..data.tables.spreadsheets import to_csv
 from ..model import Model
 from ..network.files import write_atomically
 
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
     import pandas
 
 
-def predict_source(model: Model, source: str, *, proba: bool = False, keep: bool = False) -> pandas.DataFrame:
-    """Read rows like those of the training and predict them.
+def predict_data(model: Model, data: Dataset, *, proba: bool = False, keep: bool = False) -> pandas.DataFrame:
+    """Predict rows like those of the training.
 
     Parameters
     ----------
     model : Model
-    source : str
-        A path as :func:`fastnn.data.read_source` takes it, without a target; "-" is CSV on stdin.
+    data : Dataset
+        As :func:`fastnn.data.read_source` returns it.
     proba : bool, default=False
         Add the probability of each class.
     keep : bool, default=False
@@ -33,15 +34,13 @@ def predict_source(model: Model, source: str, *, proba: bool = False, keep: bool
 
     Raises
     ------
-    ValueError, TypeError, OSError, ImportError
-        If the rows cannot be read or predicted, or there are no probabilities or no columns to add.
+    ValueError, TypeError
+        If the rows cannot be predicted, or there are no probabilities or no columns to add.
     """
-    kind = model.encoder.kind
-    rows = read_source(source, kind=kind, labelled=False).rows
-    frame = model.predict_frame(rows, proba=proba)
+    frame = model.predict_frame(data.rows, proba=proba)
     if not keep:
         return frame
-    given = _input_frame(rows, kind)
+    given = _input_frame(data.rows, data.kind)
     return given.join(frame.rename(columns=lambda name: f"{name}_of_model" if name in given else name))
 
 
@@ -54,8 +53,15 @@ def _input_frame(rows: Any, kind: str) -> pandas.DataFrame:
     return _checks.require("pandas", "tables").DataFrame({name: list(map(str, rows))})
 
 
-def write_table(frame: pandas.DataFrame, path: Path) -> None:
+def write_table(frame: pandas.DataFrame, path: Path, *, raw: bool = False) -> None:
     """Write a table as CSV or Parquet, by the ending of the path.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    path : Path
+    raw : bool, default=False
+        In CSV, leave text as it is that a spreadsheet would run as a formula.
 
     Raises
     ------
@@ -67,6 +73,6 @@ def write_table(frame: pandas.DataFrame, path: Path) -> None:
     if path.suffix == ".parquet":
         write_atomically(path, frame.to_parquet(index=False))
     elif path.suffix == ".csv":
-        write_atomically(path, frame.to_csv(index=False).encode())
+        write_atomically(path, to_csv(frame, raw=raw).encode())
     else:
         raise ValueError(f"{str(path)!r} has the ending {path.suffix!r}: expected .csv or .parquet.")

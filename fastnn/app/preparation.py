@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._memory import memory_bytes
 from ..data.arrays import ArrayEncoder
 from ..data.dataset import Dataset, Encoder, name_of, take
 from ..data.images import ImageEncoder
@@ -24,9 +25,9 @@ from ..data.tables.leaks import leaks
 from ..data.target import Target, guess_task
 from ..data.text import TextEncoder
 from ..losses import Loss
+from ..training.progress import announced
 from .assembly import choose_loss
-from .config import Config
-from .machine import memory_bytes
+from .config import Config, unpacking
 
 SAMPLE_ROWS = 200_000  # of a stream's training rows, for encoder and target to learn from
 HELD_ROWS = 200_000  # of a stream, at most, to validate on and to test on
@@ -112,16 +113,66 @@ class Prepared:
             return 1 if self.loss.kind == "labels" else len(self.target.classes)
         return self.train.y.shape[1] if self.levels is None else len(self.levels)
 
+    def describe(self) -> dict[str, Any]:
+        """Return the facts on data, split, target and columns, for JSON."""
+        return {
+            "kind": self.dataset.kind,
+            "target": self.target.name,
+            "task": self.target.task,
+            "classes": None if self.target.classes is None else list(map(str, self.target.classes)),
+            "rows": {
+                "train": self.train.n,
+                "validation": 0 if self.validation is None else self.validation.n,
+                "test": self.test.n,
+            },
+            "n_features": self.n_in,
+            "columns": self.encoder.describe(),
+            "notes": self.notes,
+            **self._target_distribution(),
+        }
 
-def prepare(config: Config) -> Prepared:
+    def _target_distribution(self) -> dict[str, Any]:
+        """Count the classes, or take quartiles of the values, over the training rows."""
+        classes = self.target.classes
+        if classes is None:
+            values = self.target.read(self.train.labels)
+            quartiles = np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()
+            return {"target_counts": None, "target_quantiles": quartiles}
+        counts = np.bincount(self.train.y.ravel(), minlength=len(classes)).tolist()
+        return {
+            "target_counts": dict(zip(map(str, classes), counts, strict=True)),
+            "target_quantiles": None,
+        }
+
+
+def prepare(config: Config, *, quiet: bool = True) -> Prepared:
     """Read the source, split it and encode its rows; nothing is learned from validation and test rows.
+
+    Parameters
+    ----------
+    config : Config
+    quiet : bool, default=True
+        If False, steps that take long are named on stderr.
 
     Raises
     ------
     ValueError, TypeError, OSError, ImportError
         If the source or a setting cannot be used.
     """
-    return _prepare_stream(config) if _is_streamed(config) else _prepare_in_memory(config)
+    with unpacking(config):
+        if _is_streamed(config):
+            with announced(f"reading {config.source} ...", quiet=quiet):
+                return _prepare_stream(config)
+        with announced(f"reading {config.source} ...", quiet=quiet):
+            dataset = read_source(
+                config.source,
+                target=config.target,
+                drop=config.drop,
+                drop_missing=config.drop_missing,
+                reading=config.reading,
+            )
+    with announced(f"encoding {dataset.n:,} rows ...", quiet=quiet):
+        return _prepare_in_memory(config, dataset)
 
 
 def _is_streamed(config: Config) -> bool:
@@ -141,10 +192,7 @@ def _is_streamed(config: Config) -> bool:
 # --- in memory ----------------------------------------------------------------------------------------
 
 
-def _prepare_in_memory(config: Config) -> Prepared:
-    dataset = read_source(
-        config.source, target=config.target, drop=config.drop, drop_missing=config.drop_missing
-    )
+def _prepare_in_memory(config: Config, dataset: Dataset) -> Prepared:
     if config.group is not None and config.time is not None:
         raise ValueError("group and time cannot be combined: each is a way to split the rows.")
     groups, times = _column(dataset, config, "group"), _column(dataset, config, "time")
@@ -161,16 +209,17 @@ def _prepare_in_memory(config: Config) -> Prepared:
         times=times,
         seed=config.seed,
     )
+    rows = take(dataset.rows, split.train)
+    encoder = make_encoder(config, dataset).fit(rows)
     # Classes are those of all rows, but mean and scale are of the training rows.
-    target = Target(dataset.target, task).fit(labels if task == "classification" else dataset.y[split.train])
+    known = labels if task == "classification" else dataset.y[split.train]
+    target = Target(dataset.target, task).fit(known, decimal_sign=_decimal_sign(encoder))
     if target.classes is not None and len(target.classes) > max(20, len(labels) // 2):
         raise ValueError(
             f"the target {dataset.target!r} has {len(target.classes):,} different labels in {len(labels):,} "
             "rows: too few rows of each to learn from. Is it the right column?"
         )
     loss = _choose_loss(config, target)
-    rows = take(dataset.rows, split.train)
-    encoder = make_encoder(config, dataset).fit(rows)
 
     def encoded(numbers: np.ndarray, rows: Any, labels: np.ndarray) -> Part:
         return Part(numbers, rows, labels, encoder.transform(rows), target.encode(labels))
@@ -190,7 +239,12 @@ def _prepare_in_memory(config: Config) -> Prepared:
         train=encoded(split.train, rows, dataset.y[split.train]),
         validation=part_of(split.validation) if len(split.validation) else None,
         test=test,
-        notes=[*split.notes, *_column_notes(encoder, rows, dataset.y[split.train])],
+        notes=[
+            *dataset.notes,
+            *split.notes,
+            *target.notes(labels),
+            *_column_notes(encoder, rows, target.read(dataset.y[split.train])),
+        ],
     )
 
 
@@ -220,14 +274,16 @@ def _prepare_stream(config: Config) -> Prepared:
     parts = stream.split(validation=validation, test=config.test, seed=config.seed)
     numbers, rows, labels = parts.train.sample(SAMPLE_ROWS, config.seed, numbers=True)
     task = config.task or guess_task(labels)
-    target = Target(name, task).fit(stream.distinct_labels() if task == "classification" else labels)
-    loss = _choose_loss(config, target)
     kind = "table" if config.target is not None else "array"
     dataset = Dataset(name_of(Path(config.source)), kind, rows, labels, name)
     encoder = make_encoder(config, dataset).fit(rows)
+    known = stream.distinct_labels() if task == "classification" else labels
+    target = Target(name, task).fit(known, decimal_sign=_decimal_sign(encoder))
+    loss = _choose_loss(config, target)
     notes = [
         f"the rows stay in their files; their encoding was learned from {len(labels):,} of them.",
-        *_column_notes(encoder, rows, labels),
+        *target.notes(labels),
+        *_column_notes(encoder, rows, target.read(labels)),
     ]
 
     def sample_of(part: Any, what: str) -> Part:
@@ -258,13 +314,14 @@ def _open_stream(config: Config) -> tuple[Any, str]:
         return ArrayStream(path / "x.npy", path / "y.npy", dtype=config.dtype), "y"
     if config.target is None:
         raise ValueError(f"--target must name the column of {config.source!r} to predict.")
-    stream = TableStream(config.source, config.target, dtype=config.dtype)
+    options: dict[str, Any] = {"dtype": config.dtype, "reading": config.reading}
+    stream = TableStream(config.source, config.target, **options)
     if config.drop:
         names = [str(name) for name in stream.sample(1)[0].columns]
         for name in config.drop:
             _checks.check_name("drop", name, names)
         columns = [name for name in names if name not in config.drop]
-        stream = TableStream(config.source, config.target, columns=columns, dtype=config.dtype)
+        stream = TableStream(config.source, config.target, columns=columns, **options)
     return stream, config.target
 
 
@@ -303,6 +360,11 @@ def make_encoder(config: Config, dataset: Dataset) -> Encoder:
         size = config.image_size and (config.image_size, config.image_size)
         return ImageEncoder(size=size, mode=_IMAGE_MODES[config.image_mode], dtype=dtype)
     return ArrayEncoder(dtype=dtype, feature_names=dataset.feature_names)
+
+
+def _decimal_sign(encoder: Encoder) -> str:
+    """Return the decimal sign that a table's columns show; "" if none does."""
+    return encoder.decimal_sign if isinstance(encoder, TableEncoder) else ""
 
 
 def _column_notes(encoder: Encoder, rows: Any, labels: np.ndarray) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from .. import _checks
 from .._threads import usable_cores
 from .._version import __version__
+from ..data.tables.spreadsheets import to_csv
 from ..evaluation import worst_rows
 from ..history import History
 from ..model import Model
@@ -51,7 +52,7 @@ def record(run: Run, prepared: Prepared, model: Model, trainer: Trainer, seconds
         "fastnn": __version__,
         "command": to_command(run.config),
         "seed": run.config.seed,
-        "data": _data_facts(run, prepared, model),
+        "data": {"source": run.config.source, **prepared.describe()},
         "network": {
             "summary": model.net.summary(),
             "n_params": model.net.n_params,
@@ -73,39 +74,6 @@ def record(run: Run, prepared: Prepared, model: Model, trainer: Trainer, seconds
     run.write_json(SUMMARY, summary)
     run.__dict__.pop("summary", None)  # read it again
     write_model_card(run.folder)
-
-
-def _data_facts(run: Run, prepared: Prepared, model: Model) -> dict[str, Any]:
-    target = prepared.target
-    return {
-        "source": run.config.source,
-        "kind": prepared.dataset.kind,
-        "target": target.name,
-        "task": target.task,
-        "classes": None if target.classes is None else list(map(str, target.classes)),
-        "rows": {
-            "train": prepared.train.n,
-            "validation": 0 if prepared.validation is None else prepared.validation.n,
-            "test": prepared.test.n,
-        },
-        "n_features": model.net.sizes[0],
-        "columns": prepared.encoder.describe(),
-        "notes": prepared.notes,
-        **_target_distribution(prepared),
-    }
-
-
-def _target_distribution(prepared: Prepared) -> dict[str, Any]:
-    """Count the classes, or take quartiles of the values, over the training rows."""
-    target = prepared.target
-    if target.classes is not None:
-        counts = np.bincount(prepared.train.y.ravel(), minlength=len(target.classes))
-        return {
-            "target_counts": dict(zip(map(str, target.classes), counts.tolist(), strict=True)),
-            "target_quantiles": None,
-        }
-    values = np.asarray(prepared.train.labels, dtype=np.float64)
-    return {"target_counts": None, "target_quantiles": np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()}
 
 
 def _training_facts(run: Run, trainer: Trainer, seconds: float) -> dict[str, Any]:
@@ -132,10 +100,10 @@ def _record_test(run: Run, prepared: Prepared, model: Model, trainer: Trainer) -
     losses = trainer.losses(test.x, test.y)
     columns = model.columns(outputs)
     predictions = {name: values for name, values in columns.items() if name.startswith("prediction")}
-    truth = np.asarray(test.labels).reshape(test.n, -1)
+    truth = model.target.read(test.labels).reshape(test.n, -1)
     truths = {name.replace("prediction", "truth", 1): truth[:, k] for k, name in enumerate(predictions)}
     frame = pandas.DataFrame({"row": test.numbers} | truths | columns | {"loss": losses})
-    run.write(TEST, frame.to_csv(index=False))
+    run.write(TEST, to_csv(frame))
 
     worst = []
     for r in map(int, worst_rows(losses, _N_WORST)):

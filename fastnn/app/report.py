@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import _checks
+from .._memory import size_text
 from ..network.files import write_atomically
-from ..network.summary import n_bytes
 from ..plots.run import Picture, run_pictures
 from ..plots.run_files import HISTORY
 from .drawings import element_id, svg_element
@@ -205,6 +205,6 @@ def _files(run: Findings, path: Path) -> list[dict[str, Any]]:
     for name, meaning in _FILES.items():
         file = run.folder / name
         if file.exists():
-            size = n_bytes(file.stat().st_size).replace(" ", SPACE) if file.is_file() else ""
+            size = size_text(file.stat().st_size).replace(" ", SPACE) if file.is_file() else ""
             found.append({"name": name, "meaning": meaning, "size": size, "linked": linked})
     return found

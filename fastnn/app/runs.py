@@ -9,13 +9,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..model import Model
+from ..model import CONFIG, MODEL, Model, find_model
 from ..network import files as model_file
+from ..plots.run_files import read_json
 from ..training.logs import as_json
-from .config import Config, make_config, read_config
+from .config import SOURCE, Config, make_config, read_config
 
-MODEL, CONFIG, HISTORY, SUMMARY = "model.safetensors", "config.toml", "history.json", "summary.json"
-TEST, WORST, LOG, CHECKPOINTS = "test.csv", "worst.json", "log.jsonl", "checkpoints"
+HISTORY, SUMMARY, TEST, WORST = "history.json", "summary.json", "test.csv", "worst.json"
+LOG, CHECKPOINTS = "log.jsonl", "checkpoints"
 
 
 class Run:
@@ -44,7 +45,7 @@ class Run:
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
         """Facts on data, network, training and test."""
-        return json.loads((self.folder / SUMMARY).read_text("utf-8"))
+        return read_json(self.folder / SUMMARY)
 
     @property
     def history_text(self) -> str | None:
@@ -80,26 +81,17 @@ def finished_run(folder: str | os.PathLike[str]) -> Run:
         If it is not the folder of a run, or its training was interrupted before it had a model.
     """
     run = Run(folder)
-    if not run.model_file.exists():
-        raise FileNotFoundError(
-            f"the run {str(run.folder)!r} was interrupted and has no model yet: continue with fastnn train "
-            f"--resume {run.folder}."
-        )
+    find_model(run.folder)
     return run
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
-    """Load the model of a run's folder, or of a model file.
+def source_config(path: str | os.PathLike[str], source: str, settings: dict[str, Any]) -> Config:
+    """Return settings for reading rows for the model of a run, or of a model file.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is none, or it cannot be read.
+    Those of the run hold for its new rows, too, where `settings` does not say otherwise.
     """
-    path = Path(path)
-    if (path / CONFIG).is_file():
-        return finished_run(path).model
-    return Model.load(path / MODEL if path.is_dir() else path)
+    given = Run(path).config.model_dump() if (Path(path) / CONFIG).is_file() else {}
+    return make_config(**{name: given[name] for name in SOURCE if name in given} | settings, source=source)
 
 
 def new_folder(name: str) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..history import History
-from ..model import Model
+from ..model import CONFIG, Model
 from ..network import files as model_file
 from ..training.checkpoint import Checkpoint
 from ..training.logs import JsonLog, TensorBoard
@@ -18,7 +18,7 @@ from .assembly import make_early_stopping, make_network, make_trainer
 from .config import Config, to_toml
 from .preparation import Prepared, prepare
 from .records import record, record_model
-from .runs import CHECKPOINTS, CONFIG, LOG, Run, check_free, new_folder
+from .runs import CHECKPOINTS, LOG, Run, check_free, new_folder
 
 
 def train(
@@ -68,7 +68,7 @@ def train(
         Run(folder)  # raises if it is none
     elif folder is not None:
         check_free(Path(folder))
-    prepared = prepare(config)
+    prepared = prepare(config, quiet=not verbose)
     model, trainer = make_model(config, prepared)
     if begin is not None:
         begin(prepared, trainer)
@@ -92,6 +92,12 @@ def train(
                 path.parent.rmdir()
         raise
     return run, trainer.history
+
+
+def plan(config: Config) -> tuple[Prepared, Trainer]:
+    """Read and check everything that a training needs, without training or writing anything."""
+    prepared = prepare(config)
+    return prepared, make_model(config, prepared)[1]
 
 
 def make_model(config: Config, prepared: Prepared) -> tuple[Model, Trainer]:

@@ -77,13 +77,13 @@ def trained(run, tmp_path):
         ("t.csv", "a,e,y\n" + "1,,u\n2,,u\n" * 9, "the target 'y' has one class only ('u')"),
         ("t.csv", "e,f,y\n" + ",NA,u\n,,v\n" * 9, "no column is left to learn from: 'e' has no values"),
         ("t.csv", "a,y\n" + "1,u\n2,\n" * 9, "the target 'y' is missing in 9 of 18 rows"),
-        ("t.csv", "a,y\n1,gr\u00f6\u00df\n".encode("latin-1"), "'t.csv' is not UTF-8: line 2"),
-        ("t.csv", "a,y\n1,u\n".encode("utf-16"), "'t.csv' is UTF-16: save it as UTF-8"),
+        ("t.csv", b"a,y\n1,gr\xc3\xb6\xc3\x9f\n2,gr\xf6\n", "'t.csv' is not UTF-8: line 3 has the byte 0xf6"),
+        ("t.csv", b"a,y\n1,\x81u\n", "'t.csv' is neither UTF-8 nor cp1252: line 2 has the byte 0x81"),
         ("t.csv", "a,y\n" + "".join(f"{i % 7},k{i}\n" for i in range(60)), "has 60 different labels in 60"),
         ("t.parquet", b"", "'t.parquet' is empty"),
         ("t.parquet", b"PAR1nonsense", "'t.parquet' is cut short, damaged or not a valid Parquet file"),
         ("t.feather", b"ARROW1nonsense", "'t.feather' is cut short, damaged or not a valid Arrow file"),
-        ("t.xlsx", b"PKnonsense", "'t.xlsx' is cut short, damaged or not a valid .xlsx file"),
+        ("t.xlsx", b"PKnonsense", "'t.xlsx' is cut short or damaged"),
         ("t.jsonl", '{"a": 1}\n{"a":\n', "'t.jsonl' is no JSON"),
     ],
 )
@@ -109,7 +109,7 @@ def test_a_parquet_file_cut_in_half(refused, tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "sentence"),
     [
-        ({"x": np.zeros((9, 3))}, "holds x: expected arrays x and y"),
+        ({"x": np.zeros((9, 3))}, "holds 'x': expected arrays x and y"),
         ({"x": np.zeros((9, 3)), "y": np.zeros(8)}, "x has 9 rows and y has 8"),
         ({"x": np.full((50, 3), np.nan), "y": np.arange(50) % 2}, "NaN or infinite in feature 0"),
         ({"x": np.array([["a"]], object), "y": np.zeros(1)}, "Object arrays cannot be loaded"),

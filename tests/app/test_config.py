@@ -87,6 +87,7 @@ def test_the_source_is_needed():
         ("a.yaml", "a: [1", "cannot be read"),
         ("a.yaml", "just text", "holds no settings"),
         ("a.json", "{}", "expected .toml, .yaml or .yml"),
+        ("a.toml", "epoch = 3", r"a setting in '.*a\.toml' must be one of .* Did you mean 'epochs'"),
     ],
 )
 def test_bad_files_are_refused_in_a_sentence(tmp_path, name, content, message):
@@ -104,4 +105,4 @@ def test_no_such_file(tmp_path):
 def test_every_setting_has_help_and_a_panel():
     for name, field in Config.model_fields.items():
         assert field.description, name
-        assert field.json_schema_extra["panel"] in ("Data", "Split", "Network", "Training"), name
+        assert field.json_schema_extra["panel"] in ("Data", "Reading", "Split", "Network", "Training"), name

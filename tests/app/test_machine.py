@@ -1,7 +1,8 @@
-"""The machine as it is described: its memory within containers, its threads, its peak, and advice."""
+"""The machine as it is described: its memory, its threads, its peak, and advice."""
 
-import os
+from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
@@ -11,77 +12,12 @@ from fastnn.kernels.simd import lanes
 from fastnn.kernels.sizes import PAD, TILE_ROWS
 
 GIB = 2**30
-UNLIMITED = "9223372036854771712\n"  # what cgroup 1 says where there is no limit
 
 
-@pytest.fixture
-def control_groups(tmp_path, monkeypatch):
-    """Pretend 16 GiB of memory, and control groups in a folder: a tree of files, and the process's own."""
-    root, own_groups = tmp_path / "cgroup", tmp_path / "own"
-    monkeypatch.setattr(machine, "_CONTROL_GROUPS", root)
-    monkeypatch.setattr(machine, "_OWN_GROUPS", own_groups)
-    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 16 * GIB // 4096}.get)
-
-    def make(groups, files):
-        if groups is not None:
-            own_groups.write_text(groups)
-        for name, content in files.items():
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("groups", "files", "gib"),
-    [
-        # A container sees its group as the root.
-        ("0::/\n", {"memory.max": f"{3 * GIB}\n"}, 3),
-        ("0::/\n", {"memory.max": "max\n"}, 16),
-        ("0::/\n", {"memory.max": f"{64 * GIB}\n"}, 16),
-        # Each of the groups around it limits a group.
-        (
-            "0::/user.slice/job\n",
-            {"user.slice/memory.max": f"{2 * GIB}\n", "user.slice/job/memory.max": "max\n"},
-            2,
-        ),
-        (
-            "0::/user.slice/job\n",
-            {"user.slice/memory.max": f"{2 * GIB}\n", "user.slice/job/memory.max": f"{GIB}\n"},
-            1,
-        ),
-        # Groups of others do not.
-        ("0::/mine\n", {"mine/memory.max": f"{2 * GIB}\n", "theirs/memory.max": f"{GIB}\n"}, 2),
-        ("0::/../outside\n", {"outside/memory.max": f"{GIB}\n"}, 16),
-        # cgroup 1, seen from within a container and from outside.
-        ("4:memory:/docker/ab\n", {"memory/memory.limit_in_bytes": f"{GIB}\n"}, 1),
-        (
-            "5:cpu,cpuacct:/x\n4:memory:/docker/ab\n0::/\n",
-            {
-                "memory/memory.limit_in_bytes": UNLIMITED,
-                "memory/docker/ab/memory.limit_in_bytes": f"{GIB}\n",
-                "memory/x/memory.limit_in_bytes": "1\n",
-            },
-            1,
-        ),
-        # Another system, or no control groups.
-        (None, {}, 16),
-        ("0::/\n", {}, 16),
-    ],
-)
-def test_memory_of_a_container(control_groups, groups, files, gib):
-    control_groups(groups, files)
-    assert machine.memory_bytes() == gib * GIB
+@pytest.mark.parametrize(("memory", "gib"), [(3 * GIB, 3.0), (None, None)])
+def test_the_memory_is_described(monkeypatch, memory, gib):
+    monkeypatch.setattr(machine, "memory_bytes", lambda: memory)
     assert machine.describe()["memory_gib"] == gib
-
-
-def test_memory_where_the_system_tells_little(control_groups, monkeypatch):
-    monkeypatch.delattr(os, "sysconf")
-    assert machine.memory_bytes() is None
-    assert machine.describe()["memory_gib"] is None
-    control_groups("0::/\n", {"memory.max": f"{64 * GIB}\n"})
-    assert machine.memory_bytes() == 64 * GIB
 
 
 def test_the_description_fits_together():
@@ -113,6 +49,32 @@ def test_peaks_are_named_by_dtype_and_threads(monkeypatch):
 
 
 def test_doctor_tells_the_remedy():
-    facts = machine.describe()
+    facts = machine.describe() | {"other_fastnn": None}
     assert "pip install tbb" in machine.advice(facts | {"threading_layer": "workqueue"})[0]
     assert "NUMBA_CPU_NAME" in machine.advice(facts | {"fused_multiply_add": False})[-1]
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="there is no cache")
+def test_doctor_looks_at_the_cache(monkeypatch):
+    facts = machine.describe() | {"other_fastnn": None}
+    assert Path(facts["cache"]).is_dir()
+    assert facts["cache_writable"]
+    assert "3 files of compiled code are damaged" in machine.advice(facts | {"cache_damaged": 3})[-1]
+    refused = {"cache_refused": ["/full (No space left on device)"]}
+    assert not any("/full" in sentence for sentence in machine.advice(facts | refused))  # another is used
+    for change in ({"cache_writable": False}, {"cache_trusted": False}):
+        assert "/full (No space" in machine.advice(facts | refused | change)[-1]
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "/full")
+    assert "NUMBA_CACHE_DIR" in machine.advice(facts | refused)[-1]
+
+
+def test_doctor_tells_of_a_distribution_that_is_not_ours(tmp_path, monkeypatch):
+    facts = machine.describe() | {"other_fastnn": None}
+    assert not any("uninstall" in sentence for sentence in machine.advice(facts))
+    folder = tmp_path / "fastnn-0.4.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: fastnn\nVersion: 0.4.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    facts = machine.describe()
+    assert facts["other_fastnn"] == "0.4.0"
+    assert "pip uninstall fastnn" in machine.advice(facts)[0]

@@ -6,8 +6,8 @@ import pytest
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
 import fastnn  # noqa: E402
-from fastnn.app.prediction import predict_source, write_table  # noqa: E402
-from fastnn.data import ArrayEncoder, TableEncoder, Target, TextEncoder  # noqa: E402
+from fastnn.app.prediction import predict_data, write_table  # noqa: E402
+from fastnn.data import ArrayEncoder, TableEncoder, Target, TextEncoder, read_source  # noqa: E402
 
 
 def model_of(encoder, rows):
@@ -20,16 +20,18 @@ def test_columns_of_a_table_come_first(tmp_path):
     rows = pandas.DataFrame({"a": np.arange(6.0), "prediction": [1.5, 2.5] * 3})
     model = model_of(TableEncoder(), rows)
     rows.to_csv(tmp_path / "t.csv", index=False)
-    frame = predict_source(model, str(tmp_path / "t.csv"), proba=True, keep=True)
+    data = read_source(tmp_path / "t.csv", labelled=False)
+    frame = predict_data(model, data, proba=True, keep=True)
     assert frame.columns.tolist() == ["a", "prediction", "prediction_of_model", "p_no", "p_yes"]
     assert frame.prediction_of_model.tolist() == model.predict(rows).tolist()
-    assert predict_source(model, str(tmp_path / "t.csv")).columns.tolist() == ["prediction"]
+    assert predict_data(model, data).columns.tolist() == ["prediction"]
 
 
 def test_texts_come_first(tmp_path):
     texts = ["red apple", "green apple", "red car"]
     (tmp_path / "t.txt").write_text("\n".join(texts))
-    frame = predict_source(model_of(TextEncoder(min_count=1), texts), str(tmp_path / "t.txt"), keep=True)
+    data = read_source(tmp_path / "t.txt", labelled=False)
+    frame = predict_data(model_of(TextEncoder(min_count=1), texts), data, keep=True)
     assert frame.columns.tolist() == ["text", "prediction"]
     assert frame.text.tolist() == texts
 
@@ -38,9 +40,10 @@ def test_arrays_have_no_columns(tmp_path):
     rows = np.arange(12.0).reshape(6, 2)
     np.savez(tmp_path / "t.npz", x=rows)
     model = model_of(ArrayEncoder(), rows)
-    assert len(predict_source(model, str(tmp_path / "t.npz"))) == 6
+    data = read_source(tmp_path / "t.npz", labelled=False)
+    assert len(predict_data(model, data)) == 6
     with pytest.raises(ValueError, match="keep is for tables, texts and image files"):
-        predict_source(model, str(tmp_path / "t.npz"), keep=True)
+        predict_data(model, data, keep=True)
 
 
 def test_tables_are_written_by_their_ending(tmp_path):
@@ -51,3 +54,17 @@ def test_tables_are_written_by_their_ending(tmp_path):
         assert read(tmp_path / f"t{ending}").equals(frame)
     with pytest.raises(ValueError, match=r"has the ending '\.txt': expected \.csv or \.parquet"):
         write_table(frame, tmp_path / "t.txt")
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_predictions_start_no_formula(tmp_path, raw):
+    pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame({"@name": ["-x", "-5"], "prediction": ["=1+1", "+1"]})
+    write_table(frame, tmp_path / "t.csv", raw=raw)
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines == (
+        ["@name,prediction", "-x,=1+1", "-5,+1"] if raw else ["'@name,prediction", "'-x,'=1+1", "-5,+1"]
+    )
+    assert read_source(tmp_path / "t.csv", target="prediction").y.tolist() == ["=1+1", "+1"]
+    write_table(frame, tmp_path / "t.parquet", raw=raw)
+    assert pandas.read_parquet(tmp_path / "t.parquet").equals(frame)

@@ -13,6 +13,7 @@ pytest.importorskip("sklearn")
 pytest.importorskip("tomli_w")
 pandas = pytest.importorskip("pandas")
 from fastnn.app import records, workflow  # noqa: E402
+from fastnn.app.findings import Findings  # noqa: E402
 
 
 def test_what_a_run_writes_down(table, config_of):
@@ -47,6 +48,17 @@ def test_targets_of_any_name(table, config_of):
     assert np.allclose(test.truth_prediction, table.prediction[test.row])
 
 
+def test_labels_that_a_spreadsheet_would_run(table, config_of):
+    table["y"] = np.where(table.y == "up", "=1+1", "-x")
+    table.to_csv("table.csv", index=False)
+    run, _ = workflow.train(config_of(), verbose=0)
+    text = (run.folder / "test.csv").read_text()
+    assert {field[:1] for line in text.splitlines()[1:] for field in line.split(",")[1:3]} == {"'"}
+    found = Findings(run.folder)
+    assert set(found.truth) == {"=1+1", "-x"}
+    assert set(found.prediction) <= {"=1+1", "-x"}
+
+
 @pytest.mark.parametrize(
     ("kind", "rows", "shown"),
     [
@@ -70,3 +82,18 @@ def test_images_are_shown_as_png():
     picture = image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,"))))
     assert picture.size == (4, 4)
     assert picture.getextrema() == (0, 255)
+
+
+def test_labels_and_values_are_scored_as_they_were_read(table, config_of):
+    table["sure"] = np.where(table.a > 0, " yes ", "no")
+    table["price"] = [f"${1000 * value + 5000:,.2f}" for value in table.a]
+    table.to_csv("table.csv", index=False)
+    run, _ = workflow.train(config_of(target="sure", drop=["price"], l2=0.0), verbose=0)
+    test = pandas.read_csv(run.folder / "test.csv")
+    assert run.summary["test"]["accuracy"]["value"] == pytest.approx((test.truth == test.prediction).mean())
+    assert set(test.truth) == {"yes", "no"}
+    run, _ = workflow.train(config_of(target="price", drop=["sure"], l2=0.0), verbose=0)
+    assert "r2" in run.summary["test"]
+    assert "the target 'price': its numbers are written as $1,234.5." in run.summary["data"]["notes"]
+    test = pandas.read_csv(run.folder / "test.csv")
+    np.testing.assert_allclose(test.truth, 1000 * table.a[test.row] + 5000, atol=0.006)

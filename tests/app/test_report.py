@@ -118,6 +118,7 @@ def test_report_is_complete_and_accessible(run):
             assert link["href"][1:] in ids
     for section in page.all("section"):
         assert section["aria-labelledby"] in ids
+    assert page.all("section")[0]["id"] == "scores"  # the result, then what it comes from
     assert all(attributes.get("scope") in ("row", "col") for attributes in page.all("th"))
     assert all(table["aria-labelledby"] in ids for table in page.all("table"))
     assert all(attributes.get("alt") for attributes in page.all("img"))
