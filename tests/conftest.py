@@ -22,6 +22,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 ROOT = Path(fastnn.__file__).parents[1]
+os.environ.pop("COLUMNS", None)  # the width of the terminal of whoever runs the tests
 
 
 @pytest.fixture(params=["float32", "float64"])

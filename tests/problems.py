@@ -238,7 +238,7 @@ def make_state(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_ste
         settings[name] = getattr(optimizer, name)
     settings["block_rows"] = BLOCK_ROWS
     given = {"every": 1, "clip_norm": 0.0, "max_norm": 0.0, "keep": 0.0} | rest
-    factors = np.ones((len(net.compiled.layout.layers), 2))
+    factors = np.ones((len(net.compiled_network.layout.layers), 2))
     if given.pop("scaled", False):
         factors[:] = np.linspace(0.5, 1.5, factors.size).reshape(factors.shape)
     for name, value in {"l2": l2, "l1": l1, "clip_value": limit, "decay": optimizer.weight_decay}.items():
@@ -251,7 +251,7 @@ def make_state(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_ste
     else:
         settings["update_hook"] = address_of_update(optimizer.kernel, net.dtype)
     lr = optimizer.lr * np.linspace(1, 0.5, n_updates)
-    n_sums, is_clipped = net.compiled.layout.n_sums, given["clip_norm"] > 0
+    n_sums, is_clipped = net.compiled_network.layout.n_sums, given["clip_norm"] > 0
     result = records.UpdateState(
         settings=settings,
         constants=optimizer.constants(),
@@ -261,7 +261,7 @@ def make_state(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_ste
             name: aligned_zeros(n_params if k < optimizer.n_states else 0, net.dtype)
             for k, name in enumerate("mvu")
         },
-        grad=aligned_zeros((MOST_PARTS, net.compiled.layout.n_block), net.dtype),
+        grad=aligned_zeros((MOST_PARTS, net.compiled_network.layout.n_block), net.dtype),
         full_grad=aligned_zeros(n_params if is_clipped or given["every"] > 1 else 0, net.dtype),
         average=net.params.copy() if given["keep"] > 0 else aligned_zeros(0, net.dtype),
         penalty=aligned_zeros(n_sums, np.float64),
@@ -269,7 +269,7 @@ def make_state(net, optimizer, n_updates, *, l2=0.0, l1=0.0, limit=np.inf, n_ste
     )
     if given["max_norm"] or given["keep"]:
         settings["after_hook"] = address_of_after(
-            net.compiled.view(), net.compiled.layout.workspace(0, 0), result
+            net.compiled_network.view(), net.compiled_network.layout.workspace(0, 0), result
         )
     return result
 
@@ -300,7 +300,7 @@ def make_problem(
     """Make the same problem at every call; `rest` is that of :func:`make_state`."""
     rng = np.random.default_rng(3)
     net = make_net(case, dtype, rng)
-    network = net.compiled.view(seed=11, packed=True)
+    network = net.compiled_network.view(seed=11, packed=True)
     loss = fastnn.losses.as_loss(case.loss)
     x = rng.standard_normal((n_rows, case.sizes[0])).astype(dtype)
     x[rng.random(x.shape) < 0.3] = 0
@@ -313,12 +313,12 @@ def make_problem(
         data = data._replace(weights=row_weights)
     if sparse:
         data = make_sparse(data)
-        network = net.compiled.view(seed=11, sparse=True, packed=True)
+        network = net.compiled_network.view(seed=11, sparse=True, packed=True)
     poison_panels(network)
     n_targets, n_entries = data.labels.shape[1] + data.targets.shape[1], None
     if sparse:
         n_entries = capacity * int(np.diff(data.starts).max())
-    work = net.compiled.layout.workspace(capacity, n_targets, n_entries=n_entries, n_parts=MOST_PARTS)
+    work = net.compiled_network.layout.workspace(capacity, n_targets, n_entries=n_entries, n_parts=MOST_PARTS)
     state = make_state(net, OPTIMIZERS[optimizer], n_rows, l2=l2, **rest)
     for array in (*work[1:], state.grad, state.full_grad, state.penalty, state.norms):
         array.fill(np.nan if array.dtype.kind == "f" else -1)

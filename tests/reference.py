@@ -213,7 +213,8 @@ def train_everything(dtype="float32", n_threads=1):
         net = fastnn.MLP(sizes, activation, dtype=dtype, seed=0)
         options = {"optimizer": optimizer, "batch_size": 16, "l2": 0.1, "seed": 0, "n_threads": n_threads}
         trainer = fastnn.Trainer(net, loss=loss, **options)
-        figures += trainer.fit(x, y, epochs=2, verbose=0).to_dict()["cost"]
+        history = trainer.fit(x, y, epochs=2, verbose=0).to_dict()
+        figures += history["cost"] + history["penalty"]
         figures += trainer.evaluate(x, y).values()
         cost, grad_weights, grad_biases = trainer.gradient(x, y)
         figures += [cost, *(np.square(g).sum() for g in grad_weights + grad_biases)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from reference import DERIVATIVES, activate_output
+from reference import DERIVATIVES, SOFTMAX, activate_output
 from reference import sigmoid as sigmoid_of
 
 # --- activations ------------------------------------------------------------------------------------
@@ -207,6 +207,15 @@ OF_ROWS = {
 }
 
 
+def linear(row_loss, row_score, delta, z, y, numbers, scale, share, output, n_out, r0, r1):
+    rows = slice(r0, r1)
+    a, y = z[rows, :n_out], y[rows]
+    activate_output(z, None, None, output, n_out, r0, r1)
+    row_loss[rows], row_score[rows] = scale * (a * y).sum(axis=1), 0
+    slopes = (y - (a * y).sum(axis=1, keepdims=True)) * a if output == SOFTMAX else y * DERIVATIVES[output](a)
+    delta[rows, :n_out] = scale * share * slopes
+
+
 def _loss(name):
     def kernel(row_loss, row_score, delta, z, y, numbers, scale, share, output, n_out, r0, r1):
         rows = slice(r0, r1)
@@ -230,7 +239,7 @@ def _loss(name):
     return kernel
 
 
-LOSSES = {name: _loss(name) for name in [*OF_OUTPUTS, *OF_LOGITS, *OF_ROWS]}
+LOSSES = {name: _loss(name) for name in [*OF_OUTPUTS, *OF_LOGITS, *OF_ROWS]} | {"linear": linear}
 
 
 # --- every kernel on a few numbers, to be repeated in other processes ---------------------------------

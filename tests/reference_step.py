@@ -16,13 +16,22 @@ from reference import weight_of
 
 from fastnn.kernels import address
 from fastnn.kernels.hooks.rows import BATCH_NORM, MOMENTUM, NORM_EPS
-from fastnn.kernels.records import COST_SUM, FAILED, NOT_FINITE, ROWS_DONE, SCORE_SUM, STEPS_DONE, WEIGHT_SUM
+from fastnn.kernels.records import (
+    COST_SUM,
+    FAILED,
+    NOT_FINITE,
+    PENALTY_SUM,
+    ROWS_DONE,
+    SCORE_SUM,
+    STEPS_DONE,
+    WEIGHT_SUM,
+)
 from fastnn.kernels.updates import Terms
 
 
 def name_at(function):
     """The name of the kernel at an address."""
-    return address._alive[function].__name__
+    return address._functions[function].__name__
 
 
 def weights(layer, flat):
@@ -310,7 +319,7 @@ def train_part(part, n_parts, team, network, work, data, objective, state, plan,
             if settings["clip_norm"] > 0:
                 norm = np.sqrt(sum((weights(layer, grads) ** 2).sum() for layer in network.layers))
                 grads = grads * min(1, settings["clip_norm"] / (norm + 1e-6))
-            totals[COST_SUM] += update_weights(network, state, grads, index, total) * (stop - begin)
+            totals[PENALTY_SUM] += update_weights(network, state, grads, index, total) * (stop - begin)
             after_update(network, state)
         step += 1
         first += n

@@ -16,6 +16,7 @@ if not (ROOT / "scripts/compare.py").exists():
     pytest.skip("fastnn is installed without its scripts", allow_module_level=True)
 
 import compare  # noqa: E402
+import compare_latency  # noqa: E402
 import competitors  # noqa: E402
 import heatmap  # noqa: E402
 import tune  # noqa: E402
@@ -114,3 +115,14 @@ def test_all_numbers_to_tune_exist_and_fit():
         assert all(value % sizes.PAD == 0 for value in tune.CANDIDATES[name])
     assert not tune.fits("TILE_VECS", 3, 32)
     assert tune.fits("TILE_VECS", 3, 64)
+
+
+def test_latency_is_of_steps_that_train():
+    steps = {"fastnn": compare_latency.fastnn_step([4, 5, 3])}
+    figures = compare_latency.compare(steps, [4, 5, 3], batch=8, rounds=1, seconds=0.01)
+    assert figures["kernel"] > 0
+    median, high = figures["calls"]["fastnn"]
+    assert 0 < median <= high
+    x, y = np.ones((8, 4), "float32"), np.zeros(8, int)
+    costs = [steps["fastnn"](x, y) for _ in range(50)]
+    assert costs[-1] < costs[0]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+import weakref
 from typing import NamedTuple
 
 import numba
@@ -148,8 +150,7 @@ def test_another_address_compiles_nothing():
     assert (figures("float32"), len(call.signatures)) == before
 
 
-def test_a_function_lives_as_long_as_its_address(dtype):
-    """The function has no other reference, as may be the case for a user's own activation."""
+def test_an_address_is_valid_as_long_as_its_function(dtype):
     like = arguments(dtype)
 
     def make(value):
@@ -157,10 +158,15 @@ def test_a_function_lives_as_long_as_its_address(dtype):
         def own(out, numbers, place, factor, flag):
             out[place] = value
 
-        return address_of(own, like)
+        return own
 
-    addresses = [make(value) for value in range(5)]
+    functions = [make(value) for value in range(5)]
+    addresses = [address_of(function, like) for function in functions]
     for value, address in enumerate(addresses):
         out, *rest = arguments(dtype)
         call(address, out, *rest)
         assert out[2] == value
+    released = [weakref.ref(function) for function in functions]
+    del functions
+    gc.collect()
+    assert [found() for found in released] == [None] * 5

@@ -70,16 +70,16 @@ def make_gradient(case, seed):
     draw_categories(x, net, rng)
     data = make_data(loss, x, make_targets(loss, n_out, 8, rng), n_out)
     data = data._replace(weights=rng.uniform(0.5, 1.5, 8))
-    work = net.compiled.layout.workspace(8, data.labels.shape[1] + data.targets.shape[1])
-    network, objective = net.compiled.view(seed=seed, packed=True), make_objective(loss, net.dtype)
+    work = net.compiled_network.layout.workspace(8, data.labels.shape[1] + data.targets.shape[1])
+    network, objective = net.compiled_network.view(seed=seed, packed=True), make_objective(loss, net.dtype)
 
     def gradient():
         flat = np.zeros_like(net.params)
         step.pack_weights(network)
         cost = step.gradient(flat, network, work, data, objective, 8)
-        return cost, net.compiled.layout.weights(flat)
+        return cost, net.compiled_network.layout.weights(flat)
 
-    return gradient, net.compiled.layout.weights(net.params)
+    return gradient, net.compiled_network.layout.weights(net.params)
 
 
 def slopes(gradient, matrices):

@@ -163,7 +163,7 @@ def test_several_batches_an_update_are_a_larger_batch(problem, dtype, optimizer)
         bound = 20 * 4 * np.finfo(dtype).eps  # as beside the twin
         np.testing.assert_allclose(array, twin, rtol=bound, atol=bound)
     assert list(totals[[records.STEPS_DONE, records.ROWS_DONE]]) == [13, N_ROWS]
-    done = [records.SCORE_SUM, records.WEIGHT_SUM]
+    done = [records.PENALTY_SUM, records.SCORE_SUM, records.WEIGHT_SUM]
     if not comp.data.weights.size:  # else a mean of four means is not that of all
         done.append(records.COST_SUM)
     np.testing.assert_allclose(totals[done], ref_totals[done], rtol=20 * np.finfo(dtype).eps)

@@ -70,7 +70,7 @@ def test_each_dtype_has_an_address_of_its_own():
 )
 def test_a_network_gets_the_hooks_it_needs(embeds, hooked, fields):
     net = fastnn.MLP([2, 3], seed=0)
-    network, work = net.compiled.view(), net.compiled.layout.workspace(0, 0)
+    network, work = net.compiled_network.view(), net.compiled_network.layout.workspace(0, 0)
     found = link.addresses_of_rows(network, work, embeds=embeds, hooked=hooked)
     assert list(found) == fields
     assert all(found.values())
@@ -79,7 +79,7 @@ def test_a_network_gets_the_hooks_it_needs(embeds, hooked, fields):
 
 def test_hooks_for_sparse_rows():
     net = fastnn.MLP([2, 3], seed=0)
-    network = net.compiled.view()
-    found = link.addresses_of_sparse(network, net.compiled.layout.workspace(0, 0))
+    network = net.compiled_network.view()
+    found = link.addresses_of_sparse(network, net.compiled_network.layout.workspace(0, 0))
     assert set(found) == {name for name in network._fields if name.startswith("sparse_")}
     assert all(found.values())

@@ -41,7 +41,9 @@ def dropped(net, shape, rate, seed=0, number=1, depth=0, parts=None):
     in_rows = np.full((n_rows, n_cols + 3), np.nan, net.dtype)
     in_rows[:, :n_cols] = 1
     for r0, r1 in parts or [(0, n_rows)]:
-        context = context_of(net.compiled.view(seed), net.compiled.layout.workspace(0, 0), number)
+        context = context_of(
+            net.compiled_network.view(seed), net.compiled_network.layout.workspace(0, 0), number
+        )
         rows.drop_panels(a, capacity, context.network, rate, context, depth, n_cols, r0, r1)
         rows.drop(in_rows, context.network, rate, context, depth, n_cols, r0, r1)
     whole = from_panels(a, capacity)
@@ -117,8 +119,8 @@ class Layer:
         rng = np.random.default_rng(5)
         self.net = make_net(Case((4, N_OUT, N_OUT, 2), None, "identity", "mse"), dtype, rng, **options)
         self.network, self.work = (
-            self.net.compiled.view(seed=9),
-            self.net.compiled.layout.workspace(N_ROWS + 5, 1),
+            self.net.compiled_network.view(seed=9),
+            self.net.compiled_network.layout.workspace(N_ROWS + 5, 1),
         )
         for array in self.work[1:]:
             array.fill(np.nan if array.dtype.kind == "f" else -1)
@@ -229,7 +231,7 @@ def test_equal_values_are_normalised_to_nothing(dtype, norm):
 def test_running_statistics_of_one_row(dtype):
     """A single row has no variance to estimate; its mean counts."""
     net = fastnn.MLP([4, 6, 2], norm="batch", dtype=dtype, seed=0)
-    work, network = net.compiled.layout.workspace(1, 1), net.compiled.view()
+    work, network = net.compiled_network.layout.workspace(1, 1), net.compiled_network.view()
     records.output_of(network.layers[0], work)[0, :6] = np.arange(6)
     rows.forward_rows_hook(context_of(network, work, 1, n_rows=1), 0, 0, 1)
     p = net.parameters()
@@ -305,7 +307,10 @@ def test_twenty_steps_beside_pytorch(rng, activation, options):
     learned = [name for name in p if "running" not in name]
     for name in learned:
         p[name].requires_grad_()
-    network, work = net.compiled.view(seed=4, packed=True), net.compiled.layout.workspace(n_rows, 3)
+    network, work = (
+        net.compiled_network.view(seed=4, packed=True),
+        net.compiled_network.layout.workspace(n_rows, 3),
+    )
     state = problems.make_state(net, fastnn.SGD(lr=0.1), 1)
     for number in range(1, 21):
         x, y = rng.standard_normal((n_rows, 6)), rng.standard_normal((n_rows, 3))
@@ -341,6 +346,6 @@ def test_twenty_steps_beside_pytorch(rng, activation, options):
 
 def gradient_views(net, flat):
     """Parts of a gradient for weight, bias, shift, gain and slope of each layer."""
-    for matrix, n_in in zip(net.compiled.layout.weights(flat), net.sizes[:-1], strict=True):
+    for matrix, n_in in zip(net.compiled_network.layout.weights(flat), net.sizes[:-1], strict=True):
         yield matrix[:n_in]
         yield from matrix[n_in:]

@@ -49,12 +49,14 @@ class Rows:
         order = rng.permutation(n_rows + n_more)
         self.data = as_data(self.x)._replace(indices=order)
         self.dense = self.x.toarray()[order].astype("f8")  # in the order
-        self.network = self.net.compiled.view(seed=5)
+        self.network = self.net.compiled_network.view(seed=5)
         self.n_rows, n_entries = n_rows, self.x.nnz
-        self.work = self.net.compiled.layout.workspace(n_rows, 1, n_entries=n_entries, n_parts=n_parts)
+        self.work = self.net.compiled_network.layout.workspace(
+            n_rows, 1, n_entries=n_entries, n_parts=n_parts
+        )
         for array in self.work[1:]:
             array.fill(np.nan if array.dtype.kind == "f" else -1)
-        self.layer = self.net.compiled.layout.layers[0]
+        self.layer = self.net.compiled_network.layout.layers[0]
 
     def outputs(self):
         """Outgoing activations, padding included, and the rows beyond the batch."""
@@ -124,12 +126,12 @@ def test_sort_of_many_features(rng):
     """Numbers of 23 bits need three passes of the sort."""
     n_in, n_entries = 2**23 - 5, 4000
     columns = np.sort(rng.integers(0, n_in, n_entries)).astype(np.int32)
-    layout = fastnn.MLP([2, 2], seed=0).compiled.layout
+    layout = fastnn.MLP([2, 2], seed=0).compiled_network.layout
     work = layout.workspace(1, 1, n_entries=n_entries)
     data = fastnn.network.inputs.as_data(rng.random((1, n_entries), "float32"))
     shuffled = rng.permutation(n_entries)
     data = data._replace(columns=columns[shuffled], starts=np.array([0, n_entries]))
-    network = fastnn.MLP([2, 2], seed=0).compiled.view()
+    network = fastnn.MLP([2, 2], seed=0).compiled_network.view()
     context = records.HookContext(network, work, 0, 1, np.empty(0, np.int64), 1, 1, False)
     kernels.sparse_sort(context, data, 0, 0, n_in)
     half = work.counts[0, kernels.HALF]
@@ -476,10 +478,10 @@ def test_the_penalty_of_a_lazy_step_is_that_of_the_weights_it_moves(rng):
     options = {"loss": "cross_entropy", "batch_size": None, "lazy": True}
     trainer = fastnn.Trainer(net, l2=0.5, l1=0.25, optimizer="sgd", **options)
     loss = trainer.evaluate(x, [0, 1])["cost"]
-    cost = trainer.fit(x, [0, 1], epochs=1, verbose=0).epochs[0].cost
+    epoch = trainer.fit(x, [0, 1], epochs=1, verbose=0).epochs[0]
     moved = w[[1, 3]]
     penalty = (0.25 * (moved**2).sum() + 0.25 * np.abs(moved).sum()) / 2
-    np.testing.assert_allclose(cost, loss + penalty, rtol=1e-14)
+    np.testing.assert_allclose([epoch.cost, epoch.penalty], [loss, penalty], rtol=1e-14)
     np.testing.assert_array_equal(net.weights[0][others], w[others])
     assert (net.weights[0][[1, 3]] != moved).all()
 
