@@ -1,9 +1,13 @@
 """Number of threads of a call, and the rules for opening a parallel region.
 
 Each of numba's threading layers has a limit: workqueue aborts the process if two Python threads enter it,
-and GNU OpenMP if a forked child does. So only one Python thread at a time opens a region, and no child that
-inherited a started layer does. A caller that may not open a region runs on its own thread, with the same
-results to the bit; where several threads or processes train at once, the cores are busy anyway.
+GNU OpenMP if a forked child does, and a child hangs by chance in TBB. So only one Python thread at a time
+opens a region, and no child that inherited a started layer does. A caller that may not open a region runs on
+its own thread, with the same results to the bit; where several threads or processes train at once, the cores
+are busy anyway.
+
+numba's own functions for the number of threads take a lock that a process shares with its children, and with
+which a child can make its parent hang. So they are called only to start the layer.
 """
 
 from __future__ import annotations
@@ -16,8 +20,10 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.np.ufunc import parallel
 
 from ._checks import check_count
+from ._fork import new_lock, unforked
 from ._jit import compiled_form
 from .kernels.team import run_parts
 
@@ -79,9 +85,9 @@ def parts_for(n_threads: int | None, flops: float, cutoff: float, n_shares: int)
     return max(1, min(n_threads or usable_cores(), usable_cores(), n_shares))
 
 
-_gate = threading.Lock()
+_gate = new_lock()
 _working: set[int] = set()  # Python threads at work; no lock, as each changes only its own entry
-_forked_with_layer = False
+_has_foreign_layer = False  # a layer that was started, or was being started, before this process was forked
 
 
 def _layer() -> str | None:
@@ -93,10 +99,18 @@ def _layer() -> str | None:
 
 
 def _after_fork_in_child() -> None:
-    global _gate, _forked_with_layer
-    _gate = threading.Lock()
+    global _has_foreign_layer
     _working.clear()
-    _forked_with_layer = _layer() not in (None, "tbb")
+    _has_foreign_layer = _layer() is not None or _is_being_started()
+
+
+def _is_being_started() -> bool:
+    """Return whether another thread, of code that is not fastnn's, is starting the layer."""
+    lock = parallel._backend_init_thread_lock
+    if not lock.acquire(blocking=False):
+        return True
+    lock.release()
+    return False
 
 
 if hasattr(os, "register_at_fork"):
@@ -111,12 +125,14 @@ def start_layer() -> str | None:
     >>> start_layer() in ("omp", "tbb", "workqueue")
     True
     """
-    numba.get_num_threads()
+    if _layer() is None:
+        with unforked():
+            numba.get_num_threads()
     return _layer()
 
 
 def _layer_allows() -> bool:
-    if _forked_with_layer:
+    if _has_foreign_layer:
         return False
     # Other numba code in this process may enter workqueue, too. It is most likely called from the main
     # thread, so only that one opens a region.
@@ -129,8 +145,10 @@ _addresses: dict[tuple[Any, np.dtype], int] = {}
 def _address(function: Any, dtype: np.dtype, args: tuple[Any, ...]) -> int:
     """Return the address of a kernel's code for a dtype; only the dtype specialises a kernel."""
     if (function, dtype) not in _addresses:
-        form = compiled_form(function, args)
-        _addresses[function, dtype] = form.library.get_pointer_to_function(form.fndesc.llvm_func_name)
+        with unforked():  # LLVM has locks, too
+            form = compiled_form(function, args)
+            address = form.library.get_pointer_to_function(form.fndesc.llvm_func_name)
+        _addresses[function, dtype] = address
     return _addresses[function, dtype]
 
 
@@ -181,18 +199,17 @@ class at_work:  # noqa: N801  (reads as the function it is used as)
 
 def _run_region(function: Any, dtype: np.dtype, n_parts: int, args: tuple[Any, ...]) -> bool:
     """Call every part of the work in a parallel region; return False if none may be opened."""
-    gate = _gate
-    if not gate.acquire(blocking=False):
+    if not _gate.acquire(blocking=False):
         return False
     try:
         if not _layer_allows():
             return False
-        before = numba.get_num_threads()
-        numba.set_num_threads(n_parts)
+        before = parallel._get_num_threads()
+        parallel._set_num_threads(n_parts)
         try:
             run_parts(_address(function, dtype, (0, n_parts, *args)), n_parts, args)
         finally:
-            numba.set_num_threads(before)
+            parallel._set_num_threads(before)
         return True
     finally:
-        gate.release()
+        _gate.release()

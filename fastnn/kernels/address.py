@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numba
 import numpy as np
@@ -12,11 +13,11 @@ from numba.extending import intrinsic
 from .._jit import compiled_form
 from .simd import without_counts
 
-_alive: dict[int, object] = {}
+_functions: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by address
 
 
 def address_of(function: Any, like: tuple[Any, ...]) -> int:
-    """Address of a jitted function compiled for arguments of these types; it stays valid.
+    """Address of a jitted function compiled for arguments of these types; valid as long as the function.
 
     Parameters
     ----------
@@ -26,11 +27,11 @@ def address_of(function: Any, like: tuple[Any, ...]) -> int:
         Numba types of the arguments that :func:`call_at` will be given, or examples of them.
     """
     if numba.config.DISABLE_JIT:
-        _alive[id(function)] = function
-        return id(function)
-    form = compiled_form(function, like)
-    address = form.library.get_pointer_to_function(form.fndesc.llvm_func_name)
-    _alive[address] = function  # the code lives as long as its dispatcher
+        address = id(function)
+    else:
+        form = compiled_form(function, like)
+        address = form.library.get_pointer_to_function(form.fndesc.llvm_func_name)
+    _functions[address] = function
     return address
 
 
@@ -111,7 +112,7 @@ if numba.config.DISABLE_JIT:
 
     def call_at(address, arguments):
         """NumPy form."""
-        _alive[address](*arguments)
+        _functions[address](*arguments)
 
     def pointer_to(value):
         """NumPy form: the tuple itself."""

@@ -57,7 +57,7 @@ LAYER = np.dtype(
     )
 )
 # Places in the array of totals through which a call reports.
-COST_SUM, SCORE_SUM, WEIGHT_SUM, STEPS_DONE, ROWS_DONE, FAILED, N_TOTALS = range(7)
+COST_SUM, PENALTY_SUM, SCORE_SUM, WEIGHT_SUM, STEPS_DONE, ROWS_DONE, FAILED, N_TOTALS = range(8)
 NOT_FINITE, NOT_TOGETHER = 1, 2
 
 

@@ -18,6 +18,7 @@ from .records import (
     FAILED,
     NOT_FINITE,
     NOT_TOGETHER,
+    PENALTY_SUM,
     ROWS_DONE,
     SCORE_SUM,
     STEPS_DONE,
@@ -94,8 +95,8 @@ def train_part(part, n_parts, team, network, work, data, objective, state, plan,
             call_at(settings.after_hook, (context, state))
         team_meet(team, n_parts)
         if part == 0 and updates and settings.l2 + settings.l1 > 0:
-            # The totals weigh a batch's cost by its rows.
-            totals[COST_SUM] += state.penalty.sum() * (stop - begin)
+            # The totals weigh a batch's cost and penalty by its rows.
+            totals[PENALTY_SUM] += state.penalty.sum() * (stop - begin)
         step += 1
         first += n
 

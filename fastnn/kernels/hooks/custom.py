@@ -1,6 +1,7 @@
 """Kernels of the user's own activations and losses, which numba compiles in this process.
 
-They are closures, which the cache on disk cannot hold; each takes about a second per dtype.
+They are closures, which the cache on disk cannot hold; each takes about a second per dtype, and 3 MB, which
+numba cannot free before the process ends. So functions that compute the same share one.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import numpy as np
 from numba.core import errors, types
 
 from ..._checks import function_name
+from ..._jit import jit
 from .activations import apply_terms as apply_activation
+from .content import Content
 from .functions import number
 from .losses import apply_to_output
 
-_njit = functools.partial(numba.njit, nogil=True, error_model="numpy")
+_njit = functools.partial(jit, cache=False)
+_MOST_KERNELS = 256  # of functions no longer in use; to forget one frees a tenth of its memory
 
 # With this step the truncation error of a central difference is about as large as its rounding error.
 STEP = float(np.cbrt(np.finfo(np.float64).eps))
@@ -28,6 +32,24 @@ STEP = float(np.cbrt(np.finfo(np.float64).eps))
 TOLERANCE = 1e-5
 POINTS = tuple(np.linspace(-6.0, 6.0, 97))
 TARGETS = (-2.5, -1.0, 0.0, 0.3, 1.0, 4.0)
+
+
+def _shared(make_kernel: Callable[..., Callable[..., None]]) -> Callable[..., Callable[..., None]]:
+    """Decorate a maker of kernels so that functions of equal content are given the same kernel."""
+    kernel_of = functools.lru_cache(_MOST_KERNELS)(lambda content: make_kernel(*content.functions))
+
+    @functools.wraps(make_kernel)
+    def shared(
+        value: Callable[..., float], derivative: Callable[..., float] | None = None
+    ) -> Callable[..., None]:
+        content = Content(value, derivative)
+        if content.key is None or numba.config.DISABLE_JIT:
+            return make_kernel(value, derivative)
+        kernel = kernel_of(content)
+        content.freeze()
+        return kernel
+
+    return shared
 
 
 def _compiled(role: str, function: Callable[..., float], n_args: int) -> Any:
@@ -47,7 +69,7 @@ def _compiled(role: str, function: Callable[..., float], n_args: int) -> Any:
     for kind in (types.float32, types.float64):
         try:
             dispatcher.compile((kind,) * n_args)
-        except (errors.NumbaError, TypeError, NotImplementedError) as error:
+        except (errors.NumbaError, TypeError, ValueError, NotImplementedError) as error:
             lines = [line.strip() for line in str(error).splitlines()]
             reason = next((line for line in lines if line and not line.startswith("Failed in")), repr(error))
             if "<class 'function'>" in reason:
@@ -106,6 +128,7 @@ def _half_step(x):
     return STEP * max(1.0, abs(x))
 
 
+@_shared
 def activation_kernel(
     value: Callable[[float], float], derivative: Callable[[float], float] | None = None
 ) -> Callable[..., None]:
@@ -125,7 +148,7 @@ def activation_kernel(
     f = _compiled(role, value, 1)
     if derivative is None:
 
-        @_njit(inline="always")
+        @_njit(inline=True)
         def terms(z, alpha):
             x = np.float64(z)
             h = _half_step(x)
@@ -135,7 +158,7 @@ def activation_kernel(
         g = _compiled(f"derivative of {role}", derivative, 1)
         _check_derivative(role, function_name(value), f, g, ((z,) for z in POINTS))
 
-        @_njit(inline="always")
+        @_njit(inline=True)
         def terms(z, alpha):
             return number(f(z), z), number(g(z), z)
 
@@ -146,6 +169,7 @@ def activation_kernel(
     return kernel
 
 
+@_shared
 def loss_kernel(
     value: Callable[[float, float], float], derivative: Callable[[float, float], float] | None = None
 ) -> Callable[..., None]:
@@ -157,7 +181,7 @@ def loss_kernel(
     f = _compiled(role, value, 2)
     if derivative is None:
 
-        @_njit(inline="always")
+        @_njit(inline=True)
         def terms(a, y, p, q):
             x, target, error = np.float64(a), np.float64(y), a - y
             h = _half_step(x)
@@ -169,7 +193,7 @@ def loss_kernel(
         points = ((a, y) for y in TARGETS for a in POINTS)
         _check_derivative(role, function_name(value), f, g, points)
 
-        @_njit(inline="always")
+        @_njit(inline=True)
         def terms(a, y, p, q):
             error = a - y
             return number(f(a, y), a), number(g(a, y), a), error * error

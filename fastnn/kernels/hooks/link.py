@@ -133,13 +133,19 @@ def addresses_of_rows(network: Network, work: Workspace, *, embeds: bool, hooked
     dtype, context, addresses = network.params.dtype, context_type(network, work), {}
     matrix = _array(dtype, 2)
     if embeds:
-        addresses["embed_hook"] = address_of(embed_rows_hook, (context, matrix, _WORDS, *[_INT] * 3))
+        addresses["embed_hook"] = address_of_embed(network, work)
     if hooked:
         addresses["forward_hook"] = address_of(forward_rows_hook, (context, *[_INT] * 3))
         addresses["backward_hook"] = address_of(backward_rows_hook, (context, *[_INT] * 3))
     if addresses:
         addresses["gradient_hook"] = address_of(sum_gradient_hook, (matrix, context, *[_INT] * 5))
     return addresses
+
+
+def address_of_embed(network: Network, work: Workspace) -> int:
+    """Address of :func:`.rows.embed_rows_hook`."""
+    matrix = _array(network.params.dtype, 2)
+    return address_of(embed_rows_hook, (context_type(network, work), matrix, _WORDS, *[_INT] * 3))
 
 
 def addresses_of_sparse(network: Network, work: Workspace) -> dict[str, int]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..._jit import jit, span
-from ..activations import activate_output, exp_rows, multiply_by_derivative, row_max, row_sum
+from ..activations import SOFTMAX, activate_output, exp_rows, multiply_by_derivative, row_max, row_sum
 from ..exponential import exp, exp_negative, log1p_positive, log_normal, sigmoid, tanh
 from ..losses import _is_first
 from ..simd import padded
@@ -384,3 +384,26 @@ def kl_divergence(row_loss, row_score, delta, z, y, numbers, scale, share, outpu
             delta[r, o] = delta[r, o] * norm - y[r, o] * weight
             z[r, o] = y[r, o] * (log_or_zero(y[r, o]) + (largest - z[r, o]))
         row_loss[r] = (row_sum(z, n_out, np.intp(r)) + log_normal(row_loss[r])) * scale
+
+
+# --- a gradient from outside --------------------------------------------------------------------------
+
+
+@jit
+def linear(row_loss, row_score, delta, z, y, numbers, scale, share, output, n_out, r0, r1):
+    """``sum_o y a``: its slope by the outputs a, y, is the gradient of a cost that is computed elsewhere."""
+    weight = z.dtype.type(scale * share)
+    activate_output(z, row_loss, row_score, output, n_out, r0, r1)
+    for r in span(r0, r1):
+        for o in span(0, n_out):
+            delta[r, o] = y[r, o] * z[r, o]
+        total = row_sum(delta, n_out, np.intp(r))
+        row_loss[r], row_score[r] = total * scale, 0.0
+        mean = z.dtype.type(total)
+        if output == SOFTMAX:
+            for o in span(0, n_out):
+                delta[r, o] = (y[r, o] - mean) * z[r, o] * weight
+        else:
+            for o in span(0, n_out):
+                delta[r, o] = y[r, o] * weight
+    multiply_by_derivative(delta, z, output, r0, r1, np.intp(0), n_out)

@@ -336,8 +336,17 @@ def _multiply(out, a, n_out, r0, r1):
 
 
 @jit
-def _batch_norm_back(delta, normed, gain, statistics, context, n_out, r0, r1):
-    """From d cost / d z after the batch normalisation to before it; mean and scale depend on all rows."""
+def _batch_norm_back(delta, normed, gain, statistics, running, context, n_out, r0, r1):
+    """From d cost / d z after the batch normalisation to before it.
+
+    Mean and scale depend on all rows of the batch, but for the running ones, which are constants.
+    """
+    if context.step == 0:
+        for r in span(r0, r1):
+            for o in span(0, n_out):
+                scale = delta.dtype.type(1) / math.sqrt(running[1, o] + delta.dtype.type(NORM_EPS))
+                delta[r, o] *= gain[o] * scale
+        return
     team_meet(context.team, context.n_parts)
     o0, o1 = owned_columns(context.part, context.n_parts, n_out)
     for o in span(o0, o1):
@@ -388,7 +397,7 @@ def backward_rows_hook(context, depth, r0, r1):
     if above.residual > 0:
         _add_panels(panels, carried_of(above, work), np.bool_(False), capacity, n_out, r0, r1)
     if depth < 0:
-        if above.input_dropout > 0:
+        if above.input_dropout > 0 and context.step > 0:
             drop_panels(panels, capacity, network, above.input_dropout, context, depth, n_out, r0, r1)
         return
     if layer.residual > 0:
@@ -407,7 +416,8 @@ def backward_rows_hook(context, depth, r0, r1):
                 slopes[r, o] = delta[r, o]
         if layer.norm == BATCH_NORM:
             statistics = matrix(work.statistics, N_STATISTICS * layer.s_start, N_STATISTICS, layer.w_cols)
-            _batch_norm_back(delta, normed, gain, statistics, context, n_out, r0, r1)
+            running = matrix(network.running, 2 * layer.s_start, 2, layer.w_cols)
+            _batch_norm_back(delta, normed, gain, statistics, running, context, n_out, r0, r1)
         else:
             row_scale = work.row_scale[depth * work.capacity :]
             _layer_norm_back(delta, normed, row_scale, gain, n_out, r0, r1)
