@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import fastnn
 from fastnn.network import files as model_file
 
-SCRIPTS = Path(fastnn.__file__).resolve().parents[1] / "scripts/hardening"
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts/hardening"
 sys.path.append(str(SCRIPTS))
 if not (SCRIPTS / "judge.py").exists():
     pytest.skip("fastnn is installed without its scripts", allow_module_level=True)

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import fastnn
-
-ROOT = Path(fastnn.__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "scripts/hardening"
 pytestmark = [
     pytest.mark.skipif(not SCRIPTS.exists(), reason="fastnn is installed without its scripts"),
@@ -35,7 +33,7 @@ LONGER = {
 
 
 def run(script, options, **environment):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    environment = {**os.environ, **environment}
     command = [sys.executable, str(SCRIPTS / script), *options.split()]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
 

@@ -117,7 +117,7 @@ def test_types_are_shipped():
     assert (Path(fastnn.__file__).parent / "py.typed").exists()
 
 
-ROOT = Path(fastnn.__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]  # fastnn may be installed elsewhere
 # PyPI's "fastnn", another project: to be installed, with extras or a version, or as the name of this one.
 FOREIGN = re.compile(
     r"""(?mx)

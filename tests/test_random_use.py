@@ -25,7 +25,7 @@ for module in (
 hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import strategies as st  # noqa: E402
 
-FOLDER = Path(fastnn.__file__).resolve().parents[1] / "scripts/hardening"
+FOLDER = Path(__file__).resolve().parents[1] / "scripts/hardening"
 if not FOLDER.exists():
     pytest.skip("fastnn is installed without its scripts", allow_module_level=True)
 sys.path.append(str(FOLDER))
