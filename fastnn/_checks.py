@@ -49,6 +49,17 @@ def shown(value: Any) -> str:
     return in_sentence(text, _MOST_LETTERS)
 
 
+def escaped(text: str) -> str:
+    r"""Return a text in which what does not print, such as a line end, stands as Python writes it.
+
+    Examples
+    --------
+    >>> print(escaped("a\x1b[31m\n"))
+    a\x1b[31m\n
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def in_sentence(text: str, most: int = 1000) -> str:
     r"""Return a text, which may be a stranger's, as a part of a sentence: on one line, and printable.
 
@@ -57,9 +68,7 @@ def in_sentence(text: str, most: int = 1000) -> str:
     >>> print(in_sentence("a\n  b\x1b[31m"), in_sentence("a" * 20, 10))
     a b\x1b[31m aaaaaaa...
     """
-    text = " ".join(text[: 10 * most].split())
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    text = escaped(" ".join(text[: 10 * most].split()))
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

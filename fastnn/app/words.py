@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import _checks
 from ..data.tables.notes import list_some
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def printable(text: str, n_letters: int | None = None) -> str:
     a\x1b[31m\n ab…
     """
     text = text if n_letters is None or len(text) <= n_letters else f"{text[:n_letters]}…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return _checks.escaped(text)
 
 
 def print_content(

@@ -27,7 +27,7 @@ from ..training.callbacks import CallbackList
 from ..training.loop import DivergenceError
 from ..training.trainer import Trainer
 from .base import BaseMLP, Rows
-from .parameters import RATE_RULES, AnyCallable, checks_parameters
+from .parameters import RATE_RULES, AnyCallable, check_sizes, checks_parameters
 from .tasks import FitTasks
 
 SMALLEST_RATE = 1e-6  # learning_rate="adaptive" stops below it, as in scikit-learn
@@ -161,6 +161,7 @@ class FittableMLP(BaseMLP):
         incremental: bool = False,
         tasks: FitTasks | None = None,
     ) -> Estimator:
+        check_sizes(self)
         resume = resume and hasattr(self, "coefs_")
         dtypes = self._allowed_dtypes(np.asarray(self.coefs_[0]).dtype if resume else None)
         X, y = self._check_data(X, y, dtypes, reset=not (resume and hasattr(self, "n_features_in_")))
@@ -203,7 +204,7 @@ class FittableMLP(BaseMLP):
     def _make_trainer(self, net: MLP, optimizer: Optimizer, n_rows: int, seed: int | None = None) -> Trainer:
         batch_size = 200 if self.batch_size == "auto" else self.batch_size
         if self.batch_size != "auto" and batch_size > n_rows:
-            warnings.warn(f"batch_size={batch_size} is clipped to the {n_rows} samples.", stacklevel=7)
+            warnings.warn(f"batch_size={batch_size} is clipped to the {n_rows} samples.", stacklevel=6)
         loss = self._make_loss()
         if loss.kind != "class":
             loss = loss.scaled(self.n_outputs_)  # the sum over the outputs, as in scikit-learn
@@ -271,7 +272,7 @@ class FittableMLP(BaseMLP):
                 f"lbfgs has not converged after {result.nit} iterations ({result.message}): raise max_iter "
                 "or max_fun, or standardise X.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
 
     # --- epochs -----------------------------------------------------------------------------------------
@@ -323,14 +324,14 @@ class FittableMLP(BaseMLP):
                 f"validation score are restored. Try a smaller learning rate than {trainer.lr:g}, or "
                 "standardise X and y.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
         else:
             if not incremental and history.stop_reason == "epochs":
                 warnings.warn(
                     f"Training ended after max_iter={self.max_iter} epochs and has not converged yet.",
                     ConvergenceWarning,
-                    stacklevel=6,
+                    stacklevel=5,
                 )
         if self._best_parameters is not None and (self.stopped_ or not incremental):
             _set_parameters(net, self._best_parameters)

@@ -5,7 +5,6 @@ The constructors themselves are written out in each class, because scikit-learn 
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
@@ -241,17 +240,16 @@ def documented(thing: AnyCallable) -> AnyCallable:
 
 
 def checks_parameters(method: AnyCallable) -> AnyCallable:
-    """Check the estimator's parameters before a method that fits it: as scikit-learn does, and their size."""
+    """Let scikit-learn check the estimator's parameters before a method that fits it."""
+    return _fit_context(prefer_skip_nested_validation=True)(method)
 
-    @functools.wraps(method)
-    def checked(estimator: Any, *args: Any, **kwargs: Any) -> Any:
-        for name, value in estimator.get_params(deep=False).items():
-            # scikit-learn takes integers that no float can represent.
-            if isinstance(value, Integral) and not isinstance(value, bool):
-                check_number(name, value, -np.inf)
-        return method(estimator, *args, **kwargs)
 
-    return _fit_context(prefer_skip_nested_validation=True)(checked)
+def check_sizes(estimator: Any) -> None:
+    """Refuse parameters that no float can represent: scikit-learn takes integers of any size."""
+    for name in CONSTRAINTS:
+        value = getattr(estimator, name)
+        if isinstance(value, Integral) and not isinstance(value, bool):
+            check_number(name, value, -np.inf)
 
 
 def keep_arguments(estimator: Any, arguments: dict[str, Any]) -> None:

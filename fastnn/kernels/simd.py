@@ -24,6 +24,7 @@ through in a debugger. They stand beside the intrinsics in this file, which is l
 
 from __future__ import annotations
 
+import functools
 from types import SimpleNamespace
 
 import llvmlite.binding as llvm
@@ -476,6 +477,22 @@ def transpose_square(typingctx, out, out_row, out_col, a, row, col):
     return types.void(out, n_type, n_type, a, n_type, n_type), codegen
 
 
+def array_at(context, builder, kind, data, shape):
+    """The code of a C-contiguous array of the numba type `kind` at an address, which nobody owns."""
+    view = cgutils.create_struct_proxy(kind)(context, builder)
+    size = _intp(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    strides = [size]
+    for n in reversed(shape[1:]):
+        strides.insert(0, builder.mul(n, strides[0]))
+    view.data = builder.bitcast(data, view.data.type)
+    view.shape, view.strides = cgutils.pack_array(builder, shape), cgutils.pack_array(builder, strides)
+    view.nitems = functools.reduce(builder.mul, shape)
+    view.itemsize = size
+    view.meminfo = cgutils.get_null_value(view.meminfo.type)
+    view.parent = cgutils.get_null_value(view.parent.type)
+    return view._getvalue()
+
+
 @intrinsic
 def matrix(typingctx, flat, offset, n_rows, row_length):
     """View of ``flat[offset : offset + n_rows * row_length]`` as a C-contiguous matrix.
@@ -487,19 +504,7 @@ def matrix(typingctx, flat, offset, n_rows, row_length):
 
     def codegen(context, builder, signature, args):
         source = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0])
-        view = cgutils.create_struct_proxy(result)(context, builder)
-        size = context.get_abi_sizeof(context.get_data_type(flat.dtype))
-        shape = [args[2], args[3]]
-        strides = [builder.mul(args[3], _intp(size)), _intp(size)]
-        pack = cgutils.pack_array
-        view.data = builder.gep(source.data, [args[1]])
-        view.shape = pack(builder, shape)
-        view.strides = pack(builder, strides)
-        view.nitems = builder.mul(*shape)
-        view.itemsize = _intp(size)
-        view.meminfo = cgutils.get_null_value(view.meminfo.type)
-        view.parent = cgutils.get_null_value(view.parent.type)
-        return view._getvalue()
+        return array_at(context, builder, result, builder.gep(source.data, [args[1]]), [args[2], args[3]])
 
     n = types.intp
     return result(flat, n, n, n), codegen
@@ -511,18 +516,10 @@ def as_one_row(typingctx, array, r0, r1):
 
     def codegen(context, builder, signature, args):
         source = cgutils.create_struct_proxy(array)(context, builder, args[0])
-        view = cgutils.create_struct_proxy(array)(context, builder)
         _, row_length = cgutils.unpack_tuple(builder, source.shape, 2)
-        size = context.get_abi_sizeof(context.get_data_type(array.dtype))
         n = builder.mul(builder.sub(args[2], args[1]), row_length)
-        view.data = builder.gep(source.data, [builder.mul(args[1], row_length)])
-        view.shape = cgutils.pack_array(builder, [_intp(1), n])
-        view.strides = cgutils.pack_array(builder, [builder.mul(n, _intp(size)), _intp(size)])
-        view.nitems = n
-        view.itemsize = _intp(size)
-        view.meminfo = cgutils.get_null_value(view.meminfo.type)
-        view.parent = cgutils.get_null_value(view.parent.type)
-        return view._getvalue()
+        data = builder.gep(source.data, [builder.mul(args[1], row_length)])
+        return array_at(context, builder, array, data, [_intp(1), n])
 
     return array(array, types.intp, types.intp), codegen
 

@@ -12,7 +12,7 @@ from ..kernels.hooks import link
 from ..kernels.records import Data, Network
 from ..kernels.step import pack_weights
 from .architecture import Architecture
-from .layout import aligned_zeros
+from .layout import Layout, aligned_zeros
 
 
 class CompiledNetwork:
@@ -42,6 +42,7 @@ class CompiledNetwork:
         self._panels_t = aligned_zeros(layout.n_panels_t, layout.dtype)
         self._columns = architecture.feature_columns()
         self._hooks: dict[str, int] | None = None
+        self._to_inputs: tuple[Layout, np.ndarray, int] | None = None
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return views of everything the network has learnt, by name; see :meth:`fastnn.MLP.parameters`."""
@@ -120,6 +121,25 @@ class CompiledNetwork:
             if activation.code is not None and not (spec.norm or spec.residual):
                 layers["hooked"][depth], layers["activation"][depth] = 0, activation.code
         return network._replace(layers=layers)
+
+    def view_to_inputs(self) -> tuple[Network, Layout]:
+        """Return the record for a pass back to the inputs, as after a prediction, and its layout.
+
+        It has panels of its own, for the weights as they are now.
+        """
+        view = self.view_to_predict()
+        if self._to_inputs is None:
+            layout, columns = self.architecture.make_layout(to_inputs=True), self._columns
+            if not self.architecture.embeddings:
+                columns = np.arange(self.architecture.sizes[0])
+            for name in ("function", "hooked", "activation"):
+                layout.layers[name][: layout.n_layers] = view.layers[name][: layout.n_layers]
+            self._to_inputs = layout, columns, link.address_of_embed(view, layout.workspace(0, 0))
+        layout, columns, embed_hook = self._to_inputs
+        panels_t = aligned_zeros(layout.n_panels_t, layout.dtype)
+        view = view._replace(layers=layout.layers, columns=columns, panels_t=panels_t, embed_hook=embed_hook)
+        pack_weights(view)
+        return view, layout
 
     def row_flops(self, data: Data) -> float:
         """Return the FLOPs of the matrix products for one row; for sparse rows, the average."""

@@ -6,7 +6,7 @@ whose arrays are contiguous and have the right types. Arrays that already are so
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,17 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from ..kernels.records import Data
 from .architecture import Architecture
+
+
+def is_ready(x: Any, n_in: int, dtype: np.dtype[Any]) -> TypeGuard[np.ndarray]:
+    """Return whether the kernels take features as they are: a matrix of the dtype in C order."""
+    return (
+        type(x) is np.ndarray
+        and x.dtype == dtype
+        and x.ndim == 2
+        and x.shape[1] == n_in
+        and x.flags.c_contiguous
+    )
 
 
 def check_features(name: str, x: Any, architecture: Architecture, min_rows: int = 1) -> Any:

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 from ..kernels.address import address_of
 from ..kernels.predict import predict_hooked_part
 from ..kernels.records import Network, Workspace
-from ..kernels.simd import CACHE_LINE
+from ..kernels.simd import CACHE_LINE, array_at
 from .compiled import CompiledNetwork
 from .predictor import Predictor
 
@@ -131,7 +131,7 @@ def _forward_of(view: Network, work: Workspace) -> Any:
                 array = cgutils.create_struct_proxy(kind)(context, builder, value)
                 n = cgutils.unpack_tuple(builder, array.shape, 1)[0]
                 one = context.get_constant(types.intp, 1)
-                rows.append(_array(context, builder, kinds[2], array.data, [one, n]))
+                rows.append(array_at(context, builder, kinds[2], array.data, [one, n]))
 
             def fixed(kind, array):  # type: ignore[no-untyped-def]
                 data = context.add_dynamic_addr(builder, array.ctypes.data, "fastnn")
@@ -173,22 +173,4 @@ def _record(context: Any, builder: Any, kind: Any, record: tuple[Any, ...], make
 def _array_like(context: Any, builder: Any, kind: Any, data: Any, array: np.ndarray) -> Any:
     """Return the value of an array of the shape of another, with its data at an address."""
     shape = [context.get_constant(types.intp, n) for n in array.shape]
-    return _array(context, builder, kind, data, shape)
-
-
-def _array(context: Any, builder: Any, kind: Any, data: Any, shape: list[Any]) -> Any:
-    """Return the value of a C-contiguous array with its data at an address; nobody owns them."""
-    array = cgutils.create_struct_proxy(kind)(context, builder)
-    size = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
-    strides = [size]
-    for n in reversed(shape[1:]):
-        strides.insert(0, builder.mul(strides[0], n))
-    n_items = context.get_constant(types.intp, 1)
-    for n in shape:
-        n_items = builder.mul(n_items, n)
-    array.data = builder.bitcast(data, array.data.type)
-    array.shape, array.strides = cgutils.pack_array(builder, shape), cgutils.pack_array(builder, strides)
-    array.itemsize, array.nitems = size, n_items
-    array.meminfo = cgutils.get_null_value(array.meminfo.type)
-    array.parent = cgutils.get_null_value(array.parent.type)
-    return array._getvalue()
+    return array_at(context, builder, kind, data, shape)

@@ -17,7 +17,7 @@ from ..kernels.predict import predict_hooked_part, predict_part, predict_sparse_
 from ..kernels.records import LAYER, Data, Network
 from ..kernels.sizes import PACKED_CALL_ROWS, PARALLEL_CALL_FLOPS, ROW_BLOCK
 from .compiled import CompiledNetwork
-from .inputs import check_dense
+from .inputs import check_dense, is_ready
 
 
 @functools.cache
@@ -105,14 +105,7 @@ class Predictor:
         ValueError, TypeError
             If x is not what the network takes.
         """
-        if not (
-            type(x) is np.ndarray
-            and x.dtype == self._dtype
-            and x.ndim == 2
-            and x.shape[1] == self._n_in
-            and x.flags.c_contiguous
-            and not self._embeds  # else category numbers must be checked
-        ):
+        if self._embeds or not is_ready(x, self._n_in, self._dtype):  # category numbers must be checked
             x = check_dense("x", x, self._network.architecture, min_rows=0)
         n_rows = len(x)
         out = np.empty((n_rows, self._n_out), self._dtype)

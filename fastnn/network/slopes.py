@@ -7,13 +7,10 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._threads import launch, parts_for
-from ..kernels.hooks import link
 from ..kernels.hooks.slopes import input_gradient_part
 from ..kernels.sizes import PARALLEL_CALL_FLOPS, ROW_BLOCK
-from ..kernels.step import pack_weights
 from .compiled import CompiledNetwork
 from .inputs import check_dense
-from .layout import aligned_zeros
 
 
 class Slopes:
@@ -105,20 +102,11 @@ def _input_gradient(
     network: CompiledNetwork, x: np.ndarray, output_grad: np.ndarray, n_threads: int | None
 ) -> np.ndarray:
     """Compute the gradient by x; both arrays are writable, C-contiguous and of the network's dtype."""
-    architecture, dtype, n_rows = network.architecture, network.layout.dtype, len(x)
-    layout = architecture.make_layout(to_inputs=True)
-    view = network.view_to_predict()
-    for name in ("function", "hooked", "activation"):
-        layout.layers[name][: layout.n_layers] = view.layers[name][: layout.n_layers]
+    n_rows, n_out = output_grad.shape
+    view, layout = network.view_to_inputs()
     flops = 4.0 * n_rows * network.params.size
     n_parts = parts_for(n_threads, flops, PARALLEL_CALL_FLOPS, -(-n_rows // ROW_BLOCK))
-    work = layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, architecture.sizes[-1])
-    columns = np.arange(architecture.sizes[0]) if not architecture.embeddings else view.columns
-    view = view._replace(
-        layers=layout.layers, columns=columns, panels_t=aligned_zeros(layout.n_panels_t, dtype)
-    )
-    view = view._replace(embed_hook=link.address_of_embed(view, work))
-    pack_weights(view)
+    work = layout.workspace(min(n_rows, ROW_BLOCK) * n_parts, n_out)
     grads = np.empty_like(x)
-    launch(input_gradient_part, dtype, n_parts, grads, x, output_grad, view, work)
+    launch(input_gradient_part, layout.dtype, n_parts, grads, x, output_grad, view, work)
     return grads

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,22 @@ from .averages import Averager
 from .settings import Settings
 
 _VECTORS = ("m", "v", "u", "full_grad")
+
+
+@dataclass
+class StepPlan:
+    """What single steps are in the eyes of a schedule: epochs of `n_steps` steps, of which `n_done` are done.
+
+    Attributes
+    ----------
+    n_seen : int
+        Number of rows trained on when the current epoch began.
+    """
+
+    n_steps: int
+    n_epochs: int
+    n_seen: int
+    n_done: int = 0
 
 
 class State:
@@ -44,9 +61,7 @@ class State:
         Number of rows of an epoch, in the latest call of fit.
     schedule : dict
         State of the schedule.
-    planned : list of int, or None
-        Of single steps: their number in an epoch, the number of epochs, how many have been done, and `n_seen`
-        when their epoch began.
+    planned : StepPlan or None
     history : History
     stop_reason : str or None
         Reason to end training; None while it continues.
@@ -69,7 +84,7 @@ class State:
         self.lr = getattr(settings.optimizer, "lr", 1.0)
         self.n_batches = self.n_updates = self.n_seen = self.n_rows = 0
         self.schedule: dict[str, Any] = {}
-        self.planned: list[int] | None = None
+        self.planned: StepPlan | None = None
         self.history = History("r2" if settings.loss.is_regression else "accuracy")
         self.stop_reason: str | None = None
 
@@ -113,9 +128,9 @@ class State:
         self.n_batches += n_batches
         self.n_updates += 1
         if self.planned is not None:
-            self.planned[2] += 1
-            if self.planned[2] % self.planned[0] == 0:
-                self.planned[3] = self.n_seen
+            self.planned.n_done += 1
+            if self.planned.n_done % self.planned.n_steps == 0:
+                self.planned.n_seen = self.n_seen
 
     def epoch_params(self) -> list[np.ndarray]:
         """Return the arrays of an epoch's network: parameters, averaged or not, and running statistics."""

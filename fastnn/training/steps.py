@@ -28,7 +28,7 @@ from ..kernels.records import (
 )
 from ..kernels.sizes import PARALLEL_STEP_FLOPS
 from ..kernels.team import new_team
-from ..network.inputs import as_data, check_features
+from ..network.inputs import as_data, check_features, is_ready
 from ..schedules import Constant
 from .core import Core, n_loaded
 from .loop import divergence
@@ -129,10 +129,8 @@ class Steps:
         if (
             self._is_plain
             and sample_weight is None
-            and type(x) is type(y) is np.ndarray
-            and x.dtype == self._dtype
-            and x.ndim == 2
-            and x.shape[1] == self._n_in
+            and is_ready(x, self._n_in, self._dtype)
+            and type(y) is np.ndarray
             and x.flags.carray
             and y.flags.carray
             and 0 < y.ndim <= 2
@@ -176,17 +174,18 @@ class Steps:
     def _schedule_rates(self, n: int) -> np.ndarray:
         """Return the learning rates of the next steps, n at most."""
         state, schedule = self._core.state, self._core.settings.schedule
+        planned = state.planned
         if isinstance(schedule, Constant):
             return np.full(n, state.lr)
-        if state.planned is None:
+        if planned is None:
             raise ValueError(
                 f"the schedule {schedule!r} needs to know how many steps there will be: call "
                 "trainer.plan_steps(n_steps, n_epochs) before the first step."
             )
-        n_steps, n_epochs, n_done, n_seen = state.planned
-        epoch = min(n_done // n_steps, n_epochs - 1)
-        rates = schedule.rates(state.lr, epoch, n_epochs, n_steps, n_seen, state.schedule)
-        return rates[min(n_done - epoch * n_steps, n_steps - 1) :][:n]
+        n_steps, n_epochs = planned.n_steps, planned.n_epochs
+        epoch = min(planned.n_done // n_steps, n_epochs - 1)
+        rates = schedule.rates(state.lr, epoch, n_epochs, n_steps, planned.n_seen, state.schedule)
+        return rates[min(planned.n_done - epoch * n_steps, n_steps - 1) :][:n]
 
     # --- the kernels ------------------------------------------------------------------------------------
 

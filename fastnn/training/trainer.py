@@ -27,7 +27,7 @@ from .resume import Checkpoints
 from .scores import Scores
 from .settings import Settings
 from .sources import open_sources
-from .state import State
+from .state import State, StepPlan
 from .steps import Steps
 from .stopping import Best, EarlyStopping
 
@@ -365,7 +365,7 @@ class Trainer(Evaluator):
         >>> trainer.plan_steps(10_000)
         """
         n_steps, n_epochs = _checks.check_count("n_steps", n_steps), _checks.check_count("n_epochs", n_epochs)
-        self.state.planned, self._steps = [n_steps, n_epochs, 0, self.state.n_seen], None
+        self.state.planned, self._steps = StepPlan(n_steps, n_epochs, self.state.n_seen), None
 
     def stop(self, reason: str = "stopped") -> None:
         """End training after the epoch or, if called in ``on_batch_end``, after the batch; for callbacks.

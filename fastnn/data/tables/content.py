@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ... import _unpack
+from ... import _checks, _unpack
 from ..folders import find_suffix, is_visible
 
 ARCHIVES = (".zip", ".tar", *(f".tar{suffix}" for suffix in _unpack.SUFFIXES), ".tgz")
@@ -110,7 +110,7 @@ def open_member(content: Content, suffixes: Collection[str], member: str | None 
                 chosen = _choose(content, list(files), suffixes, member)
                 packed = archive.extractfile(files[chosen]).read()  # type: ignore[union-attr]
         except (tarfile.TarError, EOFError) as error:
-            reason = str(error).partition("\n")[0].rstrip(":")
+            reason = _checks.reason_of(error).rstrip(":")
             raise ValueError(f"{content.where} is cut short, or not an archive: {reason}.") from error
     return Content(PurePosixPath(chosen).name, f"{content.where[:-1]}/{chosen}'", packed=packed)
 

@@ -110,8 +110,7 @@ def _parse(text: Text, where: str, nulls: tuple[str, ...], only: int | None = No
     except pyarrow.ArrowInvalid as error:
         with contextlib.suppress(csv.Error):  # of fields that are too long for it
             _check_lengths_of_rows(text, where)
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise ValueError(f"{where} cannot be read as a table: {reason}.") from error
+        raise ValueError(f"{where} cannot be read as a table: {_checks.reason_of(error)}.") from error
     return table if only is not None else table.rename_columns(names)
 
 

@@ -202,9 +202,8 @@ def _read_arrow_table(content: Content, kind: str, read: Callable[[Any], Any]) -
         table.validate(full=True)  # else text that is not UTF-8 passes, and offsets may lead anywhere
         return from_arrow(table), []
     except (pyarrow.ArrowException, OSError, ValueError) as error:  # pyarrow's EOF is an OSError
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise ValueError(
-            f"{content.where} is cut short, damaged or not a valid {kind} file: {reason}."
+            f"{content.where} is cut short, damaged or not a valid {kind} file: {_checks.reason_of(error)}."
         ) from error
 
 
