@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._threads import launch, parts_for
-from ..kernels.hooks.slopes import input_gradient_part
 from ..kernels.sizes import PARALLEL_CALL_FLOPS, ROW_BLOCK
 from .compiled import CompiledNetwork
 from .inputs import check_dense
@@ -102,6 +101,8 @@ def _input_gradient(
     network: CompiledNetwork, x: np.ndarray, output_grad: np.ndarray, n_threads: int | None
 ) -> np.ndarray:
     """Compute the gradient by x; both arrays are writable, C-contiguous and of the network's dtype."""
+    from ..kernels.hooks.slopes import input_gradient_part
+
     n_rows, n_out = output_grad.shape
     view, layout = network.view_to_inputs()
     flops = 4.0 * n_rows * network.params.size

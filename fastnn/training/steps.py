@@ -12,7 +12,6 @@ from .._jit import entry_point
 from .._threads import usable_cores
 from ..kernels import step as kernels
 from ..kernels.hooks import link
-from ..kernels.hooks.losses import linear
 from ..kernels.records import (
     COST_SUM,
     FAILED,
@@ -93,6 +92,8 @@ class Steps:
         grad = _checks.check_targets("output_grad", output_grad, architecture.sizes[-1], self._dtype)
         _checks.check_lengths("x", n_rows, "output_grad", len(grad))
         if self._linear is None:
+            from ..kernels.hooks.losses import linear
+
             self._linear = link.address_of_loss(linear, self._dtype), np.empty(0)
         # The kernels take the mean over the rows, and this cost is a sum.
         objective = Objective(0, float(n_rows), *self._linear)
